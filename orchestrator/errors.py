@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tree of errors for everything a user can meet; each class maps to an exit code of `orch`."""
+
+from __future__ import annotations
+
+
+class OrchError(Exception):
+    """A failure with one clear line for the user, an optional hint, and the exit code of `orch`.
+
+    Exit codes: 0 ok, 1 workload failed, 2 usage or configuration, 3 build, 4 boot or time-out,
+    5 attestation, 6 environment.
+    """
+
+    default_exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = self.default_exit_code if exit_code is None else exit_code
+
+
+class UsageError(OrchError):
+    """The command line or a configuration file is wrong."""
+
+    default_exit_code = 2
+
+
+class BuildError(OrchError):
+    """An artifact could not be built or fetched."""
+
+    default_exit_code = 3
+
+
+class BootError(OrchError):
+    """A machine did not reach a named state."""
+
+    default_exit_code = 4
+
+
+class AttestationError(OrchError):
+    """Evidence was missing, malformed or did not satisfy the policy."""
+
+    default_exit_code = 5
+
+
+class EnvError(OrchError):
+    """The surroundings are at fault: a missing tool, no space, an unreachable mirror, a port in use."""
+
+    default_exit_code = 6

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`testbed.yaml`: which machine to build and how to wait for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from orchestrator.schema.yamlfile import Strict
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Ticks = Literal[100, 250, 300, 1000]
+
+
+class CpuFeature(Strict):
+    """One `-cpu` property, pinned with the reason for its value."""
+
+    value: bool
+    why: str = Field(min_length=1)
+
+
+class Cpu(Strict):
+    """The emulated processor: a model and the features that are fixed explicitly."""
+
+    model: Literal["max"] = "max"
+    features: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], CpuFeature]
+
+
+class Machine(Strict):
+    """The emulated machine; RAM is always 3072 MiB, see docs/machine.md."""
+
+    platform: Literal["qemu"] = "qemu"
+    type: Literal["virt-10.0"] = "virt-10.0"
+    cpus: int = Field(default=2, ge=1, le=8)
+    cpu: Cpu
+    icount_shift: int = Field(default=0, ge=0, le=10, description="--deterministic: 2^shift ns of virtual time an instruction")
+
+
+class Kernel(Strict):
+    """Timer ticks of the kernels, Hz, and an extra configuration fragment."""
+
+    host_hz: Ticks = 100
+    guest_hz: Ticks = 100
+    fragment: Path | None = Field(default=None, description="extra lines for the host kernel's configuration")
+
+
+class Stack(Strict):
+    """Ready-made parts that replace ours; each is shown as untested."""
+
+    qemu: Path | None = None
+    rmm: Path | None = None
+    host_kernel: Path | None = None
+
+
+class Ssh(Strict):
+    """Where the host's SSH server appears on loopback; port 0 takes a free one."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+
+
+class Timeouts(Strict):
+    """Longest wait for each named state, s."""
+
+    firmware: Seconds = 30
+    kernel: Seconds = 60
+    host_ready: Seconds = 60
+    ssh: Seconds = 30
+    restore: Seconds = 30
+    snapshot: Seconds = 60
+    down: Seconds = 20
+
+
+class TestbedConfig(Strict):
+    """The whole of a `testbed.yaml`."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    machine: Machine
+    kernel: Kernel = Kernel()
+    stack: Stack = Stack()
+    ssh: Ssh = Ssh()
+    timeouts: Timeouts = Timeouts()
