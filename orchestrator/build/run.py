@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -14,10 +15,12 @@ from typing import IO, TYPE_CHECKING
 from orchestrator.errors import BuildError, EnvError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _TAIL_LINES = 40
+_CANCEL_POLL = 0.2  # s
 
 
 class CommandError(BuildError):
@@ -50,11 +53,13 @@ def run(
     log: Path | None = None,
     timeout: float | None = None,
     stdin: str | None = None,
+    cancel: threading.Event | None = None,
 ) -> Completed:
     """Run `argv` to its end in a process group of its own; `timeout` in seconds.
 
-    With `log`, stdout and stderr are appended there. Raises EnvError if the program is missing, CommandError if it
-    fails, times out or is killed by a signal. The whole group is ended if we are interrupted.
+    With `log`, stdout and stderr are appended there. Setting `cancel` from another thread ends the program. Raises
+    EnvError if the program is missing, CommandError if it fails, times out or is killed by a signal. The whole group is
+    ended if we are interrupted.
     """
     with ExitStack() as stack:
         sink: int | IO[bytes] = stack.enter_context(log.open("ab")) if log else subprocess.PIPE
@@ -71,7 +76,8 @@ def run(
         except FileNotFoundError:
             raise EnvError(f"program not found: {argv[0]}", hint="`orch doctor` lists what is missing") from None
         try:
-            out, err = process.communicate(stdin.encode() if stdin is not None else None, timeout)
+            data = stdin.encode() if stdin is not None else None
+            out, err = _communicate(process, data, timeout, cancel)
         except subprocess.TimeoutExpired:
             _end_group(process)
             raise CommandError(f"timed out after {timeout:g} s: {shown(argv)}", returncode=-9, output="") from None
@@ -82,6 +88,23 @@ def run(
     if process.returncode != 0:
         raise _failure(argv, process.returncode, _tail(log) if log else (stderr or stdout), log)
     return Completed(stdout, stderr)
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], data: bytes | None, timeout: float | None, cancel: threading.Event | None
+) -> tuple[bytes, bytes]:
+    """Like Popen.communicate, but looks at `cancel` several times a second."""
+    if cancel is None:
+        return process.communicate(data, timeout)
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    while True:
+        try:
+            return process.communicate(data, _CANCEL_POLL)
+        except subprocess.TimeoutExpired:
+            if deadline is not None and time.monotonic() > deadline:
+                raise
+            if cancel.is_set():
+                _end_group(process)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -35,7 +35,9 @@ class Machine(Strict):
     type: Literal["virt-10.0"] = "virt-10.0"
     cpus: int = Field(default=2, ge=1, le=8)
     cpu: Cpu
-    icount_shift: int = Field(default=0, ge=0, le=10, description="--deterministic: 2^shift ns of virtual time an instruction")
+    icount_shift: int = Field(
+        default=0, ge=0, le=10, description="--deterministic: 2^shift ns of virtual time an instruction"
+    )
 
 
 class Kernel(Strict):

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ORCH := $(BIN)/orch
+
+.DEFAULT_GOAL := help
+.PHONY: help system venv testbed demo check unit test bench reproducible clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+system: # missing system packages; prints the plan when there is something to do
+	@$(PYTHON) orchestrator/build/bootstrap.py
+
+venv: system # the pinned Python environment
+	@$(PYTHON) orchestrator/build/venv.py $(VENV)
+
+testbed: venv ## build everything, boot the machine once, check it, shut it down
+	@$(ORCH) testbed
+
+demo: testbed ## the testbed, then a look around in the running machine
+	@$(ORCH) demo
+
+check: venv ## formatting, lint and types
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+
+unit: venv ## tests without an emulator (seconds)
+	@$(BIN)/pytest -q tests/unit
+
+test: check testbed ## check, then all tests: unit and emulator
+	@$(BIN)/pytest tests
+
+bench: testbed ## boot, restore and counting costs, printed as medians and ratios
+	@$(BIN)/python benchmarks/machine.py
+
+reproducible: testbed ## build the kernel twice in different folders and compare (half an hour)
+	@$(BIN)/python benchmarks/reproducible.py
+
+clean: ## stop the machine, remove its state; the cache stays (orch clean --all removes it)
+	@if [ -x $(ORCH) ]; then $(ORCH) clean; fi
+
+distclean: clean ## also remove the Python environment
+	@rm -rf $(VENV)

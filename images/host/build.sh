@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Make the emulated host's root from arm64 packages without running arm64 code.
+set -euo pipefail
+
+for deb in "$IN_host_rootfs"/*.deb; do
+    dpkg-deb -x "$deb" packages
+done
+
+# What the host runs; the libraries follow from what these files say they need.
+programs=(usr/bin/busybox usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear usr/lib/openssh/sftp-server)
+libs=usr/lib/aarch64-linux-gnu
+mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,usr/bin,usr/sbin,usr/lib/openssh,$libs}
+ln -s usr/bin usr/sbin usr/lib root/
+ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
+ln -s ../bin/ip root/usr/sbin/ip                           # else busybox's own `ip` comes first in PATH
+ln -s busybox root/usr/bin/sh
+
+needs() {
+    aarch64-linux-gnu-readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p'
+}
+add_library() {
+    local name=$1 needed
+    if [ -e "root/$libs/$name" ]; then
+        return
+    fi
+    if [ ! -e "packages/$libs/$name" ]; then
+        echo "host-image: $name is needed by $2 and in none of the packages" >&2
+        return 1
+    fi
+    cp -L "packages/$libs/$name" "root/$libs/$name"
+    for needed in $(needs "root/$libs/$name"); do
+        add_library "$needed" "$name"
+    done
+}
+for program in "${programs[@]}"; do
+    cp -L "packages/$program" "root/$program"
+    for library in $(needs "root/$program"); do
+        add_library "$library" "$program"
+    done
+done
+ln -s "aarch64-linux-gnu/ld-linux-aarch64.so.1" root/usr/lib/ld-linux-aarch64.so.1
+
+cp -r "$SRC/root/." root/
+cp "$NODE_guest_tools/marker" "$NODE_guest_tools/resume" root/usr/bin/
+chmod -R u=rwX,go=rX root
+chmod 755 root/init root/usr/bin/* root/usr/sbin/*
+chmod 700 root/root
+find root -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+
+# Raw, not compressed: QEMU loads it with one read, while gunzip under emulation costs the guest time.
+# The testbed's own archive is loaded right behind; zeros up to a page keep it aligned as the kernel wants.
+(cd root && find . -mindepth 1 | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet) >"$OUT/base.cpio"
+truncate -s %4096 "$OUT/base.cpio"

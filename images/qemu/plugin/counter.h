@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared types of the instruction-counting plugin; docs/counting.md is the manual. */
+#ifndef COUNTER_H
+#define COUNTER_H
+
+#include <qemu-plugin.h>
+
+#define COUNTER_VERSION "1.0"
+
+/* Security states in the order of every array that is indexed by world. */
+enum world { WORLD_NON_SECURE, WORLD_REALM, WORLD_ROOT, WORLD_SECURE, WORLDS };
+
+/*
+ * Columns of a world's counters; they are disjoint and add up to the total.
+ * EL0 comes in two kinds, because an application of a VHE host and one of a
+ * guest differ in nothing else: LEVEL_HOST_EL0 is EL0 with HCR_EL2.{E2H,TGE} =
+ * {1,1}, that is, of the EL2&0 translation regime.
+ */
+enum level { LEVEL_EL0, LEVEL_EL1, LEVEL_EL2, LEVEL_EL3, LEVEL_HOST_EL0, LEVELS };
+
+enum mode { MODE_FAST, MODE_REFERENCE, MODE_BOTH };
+
+/* Where a CPU is. */
+struct place {
+	enum world world;
+	enum level level;
+};
+
+/* What one method (fast or reference) has counted on one vCPU. */
+struct tally {
+	uint64_t insns[WORLDS][LEVELS];
+	uint64_t moves[WORLDS][WORLDS]; /* [from][to], from != to */
+	uint64_t current;               /* world + 1; 0 = nothing executed yet */
+};
+
+#define TALLY_VALUES (WORLDS * LEVELS + WORLDS * WORLDS)
+_Static_assert(offsetof(struct tally, current) == TALLY_VALUES * sizeof(uint64_t),
+	       "a tally's values are contiguous");
+
+/*
+ * One element of the scoreboard. The size is a power of two, so that generated
+ * code can shift instead of multiply, and keeps vCPUs on separate cache lines.
+ */
+struct score {
+	struct tally fast;
+	struct tally reference;
+	uint64_t stale; /* executions of a block that was translated for another place */
+	char pad[1024 - 2 * sizeof(struct tally) - sizeof(uint64_t)];
+};
+_Static_assert(sizeof(struct score) == 1024, "power of two");
+
+/* Registers the plugin reads; QEMU's handles are the same for all vCPUs of a model. */
+enum reg { REG_CPSR, REG_X0, REG_SCR_EL3, REG_HCR_EL2, REG_GPCCR_EL3, REGS };
+
+/* One executed marker. Never changed nor freed once it is in the log. */
+struct record {
+	uint64_t seq;
+	uint64_t value;         /* x0 */
+	uint32_t event;
+	uint32_t vcpu;
+	struct place place;
+	uint64_t values[];      /* per vCPU TALLY_VALUES, as in struct tally */
+};
+
+struct marker_log {
+	GMutex lock;
+	GPtrArray *records;
+	size_t limit;           /* records beyond it are dropped, and counted as such */
+	uint64_t dropped;
+	uint64_t mismatches;    /* mode=both: markers at which the two methods differed */
+};
+
+/* The plugin's whole state; there is one, `counter`, because QEMU's callbacks need one. */
+struct counter {
+	enum mode mode;
+	unsigned smp;
+	int api_min, api_cur;
+	char *socket_path, *report_path;
+
+	struct qemu_plugin_scoreboard *scores;
+	struct qemu_plugin_register *regs[REGS];
+	GByteArray **buffers;   /* per vCPU, for register reads in hot callbacks */
+	GMutex start_lock;
+	unsigned started;       /* vCPUs that ran their init callback (atomic) */
+
+	struct marker_log log;
+	struct server *server;
+};
+
+extern struct counter counter;
+
+/* counter.c: stop the machine; a counter that cannot tell the truth must not go on. */
+void counter_fatal(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN;
+
+/* place.c: registers, and where the current vCPU is. */
+void place_find_registers(void);
+uint64_t place_read(enum reg reg, GByteArray *buffer);
+struct place place_now(GByteArray *buffer);
+bool place_is_a64(GByteArray *buffer);
+
+/* translate.c: instrumentation of translation blocks. */
+void translate_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+
+/* record.c: snapshots and the marker log. */
+struct score *record_score(unsigned vcpu);
+void record_init(void);
+void record_marker(unsigned vcpu, uint32_t event);
+const uint64_t *record_primary(const struct score *score);
+
+/* reply.c: JSON. Every function returns one line without its newline. */
+GString *reply_error(const char *message);
+GString *reply_info(void);
+GString *reply_counters(void);
+GString *reply_markers(uint64_t since);
+GString *reply_report(void);
+
+/* server.c: the socket. */
+struct server *server_start(const char *path, const char **problem);
+void server_stop(struct server *server);
+
+#endif

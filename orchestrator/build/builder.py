@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make artifacts: run the recipes of what is not in the cache yet, independent ones in parallel."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.build.cache import Cache, Manifest, Scratch
+from orchestrator.build.graph import Graph, Keys, Node, differences, in_order
+from orchestrator.build.run import CommandError, run, shown
+from orchestrator.build.tools import ToolVersions
+from orchestrator.errors import BuildError, EnvError, OrchError
+
+if TYPE_CHECKING:
+    from orchestrator.build.progress import Progress
+
+SOURCE_DATE_EPOCH = "1767225600"  # 2026-01-01T00:00:00Z: no artifact carries the time of its build
+PARALLEL = 2
+
+
+class Inputs(Protocol):
+    """The pinned outside inputs, as the builder needs them."""
+
+    def manifest(self, name: str) -> Manifest:
+        """The effective pin of an input."""
+        ...
+
+    def prepare(self, names: list[str]) -> None:
+        """Download what is not in the cache; may substitute dropped versions, which changes manifests."""
+        ...
+
+    def download_bytes(self, name: str) -> int:
+        """Bytes that preparing this input would download."""
+        ...
+
+    def fetch(self, name: str) -> Path:
+        """Folder with the verified files of an input."""
+        ...
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A node that has to be built, and why."""
+
+    node: Node
+    key: str
+    reasons: list[str]
+
+
+class Builder:
+    """Builds nodes of one project into one cache."""
+
+    def __init__(self, graph: Graph, cache: Cache, inputs: Inputs, progress: Progress) -> None:
+        self.graph = graph
+        self.cache = cache
+        self.inputs = inputs
+        self.progress = progress
+        self.keys = self._fresh_keys()
+        self._cancelled = threading.Event()
+
+    def _fresh_keys(self) -> Keys:
+        return Keys(self.graph, self.inputs.manifest, ToolVersions(self.cache.root / "tool-versions.json"))
+
+    def artifact(self, node: Node) -> Path:
+        """The folder of a built node."""
+        return self.cache.artifact(self.keys.key(node))
+
+    def plan(self, targets: list[Node]) -> list[Planned]:
+        """What is not in the cache, upstream first, each with the inputs that changed since its last build here."""
+        planned = []
+        for node in in_order(targets):
+            key = self.keys.key(node)
+            if not self.cache.has(key):
+                last = self.cache.last_manifest(self.graph.project, node.file_label)
+                planned.append(Planned(node, key, differences(last, self.keys.manifest(node))))
+        return planned
+
+    def build(self, targets: list[Node]) -> list[Planned]:
+        """Make all targets; returns what was built. The first failure ends the other recipes and is raised."""
+        planned = self.plan(targets)
+        if planned:
+            self._check_space(planned)
+            self.inputs.prepare(sorted({name for item in planned for name in item.node.spec.inputs}))
+            self.keys = self._fresh_keys()  # a dropped pin may have been substituted
+            planned = self.plan(targets)
+            self._run_all(planned)
+        for node in in_order(targets):
+            self.cache.remember(self.graph.project, node.file_label, self.keys.manifest(node))
+        return planned
+
+    def _check_space(self, planned: list[Planned]) -> None:
+        """Refuse before the first byte rather than fail in the middle of a kernel build."""
+        downloads = sum(self.inputs.download_bytes(name) for item in planned for name in item.node.spec.inputs) >> 20
+        needed = sum(item.node.spec.mib for item in planned) + downloads
+        free = self.cache.free_mib()
+        if free < needed:
+            raise EnvError(
+                f"not enough space for the build: {self.cache.root} has {free} MiB free, {needed} MiB are needed",
+                hint="free some, set XDG_CACHE_HOME to a larger disk, or run `orch clean --cache`",
+            )
+
+    def _run_all(self, planned: list[Planned]) -> None:
+        """Run recipes as soon as their upstream nodes are there."""
+        waiting = {item.node: item for item in planned}
+        running: dict[Future[None], Node] = {}
+        failure: BaseException | None = None
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            try:
+                while running or (waiting and failure is None):
+                    if failure is None:
+                        for node in [
+                            n for n in waiting if not any(u in waiting or u in running.values() for u in n.upstream)
+                        ]:
+                            running[pool.submit(self._make, waiting.pop(node))] = node
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        running.pop(future)
+                        failure = failure or future.exception()
+                    if failure is not None:
+                        self._cancelled.set()
+            except BaseException:  # Ctrl-C: leaving the pool waits for its threads, so they must end first
+                self._cancelled.set()
+                raise
+        if failure is not None:
+            raise failure
+
+    def _make(self, item: Planned) -> None:
+        """Build one node unless another process has done so while we waited for its lock."""
+        if self._cancelled.is_set():
+            raise BuildError(f"build of {item.node.label} was cancelled")
+        with self.cache.lock(item.key):
+            if self.cache.has(item.key):
+                return
+            scratch = self.cache.scratch(item.key)
+            last = _LastLine(scratch.log)
+            with self.progress.stage(f"build {item.node.label}", estimate=item.node.spec.seconds, last_line=last):
+                try:
+                    self._run_recipe(item.node, scratch)
+                    self.cache.commit(item.key, scratch, self.keys.manifest(item.node))
+                except CommandError as error:
+                    raise self._explain(item, scratch, error) from None
+                except OSError as error:
+                    self.cache.abandon(item.key, scratch, item.node.file_label)
+                    raise _os_failure(item.node, self.cache, error) from None
+
+    def _run_recipe(self, node: Node, scratch: Scratch) -> None:
+        environment = self.environment(node, scratch)
+        run(self.command(node), cwd=scratch.work, env=environment, log=scratch.log, cancel=self._cancelled)
+        if not any(scratch.out.iterdir()):
+            raise BuildError(f"recipe of {node.label} left nothing in $OUT")
+
+    def command(self, node: Node) -> list[str]:
+        """The recipe as a command; the whole process group ends when orch dies."""
+        script = str(node.declared.folder / node.spec.script)
+        # bash runs a trap only between commands, so the recipe runs beside it; `kill 0` reaches make's children too.
+        guard = 'trap "trap - TERM; kill -TERM 0" TERM; bash -euo pipefail "$1" & wait "$!"'
+        return ["setpriv", "--pdeathsig", "TERM", "bash", "-c", guard, "recipe", script]
+
+    def environment(self, node: Node, scratch: Scratch | None) -> dict[str, str]:
+        """The variables a recipe sees; nothing else of the caller's environment reaches it."""
+        env = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": str(scratch.work if scratch else "$WORK"),
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
+            "JOBS": str(os.cpu_count() or 1),
+            "CCACHE_DIR": str(self.cache.root / "ccache"),
+            "SRC": str(node.declared.folder),
+            "PROJECT": str(self.graph.project),
+            "OUT": str(scratch.out) if scratch else "$OUT",
+            "WORK": str(scratch.work) if scratch else "$WORK",
+        }
+        env |= {f"PARAM_{key}": value for key, value in node.params}
+        for name in node.spec.inputs:
+            env[_variable("IN", name)] = str(self.inputs.fetch(name)) if scratch else f"<input {name}>"
+        for other in node.upstream:
+            env[_variable("NODE", other.name)] = str(self.artifact(other))
+        return env
+
+    def commands(self, planned: list[Planned]) -> list[str]:
+        """The recipes of a plan as shell lines, for --dry-run."""
+        lines = []
+        for item in planned:
+            variables = {k: v for k, v in self.environment(item.node, None).items() if k not in {"PATH", "HOME"}}
+            lines.append(shown(["env", *(f"{k}={v}" for k, v in variables.items()), *self.command(item.node)]))
+        return lines
+
+    def _explain(self, item: Planned, scratch: Scratch, error: CommandError) -> OrchError:
+        """The failure of a recipe, with its log where it survives; a full disk is named as such."""
+        kept = self.cache.abandon(item.key, scratch, item.node.file_label)
+        if "No space left on device" in error.output:
+            return _os_failure(item.node, self.cache, OSError(errno.ENOSPC, "No space left on device"))
+        lines = [line for line in error.output.splitlines() if line.strip()]
+        cause = next(
+            (line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else error.message
+        )
+        return BuildError(f"building {item.node.label} failed: {cause.strip()}", hint=f"log: {kept}")
+
+
+def _os_failure(node: Node, cache: Cache, error: OSError) -> OrchError:
+    if error.errno == errno.ENOSPC:
+        return EnvError(
+            f"no space left while building {node.label}: {cache.root} has {cache.free_mib()} MiB free",
+            hint="free some, set XDG_CACHE_HOME to a larger disk, or run `orch clean --cache`",
+        )
+    return BuildError(f"building {node.label} failed: {error}")
+
+
+def _variable(prefix: str, name: str) -> str:
+    return f"{prefix}_{name.replace('-', '_')}"
+
+
+class _LastLine:
+    """The last line of a growing log."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def __call__(self) -> str:
+        try:
+            with self._log.open("rb") as stream:
+                stream.seek(max(0, self._log.stat().st_size - 400))
+                lines = stream.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next((line for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store of downloaded files, by SHA-256: complete and verified, or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from orchestrator.build import apt, mirror
+from orchestrator.build.cache import make_folder, remove_tree
+from orchestrator.errors import EnvError
+from orchestrator.schema.lock import LockedFile
+
+LOCK_TIMEOUT = 3600.0
+_SPARE_BYTES = 64 << 20  # room for what else is written meanwhile
+Notify = Callable[[str], None]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Downloads:
+    """Files under ROOT/ab/abcd…/NAME; one process downloads at a time, the others find its files when it is done."""
+
+    def __init__(self, root: Path, notify: Notify) -> None:
+        self.root = root
+        self._notify = notify
+        self._partial = root / "partial"
+
+    def path(self, file: LockedFile) -> Path:
+        """Where a file is or will be."""
+        return self.root / file.sha256[:2] / file.sha256 / file.name
+
+    def has(self, file: LockedFile) -> bool:
+        """Whether the file is there in its right size; its content is checked by `sound`."""
+        try:
+            return self.path(file).stat().st_size == file.size
+        except OSError:
+            return False
+
+    def sound(self, file: LockedFile) -> bool:
+        """Whether the file is there with the right content; a damaged one is removed, so that it is fetched anew."""
+        path = self.path(file)
+        if self.has(file) and sha256_of(path) == file.sha256:
+            return True
+        path.unlink(missing_ok=True)
+        return False
+
+    def fetch(self, files: Iterable[LockedFile]) -> list[LockedFile]:
+        """Download what is missing; returns the files that the mirror no longer has.
+
+        Raises EnvError (mirror, space, lock) or BuildError (corrupt download).
+        """
+        wanted = {file.sha256: file for file in files if not self.has(file)}
+        if not wanted:
+            return []
+        make_folder(self.root)
+        try:
+            with FileLock(self.root / "lock", timeout=LOCK_TIMEOUT):
+                missing = [file for file in wanted.values() if not self.has(file)]
+                return self._fetch(missing) if missing else []
+        except Timeout:
+            raise EnvError(f"another orch has been downloading for {LOCK_TIMEOUT:g} s: {self.root}/lock") from None
+
+    def progress(self) -> str:
+        """What the download under way has brought so far, or ''."""
+        try:
+            sizes = [entry.stat().st_size for entry in os.scandir(self._partial)]
+        except OSError:
+            return ""
+        return f"{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
+
+    def _fetch(self, files: Sequence[LockedFile]) -> list[LockedFile]:
+        total = sum(file.size for file in files)
+        self._check_space(total)
+        self._notify(f"downloading {len(files)} files, {total / 1e6:.1f} MB")
+        missing = list(files)
+        try:
+            apt.clear(self._partial)
+            for base in mirror.mirrors():
+                wanted = [apt.Wanted(file.path, file.sha256, file.size) for file in missing]
+                try:
+                    gone = apt.download(base, wanted, self._partial)
+                finally:  # what came through before a failure need not be fetched again
+                    self._store(missing)
+                missing = [file for file in missing if file.path in gone]
+                if not missing:
+                    break
+        except OSError as error:
+            raise EnvError(f"{self.root}: {error.strerror}", hint="free some space or set XDG_CACHE_HOME") from None
+        finally:
+            remove_tree(self._partial)
+        return missing
+
+    def _store(self, files: Sequence[LockedFile]) -> None:
+        """Move verified files into place; a rename makes each appear whole."""
+        for file in files:
+            arrived = self._partial / file.sha256
+            if not arrived.is_file():
+                continue
+            digest = sha256_of(arrived)
+            if digest != file.sha256 or arrived.stat().st_size != file.size:
+                raise apt.corrupt(
+                    file.path, f"{file.sha256} ({file.size} B)", f"{digest} ({arrived.stat().st_size} B)"
+                )
+            target = self.path(file)
+            make_folder(target.parent)
+            arrived.chmod(0o444)
+            arrived.replace(target)
+
+    def _check_space(self, needed: int) -> None:
+        free = shutil.disk_usage(self.root).free
+        if free < needed + _SPARE_BYTES:
+            raise EnvError(
+                f"not enough space to download {needed >> 20} MiB: {self.root} has {free >> 20} MiB free",
+                hint="free some, or set XDG_CACHE_HOME to a larger disk",
+            )

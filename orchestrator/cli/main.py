@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entry point of `orch`: global options, and errors turned into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from orchestrator import __version__
+from orchestrator.cli import build, care, machine
+from orchestrator.cli.context import Context
+from orchestrator.errors import OrchError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="orch")
+@click.option("--testbed", "testbed_file", type=click.Path(path_type=Path), metavar="FILE", help="testbed file [testbed.yaml]")
+@click.option("--debug", is_flag=True, envvar="ORCH_DEBUG", help="show Python tracebacks")
+@click.pass_context
+def orch(context: click.Context, testbed_file: Path | None, debug: bool) -> None:
+    """Build, boot and measure an emulated Arm CCA machine.
+
+    Exit codes: 0 ok, 1 workload failed, 2 usage or configuration, 3 build, 4 boot or time-out, 5 attestation,
+    6 environment.
+    """
+    context.obj = Context(testbed_file=testbed_file, debug=debug)
+
+
+for module in (build, machine, care):
+    for command in module.COMMANDS:
+        orch.add_command(command)
+
+
+def entry() -> None:
+    """Run `orch`; never shows a traceback unless asked to."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("ORCH_DEBUG"))
+    try:
+        orch.main(standalone_mode=False)
+        code = 0
+    except OrchError as error:
+        _report(error.message, error.hint, debug)
+        code = error.exit_code
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("orch: interrupted\n")
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads; end without noise
+        code = 141
+    except Exception as error:  # noqa: BLE001 - the last resort for what we did not foresee
+        _report(f"internal error: {type(error).__name__}: {error}", "`orch --debug …` shows where", debug)
+        code = 1
+    sys.exit(code)
+
+
+def _report(message: str, hint: str | None, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    first = click.style("error:", fg="red", bold=True)
+    click.echo(f"{first} {message}", err=True)
+    if hint:
+        click.echo(f"  hint: {hint}", err=True)

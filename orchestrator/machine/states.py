@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The states of a machine and how console lines move it; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How far a machine has come; `failed` and `stopped` are final."""
+
+    STARTING = "starting"
+    RESTORING = "restoring"
+    FIRMWARE = "firmware"
+    KERNEL = "kernel"
+    HOST_READY = "host-ready"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can follow."""
+        return self in (State.STOPPED, State.FAILED)
+
+
+class Reason(StrEnum):
+    """Why a machine failed or stopped."""
+
+    PANIC = "panic"
+    HOST_FAILED = "host-failed"
+    GUEST_RESET = "guest-reset"
+    GUEST_SHUTDOWN = "guest-shutdown"
+    QEMU_EXIT = "qemu-exit"
+    QEMU_START = "qemu-start"
+    RESTORE = "restore"
+    REQUESTED = "requested"
+    LOST = "lost"
+
+
+# A saved state is taken of a ready host, so `restoring` leads straight to host-ready.
+_ORDER = {
+    State.STARTING: 0,
+    State.RESTORING: 0,
+    State.FIRMWARE: 1,
+    State.KERNEL: 2,
+    State.HOST_READY: 3,
+}
+
+
+def reached(current: State, wanted: State) -> bool:
+    """Whether `current` is `wanted` or lies behind it on the way up."""
+    return current == wanted or (current in _ORDER and wanted in _ORDER and _ORDER[current] >= _ORDER[wanted] > 0)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one console line says: the state it shows, and for FAILED the reason and the line's own words."""
+
+    state: State
+    reason: Reason | None = None
+    detail: str = ""
+
+
+HOST_READY_LINE = "orch: host-ready"
+_HOST_FAILED = re.compile(r"^orch: host-failed(?:: *(?P<why>.*))?$")
+_STAMP = r"^(?:\[ *\d+\.\d+\](?:\[[^]]*\])? )?"
+_PANIC = re.compile(_STAMP + r"(?P<why>Kernel panic - not syncing.*)$")
+_KERNEL = re.compile(_STAMP + r"Booting Linux on physical CPU")
+_FIRMWARE = re.compile(r"^(?:NOTICE|INFO|VERBOSE|WARNING|ERROR): +(?:Booting Trusted Firmware|BL\d)")
+_FIRMWARE_PANIC = re.compile(r"^(?P<why>(?:PANIC (?:in|at) |ASSERT: |Unhandled (?:Exception|External Abort) in EL3).*)$")
+
+
+def sight(line: str) -> Sighting | None:
+    """What a complete console line (of either UART) says about the machine; None for most lines."""
+    if line == HOST_READY_LINE:
+        return Sighting(State.HOST_READY)
+    if match := _HOST_FAILED.match(line):
+        return Sighting(State.FAILED, Reason.HOST_FAILED, match["why"] or "no reason given")
+    if match := _PANIC.match(line):
+        return Sighting(State.FAILED, Reason.PANIC, match["why"])
+    if match := _FIRMWARE_PANIC.match(line):
+        return Sighting(State.FAILED, Reason.PANIC, f"firmware: {match['why']}")
+    if _KERNEL.match(line):
+        return Sighting(State.KERNEL)
+    if _FIRMWARE.match(line):
+        return Sighting(State.FIRMWARE)
+    return None
+
+
+def follows(current: State, sighting: Sighting) -> bool:
+    """Whether the sighting moves the machine: never back, never out of stopping or a final state."""
+    if current.final or current is State.STOPPING:
+        return False
+    if sighting.state is State.FAILED:
+        return True
+    return _ORDER[sighting.state] > _ORDER[current]

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process that owns one running machine: `python -m orchestrator.machine.supervisor RUNDIR`.
+
+It outlives the `orch` that started it, and QEMU never outlives it: the kernel kills QEMU when it goes, however it goes.
+Only the standard library and qemu.qmp are imported here, to keep it small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import OrchError
+from orchestrator.machine import lock
+from orchestrator.machine.cmdline import command_line
+from orchestrator.machine.control import ControlServer
+from orchestrator.machine.ending import Ending, judge, last_words
+from orchestrator.machine.monitor import Monitor, MonitorError
+from orchestrator.machine.paths import UARTS, RunPaths, make_runtime_folder, remove_runtime_folder
+from orchestrator.machine.process import ProcessId
+from orchestrator.machine.record import Record
+from orchestrator.machine.resume import ResumePort
+from orchestrator.machine.spec import MachineSpec
+from orchestrator.machine.states import Reason, Sighting, State, follows, sight
+from orchestrator.machine.uart import Uart
+
+_PR_SET_PDEATHSIG = 1
+# Longest waits, s: QEMU's connection to the monitor; a panicking guest's last lines; each step of ending QEMU;
+# the rest of a console after the end of QEMU.
+CONNECT_TIMEOUT = 15.0
+PANIC_GRACE = 2.0
+QUIT_STEP = 2.0
+DRAIN_TIMEOUT = 1.0
+
+
+class Supervisor:
+    """Starts QEMU, listens to it until it ends, and keeps the account."""
+
+    def __init__(self, paths: RunPaths, spec: MachineSpec) -> None:
+        """Nothing outside the run folder happens before `run`."""
+        self._paths = paths
+        self._spec = spec
+        self._sockets = Path(spec.sockets)
+        self._record = Record(paths)
+        self._uarts = [Uart(name, paths, self._sockets, self._on_line) for name in UARTS]
+        self._monitor = Monitor(self._sockets / "qmp", self._on_event)
+        self._resume = ResumePort(self._sockets / "resume")
+        handlers = {"save": self._do_save, "resume": self._do_resume, "stop": self._do_stop, "qmp": self._do_qmp}
+        self._control = ControlServer(self._sockets / "control", self._record, handlers)
+        self._stop = asyncio.Event()
+        self._seen: Sighting | None = None
+
+    async def run(self, ready: Callable[[str | None], None]) -> None:
+        """The whole life of the machine; `ready` is called once: with None, or with why QEMU did not start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        self._record.set(supervisor=ProcessId.of(os.getpid()), ssh_port=self._spec.ssh_port)
+        make_runtime_folder(self._sockets, self._paths.folder)
+        try:
+            for each in (*self._uarts, self._monitor, self._resume, self._control):
+                await each.listen()
+            qemu = await self._launch()
+            try:
+                ending = await self._live(qemu, ready)
+            finally:
+                await self._end(qemu)
+            await self._finish(ending or self._judge(qemu))
+        finally:
+            await self._control.close()
+            remove_runtime_folder(self._sockets)
+
+    async def _launch(self) -> asyncio.subprocess.Process:
+        argv = command_line(self._spec)
+        self._record.event("command", argv=argv)
+        environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        with self._paths.qemu_log.open("ab") as output:
+            try:
+                qemu = await asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd="/",
+                    env={**environment, "LC_ALL": "C", **self._spec.env},
+                    preexec_fn=_die_with(os.getpid()),
+                )
+            except OSError as error:
+                raise OrchError(f"{argv[0]}: {error.strerror}") from None
+        self._record.set(qemu=ProcessId.of(qemu.pid))
+        return qemu
+
+    async def _live(self, qemu: asyncio.subprocess.Process, ready: Callable[[str | None], None]) -> Ending | None:
+        """From the start of QEMU to the moment when it has ended or has to; None leaves the verdict to its exit."""
+        ended = asyncio.create_task(qemu.wait())
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            connected = await _first(asyncio.create_task(self._monitor.accept()), {ended, stop}, CONNECT_TIMEOUT)
+            if connected is None and not stop.done():
+                words = self._words() or "it did not connect to its monitor"
+                ready(words)
+                return Ending(State.FAILED, Reason.QEMU_START, words)
+            ready(None)
+            if self._spec.incoming and not stop.done():
+                refusal = await self._restore(Path(self._spec.incoming), {ended, stop})
+                if refusal:
+                    return Ending(State.FAILED, Reason.RESTORE, refusal)
+            await asyncio.wait({ended, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return None
+        finally:
+            stop.cancel()
+
+    async def _restore(self, file: Path, others: set[asyncio.Task[Any]]) -> str | None:
+        """Continue from a saved state; returns why it failed."""
+        self._record.change(State.RESTORING)
+        try:
+            await _first(asyncio.create_task(self._monitor.restore(file)), others, None)
+        except MonitorError as error:
+            await _settled(others, DRAIN_TIMEOUT)
+            return self._words() or str(error)
+        if self._record.state is State.RESTORING and not any(task.done() for task in others):
+            self._record.change(State.HOST_READY)
+        return None
+
+    async def _end(self, qemu: asyncio.subprocess.Process) -> None:
+        """Make sure that QEMU is gone: ask, then insist; afterwards read what it still had to say."""
+        if qemu.returncode is None:
+            if not self._record.state.final:
+                self._record.change(State.STOPPING)
+            with contextlib.suppress(MonitorError, TimeoutError):
+                await asyncio.wait_for(self._monitor.execute("quit"), QUIT_STEP)
+        for act in (qemu.terminate, qemu.kill):
+            if not await _settled({asyncio.create_task(qemu.wait())}, QUIT_STEP):
+                act()
+        await qemu.wait()
+        readers = [self._monitor.gone.wait(), *(uart.ended.wait() for uart in self._uarts)]
+        await _settled({asyncio.create_task(each) for each in readers}, DRAIN_TIMEOUT)
+
+    def _judge(self, qemu: asyncio.subprocess.Process) -> Ending:
+        return judge(
+            requested=self._stop.is_set(),
+            seen=self._seen,
+            shutdown=self._monitor.shutdown_reason,
+            code=qemu.returncode or 0,
+            words=self._words(),
+        )
+
+    async def _finish(self, ending: Ending) -> None:
+        for uart in self._uarts:
+            uart.close()
+        self._resume.close()
+        await self._monitor.close()
+        self._record.set(supervised=False)
+        self._record.change(ending.state, ending.reason, ending.detail)
+
+    def _words(self) -> str:
+        with contextlib.suppress(OSError):
+            return last_words(self._paths.qemu_log.read_text(encoding="utf-8", errors="replace"))
+        return ""
+
+    def _on_line(self, uart: str, line: str) -> None:
+        self._record.line(uart, line)
+        sighting = sight(line)
+        if sighting is None or not follows(self._record.state, sighting):
+            return
+        if sighting.reason is Reason.PANIC:
+            # The trace that explains it comes behind this line: the verdict waits for QEMU's end, but not for ever.
+            if self._seen is None:
+                self._record.event("panic", detail=sighting.detail)
+                asyncio.get_running_loop().call_later(PANIC_GRACE, self._stop.set)
+            self._seen = sighting
+            return
+        self._record.change(sighting.state, sighting.reason, sighting.detail)
+        if sighting.state is State.FAILED:
+            self._seen = sighting
+
+    def _on_event(self, name: str, data: dict[str, Any]) -> None:
+        self._record.event("qmp", name=name, data=data)
+
+    async def _do_save(self, request: dict[str, Any]) -> dict[str, Any]:
+        result = await self._monitor.save(Path(request["path"]))
+        self._record.event("saved", path=request["path"], **result)
+        return result
+
+    async def _do_resume(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(float(request["timeout"])):
+                await self._resume.send(bytes.fromhex(request["record"]))
+        except TimeoutError:
+            raise ValueError("the guest did not answer on its resume port") from None
+        self._record.event("resumed")
+        return {}
+
+    async def _do_stop(self, _request: dict[str, Any]) -> dict[str, Any]:
+        self._stop.set()
+        return {}
+
+    async def _do_qmp(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"return": await self._monitor.execute(request["execute"], request.get("arguments"))}
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    """What QEMU's process does before it becomes QEMU: ask the kernel to be killed when the supervisor ends."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+async def _first(task: asyncio.Task[Any], others: set[asyncio.Task[Any]], timeout: float | None) -> bool | None:
+    """Wait for `task` (True, or its exception); None when one of the others or the time came first."""
+    await asyncio.wait({task, *others}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    return None
+
+
+async def _settled(tasks: set[asyncio.Task[Any]], timeout: float) -> bool:
+    """Wait for all of the tasks; whether they ended in time."""
+    _, late = await asyncio.wait(tasks, timeout=timeout)
+    for task in late:
+        task.cancel()
+    return not late
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry of the process; the exit code only matters to the log."""
+    parser = argparse.ArgumentParser(prog="orchestrator.machine.supervisor")
+    parser.add_argument("rundir", type=Path)
+    parser.add_argument("--locked", action="store_true", help="the run folder's lock is inherited")
+    parser.add_argument("--ready-fd", type=int)
+    options = parser.parse_args(arguments)
+    paths = RunPaths(options.rundir)
+    if not options.locked and lock.take(paths.lock) is None:
+        sys.stderr.write(f"{paths.folder}: another supervisor is at work\n")
+        return 1
+
+    def ready(error: str | None) -> None:
+        if options.ready_fd is not None:
+            with contextlib.suppress(OSError):
+                os.write(options.ready_fd, json.dumps({"error": error}).encode() + b"\n")
+                os.close(options.ready_fd)
+            options.ready_fd = None
+
+    try:
+        spec = MachineSpec.from_json(paths.spec.read_text(encoding="utf-8"))
+        asyncio.run(_run(paths, spec, ready))
+    except OrchError as error:
+        ready(error.message)
+        sys.stderr.write(f"{error.message}\n")
+        return 1
+    return 0
+
+
+async def _run(paths: RunPaths, spec: MachineSpec, ready: Callable[[str | None], None]) -> None:
+    paths.console.mkdir(exist_ok=True)
+    await Supervisor(paths, spec).run(ready)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`images/inputs.yaml`: the files that recipes take from a Debian mirror, before any version is chosen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from orchestrator.schema.yamlfile import Strict
+
+PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+PackagePattern = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.*?\[\]-]+$")]
+InputName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+
+
+class Series(Strict):
+    """A family of versions that an update never leaves; `prefix` is compared with the version without its epoch."""
+
+    prefix: str = Field(min_length=1)
+    package: PackageName | None = Field(default=None, description="whose version counts; needed where several are asked")
+
+
+class InputSpec(Strict):
+    """One outside input.
+
+    `closure`: the packages and all they depend on, as installed into an empty system without recommends.
+    `packages`: just the packages; a name may be a pattern, of which the newest match is taken.
+    `source`: files of a source package.
+    """
+
+    kind: Literal["closure", "packages", "source"]
+    suite: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    architecture: Literal["amd64", "arm64"] = "amd64"
+    packages: list[PackagePattern] = Field(default_factory=list)
+    package: PackageName | None = Field(default=None, description="the source package")
+    files: list[str] = Field(default_factory=list, description="patterns of the wanted files of the source package")
+    exclude: list[PackageName] = Field(default_factory=list, description="taken as installed, with all only they need")
+    series: Series | None = None
+    minimum: str | None = Field(default=None, description="lowest acceptable version, epoch left out")
+
+    @model_validator(mode="after")
+    def _fields_fit_kind(self) -> Self:
+        """Each kind has its own fields; the others would be ignored in silence."""
+        if self.kind == "source":
+            wanted, refused = {"package": self.package, "files": self.files}, {"packages": self.packages}
+        else:
+            wanted, refused = {"packages": self.packages}, {"package": self.package, "files": self.files}
+        if self.kind != "closure":
+            refused["exclude"] = self.exclude
+        for key, value in wanted.items():
+            if not value:
+                raise ValueError(f"kind '{self.kind}' needs '{key}'")
+        for key, value in refused.items():
+            if value:
+                raise ValueError(f"'{key}' has no meaning for kind '{self.kind}'")
+        if self.series and len(self.packages) > 1 and self.series.package not in self.packages:
+            raise ValueError("'series.package' must name one of 'packages'")
+        return self
+
+    @property
+    def lead(self) -> str:
+        """The package (or pattern) whose version `series` and `minimum` limit and which stands for the whole."""
+        if self.series and self.series.package:
+            return self.series.package
+        return self.package or self.packages[0]
+
+    def digest(self) -> str:
+        """Short hash of what is asked for; the lock keeps it to notice an edited request."""
+        asked = json.dumps(self.model_dump(exclude_defaults=True), sort_keys=True)
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
+
+
+class InputsFile(Strict):
+    """The whole of `images/inputs.yaml`."""
+
+    inputs: dict[InputName, InputSpec]

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection to one world: run commands, copy files, open a shell. The server must own the key we gave it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import posixpath
+import select
+import shlex
+import stat
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import paramiko
+from fabric import Connection
+
+from orchestrator.errors import BootError, OrchError, UsageError
+from orchestrator.shell.keys import SshKeys, public_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_CHUNK = 32768
+_RETRY = 0.02  # s between attempts while the server is not listening yet
+
+
+def connection(port: int, keys: SshKeys, timeout: float = 10.0) -> Connection:
+    """An unopened fabric connection to the SSH server on loopback `port`; unknown host keys are refused."""
+    made = Connection(
+        "127.0.0.1",
+        user="root",
+        port=port,
+        connect_timeout=timeout,
+        connect_kwargs={
+            "pkey": paramiko.Ed25519Key.from_private_key_file(str(keys.user)),
+            "look_for_keys": False,
+            "allow_agent": False,
+            "banner_timeout": timeout,
+        },
+    )
+    _, blob = public_line(keys.host).split()
+    host_key = paramiko.Ed25519Key(data=base64.b64decode(blob))
+    made.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    made.client.get_host_keys().add(f"[127.0.0.1]:{port}", "ssh-ed25519", host_key)
+    return made
+
+
+@contextmanager
+def opened(port: int, keys: SshKeys, timeout: float) -> Iterator[Connection]:
+    """An open connection; raises BootError naming the cause when none came up within `timeout` seconds."""
+    link = connect(port, keys, timeout)
+    try:
+        yield link
+    finally:
+        link.close()
+
+
+def connect(port: int, keys: SshKeys, timeout: float) -> Connection:
+    """Open a connection, trying again while the server does not answer; `timeout` in seconds in all."""
+    deadline = time.monotonic() + timeout
+    while True:
+        link = connection(port, keys, max(0.5, deadline - time.monotonic()))
+        try:
+            link.open()
+        except paramiko.BadHostKeyException:
+            raise BootError(
+                f"SSH on 127.0.0.1:{port}: the server does not own this testbed's host key",
+                hint="another program answers on that port; `orch down`, then `orch up`",
+            ) from None
+        except paramiko.AuthenticationException:
+            raise BootError(f"SSH on 127.0.0.1:{port}: the server refused this testbed's user key") from None
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            if time.monotonic() >= deadline:
+                cause = str(error) or type(error).__name__
+                raise BootError(f"state 'ssh': no SSH on 127.0.0.1:{port} within {timeout:g} s: {cause}") from None
+            time.sleep(_RETRY)
+        else:
+            return link
+
+
+def capture(link: Connection, command: str, timeout: float = 60.0) -> str:
+    """Run a command that must succeed; returns its standard output. `timeout` in seconds."""
+    done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
+    if done.exited != 0:
+        last = (done.stderr or done.stdout).strip().splitlines()
+        raise OrchError(f"'{command}' ended with exit code {done.exited}: {last[-1] if last else 'no output'}")
+    return str(done.stdout)
+
+
+def execute(link: Connection, argv: Sequence[str]) -> int:
+    """Run a command with our own stdin, stdout and stderr, byte for byte; returns its exit code."""
+    channel = link.client.get_transport().open_session()
+    channel.exec_command(argv[0] if len(argv) == 1 else shlex.join(argv))
+    feeder = threading.Thread(target=_feed, args=(channel,), daemon=True)
+    feeder.start()
+    copiers = [
+        threading.Thread(target=_drain, args=(channel.recv, sys.stdout.buffer)),
+        threading.Thread(target=_drain, args=(channel.recv_stderr, sys.stderr.buffer)),
+    ]
+    for copier in copiers:
+        copier.start()
+    for copier in copiers:
+        copier.join()
+    return int(channel.recv_exit_status())
+
+
+def _feed(channel: paramiko.Channel) -> None:
+    """Pass our stdin on until it ends or the command does."""
+    source = sys.stdin.fileno()
+    with contextlib.suppress(OSError):
+        while not channel.closed:
+            ready, _, _ = select.select([source], [], [], 0.2)
+            if not ready:
+                continue
+            data = os.read(source, _CHUNK)
+            if not data:
+                channel.shutdown_write()
+                return
+            channel.sendall(data)
+
+
+def _drain(receive: Callable[[int], bytes], sink: IO[bytes]) -> None:
+    while data := receive(_CHUNK):
+        sink.write(data)
+        sink.flush()
+
+
+def put(link: Connection, source: Path, target: str) -> None:
+    """Copy a file or folder to the machine; a target that is a folder there receives it under its own name."""
+    if not source.exists():
+        raise UsageError(f"{source}: no such file")
+    sftp = link.sftp()
+    if target.endswith("/") or _is_folder(sftp, target):
+        target = posixpath.join(target, source.name)
+    _put(sftp, source, target)
+
+
+def _put(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
+    if source.is_dir():
+        if not _is_folder(sftp, target):
+            sftp.mkdir(target)
+        for child in sorted(source.iterdir()):
+            _put(sftp, child, posixpath.join(target, child.name))
+        return
+    try:
+        sftp.put(str(source), target)
+        sftp.chmod(target, stat.S_IMODE(source.stat().st_mode))
+    except OSError as error:
+        raise OrchError(f"cannot copy {source} to {target}: {error.strerror or error}") from None
+
+
+def get(link: Connection, source: str, target: Path) -> None:
+    """Copy a file or folder from the machine; a target that is a folder here receives it under its own name."""
+    if target.is_dir():
+        target = target / posixpath.basename(source.rstrip("/"))
+    _get(link.sftp(), source, target)
+
+
+def _get(sftp: paramiko.SFTPClient, source: str, target: Path) -> None:
+    if _is_folder(sftp, source):
+        target.mkdir(exist_ok=True)
+        for name in sorted(sftp.listdir(source)):
+            _get(sftp, posixpath.join(source, name), target / name)
+        return
+    scratch = target.with_name(f".{target.name}.part")
+    try:
+        sftp.get(source, str(scratch))
+        scratch.chmod(stat.S_IMODE(sftp.stat(source).st_mode or 0o644))
+        scratch.replace(target)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise OrchError(f"cannot copy {source} to {target}: {error.strerror or error}") from None
+
+
+def _is_folder(sftp: paramiko.SFTPClient, path: str) -> bool:
+    try:
+        return stat.S_ISDIR(sftp.stat(path).st_mode or 0)
+    except OSError:
+        return False

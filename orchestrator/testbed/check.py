@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prove that a built machine is what it should be: boot it, look into every world, shut it down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.build.cache import key_of, make_folder
+from orchestrator.errors import BootError
+from orchestrator.shell.ssh import capture
+from orchestrator.testbed.testbed import UpOptions
+from orchestrator.trace.counters import CounterClient
+from orchestrator.trace.table import totals_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fabric import Connection
+
+    from orchestrator.testbed.testbed import Testbed
+
+_CHECKS = (
+    ("Linux runs at NS-EL2 with VHE", "dmesg | grep -q 'VHE mode initialized' && echo yes", "yes"),
+    ("KVM is there", "test -c /dev/kvm && echo yes", "yes"),
+    ("the RMM's memory is reserved", "test -d /proc/device-tree/reserved-memory && echo yes", "yes"),
+)
+
+
+def check_machine(testbed: Testbed) -> list[str]:
+    """Build, boot cold with the counter, check, shut down; pins substituted on the way are kept only if all holds.
+
+    Returns lines for people. A machine whose very artifacts and command line passed before is not booted again.
+    """
+    try:
+        artifacts = testbed.build()
+        stamp = _stamp(testbed, artifacts)
+        if stamp.exists():
+            return ["checked before: nothing changed since"]
+        lines = _boot_and_check(testbed)
+    except BootError:
+        testbed.inputs.reject_substitutions()
+        raise
+    testbed.inputs.accept_substitutions()
+    make_folder(stamp.parent)
+    stamp.touch()
+    return lines
+
+
+def _stamp(testbed: Testbed, artifacts: dict[str, Path]) -> Path:
+    """A file that exists once this machine has passed; keys and overlay of the testbed do not matter here."""
+    config = testbed.project.config.model_dump(mode="json", exclude={"ssh", "timeouts", "name"})
+    key = key_of({"artifacts": {name: str(path) for name, path in artifacts.items()}, "config": config})
+    return testbed.cache.root / "checked" / key
+
+
+def _boot_and_check(testbed: Testbed) -> list[str]:
+    running = testbed.running()
+    if running is not None:
+        raise BootError("the machine is up; the check boots its own", hint="`orch down` first")
+    options = UpOptions(fresh=True, count=True)
+    try:
+        result = testbed.up(options)
+        with testbed.host() as link:
+            lines = [f"booted cold, SSH answered after {result.seconds:.1f} s", *_world_checks(testbed, link)]
+    finally:
+        testbed.down()
+    return lines
+
+
+def _world_checks(testbed: Testbed, link: Connection) -> Iterator[str]:
+    for what, command, expected in _CHECKS:
+        if capture(link, f"{command} || true").strip() != expected:
+            raise BootError(f"boot check failed: {what}", hint=f"command: {command}")
+        yield f"ok: {what}"
+    counters = CounterClient(testbed.counter_socket()).counters()
+    for world in ("non-secure", "realm", "root"):
+        count = counters.by_world().get(world, 0)
+        if count == 0:
+            raise BootError(f"boot check failed: no instruction was executed in the {world} world")
+        yield f"ok: {world} world executed {count:,} instructions"
+
+
+def demonstrate(testbed: Testbed) -> Iterator[str]:
+    """Bring the machine up with the counter, show who runs where, take it down again."""
+    yield from check_machine(testbed)
+    was_up = testbed.running() is not None
+    result = testbed.up(replace(UpOptions(), count=True)) if not was_up else None
+    try:
+        if result:
+            yield f"machine {result.how}, SSH answered after {result.seconds:.1f} s"
+        with testbed.host() as link:
+            yield f"host: {capture(link, 'uname -srm').strip()}, {capture(link, 'nproc').strip()} CPUs"
+            yield f"up for {capture(link, 'cut -d. -f1 /proc/uptime').strip()} s of its own time"
+        if result:
+            yield "instructions since the machine was started or restored:"
+            yield from totals_table(CounterClient(testbed.counter_socket()).counters())
+    finally:
+        if result:
+            testbed.down()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things are: the checkout, its testbed file, the user's cache, and the state folder of one testbed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from orchestrator.build.cache import Cache, default_cache
+from orchestrator.build.graph import Graph, Node
+from orchestrator.errors import UsageError
+from orchestrator.schema.testbed import TestbedConfig
+from orchestrator.schema.yamlfile import load
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout together with one testbed file of it."""
+
+    root: Path
+    testbed_file: Path
+    config: TestbedConfig
+
+    @classmethod
+    def open(cls, testbed_file: Path | None = None) -> Project:
+        """Load `testbed_file`, or ./testbed.yaml, or the checkout's own; raises UsageError on a mistake in it."""
+        chosen = testbed_file or Path("testbed.yaml")
+        if testbed_file is None and not chosen.exists():
+            chosen = CHECKOUT / "testbed.yaml"
+        chosen = chosen.resolve()
+        config = load(chosen, TestbedConfig)
+        for name in ("qemu", "rmm", "host_kernel"):
+            path = getattr(config.stack, name)
+            if path is not None and not _from(chosen, path).is_file():
+                raise UsageError(f"{chosen}: stack.{name}: no such file: {path}")
+        return cls(CHECKOUT, chosen, config)
+
+    def path(self, value: Path) -> Path:
+        """A path from the testbed file: relative ones start at the file's folder."""
+        return _from(self.testbed_file, value)
+
+    def state_folder(self) -> Path:
+        """Keys, logs and state of this testbed, apart from every other testbed file of the user."""
+        place = hashlib.sha256(os.fsencode(self.testbed_file)).hexdigest()[:8]
+        return Path(platformdirs.user_state_dir("orch")) / f"{self.config.name}-{place}"
+
+    def cache(self) -> Cache:
+        """The user's artifact cache."""
+        return Cache(default_cache())
+
+    def graph(self) -> Graph:
+        """The declared artifacts."""
+        return Graph.load(self.root)
+
+    def overrides(self) -> dict[str, dict[str, str]]:
+        """Node parameters that the testbed file sets."""
+        config = self.config
+        kernel = {"hz": str(config.kernel.host_hz)}
+        if config.kernel.fragment is not None:
+            kernel["fragment_file"] = str(self.path(config.kernel.fragment))
+        firmware = {"rmm_file": str(self.path(config.stack.rmm))} if config.stack.rmm else {}
+        return {"kernel": kernel, "firmware": firmware}
+
+    def node(self, graph: Graph, request: str) -> Node:
+        """A node with the testbed's parameters; those written in the request win."""
+        return graph.node(request, self.overrides())
+
+    def machine_nodes(self, graph: Graph) -> dict[str, Node]:
+        """The nodes that a running machine needs, by name; a part given ready-made in `stack:` is left out."""
+        names = ["qemu", "qemu-plugin", "firmware", "kernel", "host-image"]
+        replaced = {"qemu": self.config.stack.qemu, "kernel": self.config.stack.host_kernel}
+        return {name: self.node(graph, name) for name in names if replaced.get(name) is None}
+
+    def untested(self) -> list[str]:
+        """What `stack:` replaces, for the warning that comes with it."""
+        stack = self.config.stack.model_dump()
+        return [
+            f"stack.{name} = {path}: not tested with this testbed" for name, path in stack.items() if path is not None
+        ]
+
+
+def _from(testbed_file: Path, value: Path) -> Path:
+    return value if value.is_absolute() else testbed_file.parent / value

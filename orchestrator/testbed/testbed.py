@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring one machine up and down: build what it needs, restore or boot it, make sure that it answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from orchestrator.build.builder import Builder
+from orchestrator.build.cache import key_of, make_folder, write_atomic
+from orchestrator.build.graph import file_digest
+from orchestrator.build.inputs import InputStore
+from orchestrator.errors import BootError, EnvError, UsageError
+from orchestrator.machine.cmdline import cpu_argument, stable_command_line
+from orchestrator.machine.instance import Instance
+from orchestrator.machine.paths import runtime_folder
+from orchestrator.machine.ports import choose_port
+from orchestrator.machine.spec import Counter, Initrd, MachineSpec
+from orchestrator.machine.states import State
+from orchestrator.shell import ssh
+from orchestrator.shell.keys import SshKeys
+from orchestrator.testbed.overlay import OverlayFile, write_overlay
+from orchestrator.testbed.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fabric import Connection
+
+    from orchestrator.build.progress import Progress
+    from orchestrator.testbed.project import Project
+
+# FEAT_MOPS counts a whole memcpy as one instruction; hidden in every world so that counts compare.
+KERNEL_ARGS = ("quiet", "arm64.nomops")
+# Idle CPUs poll instead of sleeping: while all sleep, QEMU's virtual clock follows the build machine's.
+DETERMINISTIC_KERNEL_ARGS = ("nohlt", "orch.deterministic")
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """How to bring the machine up."""
+
+    fresh: bool = False
+    deterministic: bool = False
+    count: bool = False
+    count_mode: str = "fast"
+
+
+@dataclass(frozen=True)
+class UpResult:
+    """How the machine came up: 'cold', 'restored' or 'already up'; seconds to an answered SSH command."""
+
+    how: str
+    seconds: float
+    ssh_port: int
+
+
+class Testbed:
+    """The machine of one testbed file."""
+
+    def __init__(self, project: Project, progress: Progress, *, frozen: bool = False) -> None:
+        self.project = project
+        self.progress = progress
+        self.state = project.state_folder()
+        self.cache = project.cache()
+        self.graph = project.graph()
+        self.inputs = InputStore(project.root, self.cache.root, frozen=frozen, notify=progress.notice)
+        self.builder = Builder(self.graph, self.cache, self.inputs, progress)
+        self.keys = SshKeys(self.state / "keys")
+        self.instance = Instance(self.state / "run")
+
+    # --- building -------------------------------------------------------------------------------------------------
+
+    def build(self) -> dict[str, Path]:
+        """Build what the machine needs; returns artifact folders by node name."""
+        nodes = self.project.machine_nodes(self.graph)
+        self.builder.build(list(nodes.values()))
+        return {name: self.builder.artifact(node) for name, node in nodes.items()}
+
+    def artifacts(self) -> dict[str, Path]:
+        """Where the artifacts are or would be, without building."""
+        nodes = self.project.machine_nodes(self.graph)
+        return {name: self.builder.artifact(node) for name, node in nodes.items()}
+
+    # --- the machine as data --------------------------------------------------------------------------------------
+
+    def spec(self, artifacts: dict[str, Path], options: UpOptions, port: int) -> MachineSpec:
+        """The machine for these artifacts and options; writes the overlay initrd."""
+        machine, stack = self.project.config.machine, self.project.config.stack
+        overlay = self._overlay()
+        base = artifacts["host-image"] / "base.cpio.gz"
+        qemu = self.project.path(stack.qemu) if stack.qemu else artifacts["qemu"] / "bin/qemu-system-aarch64"
+        kernel = self.project.path(stack.host_kernel) if stack.host_kernel else artifacts["kernel"] / "Image"
+        plugin = artifacts["qemu-plugin"] / "libcounter.so"
+        return MachineSpec(
+            qemu=(str(qemu),),
+            run_folder=str(self.instance.folder),
+            sockets=str(runtime_folder(self.instance.folder)),
+            flash=str(artifacts["firmware"] / "flash.bin"),
+            kernel=str(kernel),
+            initrds=tuple(Initrd(str(path), path.stat().st_size if path.exists() else 0) for path in (base, overlay)),
+            cpu=cpu_argument(machine.cpu),
+            cpus=machine.cpus,
+            machine=machine.type,
+            ssh_port=port,
+            kernel_args=KERNEL_ARGS + (DETERMINISTIC_KERNEL_ARGS if options.deterministic else ()),
+            icount_shift=machine.icount_shift if options.deterministic else None,
+            counter=Counter(str(plugin), options.count_mode) if options.count else None,
+        )
+
+    def _overlay(self) -> Path:
+        """The per-testbed initrd: both SSH keys; equal content leaves the file alone."""
+        self.keys.ensure()
+        path = self.state / "overlay.cpio"
+        files = [
+            OverlayFile("/etc/dropbear/dropbear_ed25519_host_key", self.keys.dropbear_host_key(), 0o600),
+            OverlayFile("/root/.ssh/authorized_keys", self.keys.authorized_keys().encode(), 0o600),
+        ]
+        write_overlay(files, path)
+        return path
+
+    def snapshot_key(self, spec: MachineSpec) -> str:
+        """Names the saved state of a machine: its artifacts, command line and overlay; not port, folders or plugin."""
+        plain = dataclasses.replace(spec, counter=None)
+        ready_made = [path for path in (spec.qemu[0], spec.kernel) if not path.startswith(str(self.cache.root))]
+        files = [spec.initrds[-1].path, *ready_made]
+        return key_of({"arguments": stable_command_line(plain), "files": [file_digest(Path(path)) for path in files]})
+
+    # --- up and down ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """The right to change this testbed; a second orch is refused with the pid of the first."""
+        make_folder(self.state)
+        holder = self.state / "lock.pid"
+        lock = FileLock(self.state / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            pid = holder.read_text(encoding="utf-8").strip() if holder.exists() else "unknown"
+            raise EnvError(
+                f"another orch (pid {pid}) is working on testbed '{self.project.config.name}'",
+                hint="wait for it to end, or use another testbed file (--testbed)",
+            ) from None
+        try:
+            holder.write_text(str(os.getpid()), encoding="utf-8")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def up(self, options: UpOptions) -> UpResult:
+        """Bring the machine up unless it is; returns once a command over SSH was answered."""
+        with self.exclusive():
+            running = self.running()
+            if running is not None:
+                return self._already_up(running, options)
+            self.instance.cleanup_stale()
+            for warning in self.project.untested():
+                self.progress.notice(f"untested: {warning}")
+            artifacts = self.build()
+            return self._start(artifacts, options)
+
+    def _start(self, artifacts: dict[str, Path], options: UpOptions) -> UpResult:
+        started = time.monotonic()
+        spec = self.spec(artifacts, options, choose_port(self.project.config.ssh.port))
+        snapshots = Snapshots(self.cache)
+        key = self.snapshot_key(spec)
+        saved = None if options.fresh else snapshots.find(key)
+        record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
+        write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
+        try:
+            how = self._restore(spec, saved, options) if saved else "cold"
+            if how == "cold":
+                self._boot(spec)
+            self._answer(spec.ssh_port)
+            seconds = time.monotonic() - started
+            if how == "cold" and not snapshots.find(key):
+                with self.progress.stage("save snapshot"):
+                    snapshots.save(key, self.instance, self.project.config.timeouts.snapshot)
+        except BaseException:
+            self.instance.stop(self.project.config.timeouts.down)
+            raise
+        return UpResult(how, seconds, spec.ssh_port)
+
+    def _boot(self, spec: MachineSpec) -> None:
+        """Start cold and wait through the named states."""
+        timeouts = self.project.config.timeouts
+        steps = (
+            (State.FIRMWARE, timeouts.firmware),
+            (State.KERNEL, timeouts.kernel),
+            (State.HOST_READY, timeouts.host_ready),
+        )
+        with self.progress.stage("boot", estimate=3, last_line=self.instance.last_line):
+            self.instance.start(spec)
+            for state, timeout in steps:
+                self.instance.wait(state, timeout)
+
+    def _restore(self, spec: MachineSpec, saved: Path, options: UpOptions) -> str:
+        """Continue from a saved state; one that cannot be used is dropped and the machine boots cold."""
+        timeouts = self.project.config.timeouts
+        try:
+            with self.progress.stage("restore snapshot", estimate=1, last_line=self.instance.last_line):
+                self.instance.start(dataclasses.replace(spec, incoming=str(saved)))
+                self.instance.wait(State.HOST_READY, timeouts.restore)
+                if not options.deterministic:  # the restored guest would repeat its random numbers and its time
+                    now = time.time_ns()
+                    self.instance.resume_guest(now // 10**9, now % 10**9, secrets.token_bytes(64))
+        except BootError as error:
+            self.progress.notice(f"snapshot unusable, booting cold: {error.message}")
+            self.instance.stop(timeouts.down)
+            Snapshots(self.cache).drop(saved)
+            return "cold"
+        return "restored"
+
+    def _answer(self, port: int) -> None:
+        """State 'ssh': a command over SSH is answered; a machine that dies meanwhile is reported as that."""
+        timeout = self.project.config.timeouts.ssh
+        with self.progress.stage("ssh", estimate=1, last_line=self.instance.last_line):
+            try:
+                with ssh.opened(port, self.keys, timeout) as link:
+                    ssh.capture(link, "true", timeout)
+            except BootError:
+                self.instance.wait(State.HOST_READY, 0.1)  # says so if the machine itself is gone
+                raise
+
+    def _already_up(self, running: dict[str, Any], options: UpOptions) -> UpResult:
+        wanted = dataclasses.asdict(dataclasses.replace(options, fresh=False))
+        if options.fresh or running["options"] | {"fresh": False} != wanted:
+            raise UsageError(f"testbed '{self.project.config.name}' is up with other options", hint="`orch down` first")
+        return UpResult("already up", 0.0, int(running["ssh_port"]))
+
+    def down(self) -> bool:
+        """Stop the machine and remove what it left; returns whether there was one."""
+        with self.exclusive():
+            was_up = self.running() is not None
+            self.instance.stop(self.project.config.timeouts.down)
+            self.instance.cleanup_stale()
+            (self.state / "up.json").unlink(missing_ok=True)
+            return was_up
+
+    def running(self) -> dict[str, Any] | None:
+        """The record of the running machine, or None."""
+        if not self.instance.status().alive:
+            return None
+        try:
+            record: dict[str, Any] = json.loads((self.state / "up.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return record
+
+    def need_running(self) -> dict[str, Any]:
+        """The record of the running machine; raises BootError if there is none."""
+        record = self.running()
+        if record is None:
+            raise BootError(f"testbed '{self.project.config.name}' is not up", hint="`orch up`")
+        return record
+
+    # --- access ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def host(self, timeout: float | None = None) -> Iterator[Connection]:
+        """An open SSH connection to the emulated host."""
+        port = int(self.need_running()["ssh_port"])
+        with ssh.opened(port, self.keys, timeout or self.project.config.timeouts.ssh) as link:
+            yield link
+
+    def counter_socket(self) -> Path:
+        """Where the instruction counter of the running machine listens; raises UsageError if it has none."""
+        record = self.need_running()
+        if not record["options"]["count"]:
+            raise UsageError("this machine runs without the counter", hint="`orch down`, then `orch up --count`")
+        return runtime_folder(self.instance.folder) / "counter"
