@@ -5,8 +5,9 @@ set -euo pipefail
 
 # Static: they run in any image, and before anything else does. The prefix map keeps the checkout's
 # folder out of the binaries.
-for program in marker resume; do
+# Each is SOURCE:PROGRAM; `resume` alone is the name of a busybox applet.
+for source in marker:marker resume:orch-resume; do
     aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -Wconversion -Wshadow \
         -ffile-prefix-map="$PROJECT"=. -static -s -Wl,--build-id=none \
-        -o "$OUT/$program" "$SRC/$program.c"
+        -o "$OUT/${source#*:}" "$SRC/${source%:*}.c"
 done

@@ -114,15 +114,21 @@ static const char *apply(const struct record *record)
 	return reseed(record->seed);
 }
 
-/* Answer with one line. The port does not block: if the host has gone away the answer is dropped, else it would
- * reach whoever connects next. */
-static void answer(int port, const char *failed)
+/*
+ * Answer with one line. A record may be here before the driver has been told that the host opened its side, and
+ * until then nothing can be sent: wait for that notice. If none comes the host has gone away; the answer is
+ * dropped, else it would reach whoever connects next.
+ */
+static void answer(int port, const sigset_t *sigio, const char *failed)
 {
+	const struct timespec patience = { .tv_sec = 1 };
 	char line[128] = "ok\n";
 
 	if (failed)
 		snprintf(line, sizeof(line), "error: %s%s%s\n", failed, errno ? ": " : "", errno ? strerror(errno) : "");
-	(void)!write(port, line, strlen(line));
+	while (write(port, line, strlen(line)) < 0 && errno == EAGAIN)
+		if (sigtimedwait(sigio, NULL, &patience) < 0 && errno == EAGAIN)
+			return;
 }
 
 /* Open the port as soon as there is one. Ports appear some time after the driver: kernel events tell when to look. */
@@ -189,7 +195,7 @@ int main(void)
 		return 1;
 	}
 	while (receive(port, &sigio, &record)) {
-		answer(port, apply(&record));
+		answer(port, &sigio, apply(&record));
 		explicit_bzero(&record, sizeof(record));
 	}
 	perror("resume: read");

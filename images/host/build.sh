@@ -8,13 +8,14 @@ for deb in "$IN_host_rootfs"/*.deb; do
 done
 
 # What the host runs; the libraries follow from what these files say they need.
-programs=(usr/bin/busybox usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear usr/lib/openssh/sftp-server)
+programs=(usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear usr/lib/openssh/sftp-server)
 libs=usr/lib/aarch64-linux-gnu
 mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,usr/bin,usr/sbin,usr/lib/openssh,$libs}
 ln -s usr/bin usr/sbin usr/lib root/
 ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
 ln -s ../bin/ip root/usr/sbin/ip                           # else busybox's own `ip` comes first in PATH
-ln -s busybox root/usr/bin/sh
+# Not busybox's shell, which runs its own `ip` and `poweroff` whatever PATH says.
+ln -s dash root/usr/bin/sh
 
 needs() {
     aarch64-linux-gnu-readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p'
@@ -42,7 +43,7 @@ done
 ln -s "aarch64-linux-gnu/ld-linux-aarch64.so.1" root/usr/lib/ld-linux-aarch64.so.1
 
 cp -r "$SRC/root/." root/
-cp "$NODE_guest_tools/marker" "$NODE_guest_tools/resume" root/usr/bin/
+cp "$NODE_guest_tools"/* root/usr/bin/
 chmod -R u=rwX,go=rX root
 chmod 755 root/init root/usr/bin/* root/usr/sbin/*
 chmod 700 root/root

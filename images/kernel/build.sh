@@ -20,8 +20,10 @@ if command -v ccache >/dev/null; then
     export CCACHE_BASEDIR="$PWD" CCACHE_DIR
     compiler="ccache $compiler"
 fi
+# Tools that some computers have and none of our options uses would still be written into the configuration.
 kmake() {
-    make -C ks -s O="$PWD/kb" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$compiler" "$@"
+    make -C ks -s O="$PWD/kb" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$compiler" \
+        RUSTC=unused-rustc BINDGEN=unused-bindgen PAHOLE=unused-pahole "$@"
 }
 
 {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -27,6 +27,15 @@ _HELPER = Path("/usr/lib/apt/apt-helper")
 _FAILED = re.compile(r"^E: Failed to fetch (\S+)\s+(.*(?:\n   .*)*)", re.MULTILINE)
 _RECEIVED = re.compile(r"Hashes of received file:(?:\n +- \S+( \[weak\])?)*?\n +- SHA256:([0-9a-f]{64})")
 _GONE = re.compile(r"^404\b|^410\b|No such file or directory")
+_STAND_IN = """\
+Package: orch-left-out
+Status: install ok installed
+Maintainer: none
+Architecture: all
+Multi-Arch: foreign
+Version: 1
+Description: what a request excludes
+"""
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 
 # The system's files are included first, so that ours win; hooks of `apt-get update` (package kits, image clean-ups)
@@ -120,7 +129,7 @@ class Source:
 
 
 class AptState:
-    """A private apt with one source and, as far as it can tell, nothing installed but what `pretend` names."""
+    """A private apt with one source and, as far as it can tell, nothing installed but what `pretend` is given."""
 
     def __init__(self, folder: Path, source: Source) -> None:
         self.folder = folder
@@ -140,11 +149,17 @@ class AptState:
         self._configuration.write_text(text, encoding="utf-8")
         self._configuration.chmod(0o600)
 
-    def pretend(self, packages: Sequence[str]) -> None:
-        """Take `packages` as installed in a version newer than all others."""
-        fields = "Status: install ok installed\nMaintainer: none\nArchitecture: all\nMulti-Arch: foreign\n"
-        entries = [f"Package: {name}\n{fields}Version: 9999999:0\nDescription: left out\n" for name in packages]
-        (self.folder / "status").write_text("\n".join(entries), encoding="utf-8")
+    def pretend(self, entries: Iterable[Stanza]) -> None:
+        """Act as if the packages of these index entries were installed, without what they depend on.
+
+        One stand-in provides them all: a package of the same name and version would be replaced by the real one.
+        """
+        provided = []
+        for entry in entries:
+            provided.append(f"{entry['Package']} (= {entry['Version']})")
+            provided += [part.strip() for part in entry.get("Provides", "").split(",") if part.strip()]
+        text = f"{_STAND_IN}Provides: {', '.join(provided)}\n" if provided else ""
+        (self.folder / "status").write_text(text, encoding="utf-8")
 
     def prefer(self, pins: Mapping[str, str]) -> None:
         """Fix packages (or 'src:NAME') to versions against newer ones in the suite."""

@@ -35,7 +35,7 @@ def key_of(manifest: Manifest) -> str:
 
 def write_atomic(path: Path, text: str) -> None:
     """Replace `path` by `text` so that a reader sees the old or the new content, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
@@ -134,7 +134,7 @@ class Cache:
         checkout = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
         return self.root / "last" / checkout / f"{label}.json"
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Keys of all complete artifacts."""
         if not self.root.is_dir():
             return []

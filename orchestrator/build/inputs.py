@@ -75,6 +75,10 @@ class InputStore:
         keep = {"package", "version", "architecture", "sha256"}
         return {"files": {file.name: file.model_dump(include=keep) for file in self._pin(name).files}}
 
+    def version(self, name: str) -> str:
+        """The version in force, for people."""
+        return self._pin(name).version
+
     def download_bytes(self, name: str) -> int:
         """Bytes that `prepare` would download for this input."""
         return sum(file.size for file in self._pin(name).files if not self._downloads.has(file))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.build.run import CommandError, run
-from orchestrator.build.venv import requirements_digest
+from orchestrator.build.venv import requirements, requirements_digest
 from orchestrator.errors import BuildError, EnvError
 from orchestrator.schema.lock import LockedPackage, LockedPypi
 
@@ -35,15 +35,6 @@ def compile_lock(project: Path, notify: Notify) -> LockedPypi:
     pins = _compile(wanted)
     notify(f"reading the file lists of {len(pins)} Python packages")
     return LockedPypi(request=requirements_digest(wanted), python=list(PYTHONS), packages=_lock_files(pins))
-
-
-def requirements(pyproject: dict[str, Any]) -> list[str]:
-    """All requirement lines of a pyproject.toml: run time, extras, build backend."""
-    table = pyproject.get("project", {})
-    lines = [*table.get("dependencies", []), *pyproject.get("build-system", {}).get("requires", [])]
-    for extra in table.get("optional-dependencies", {}).values():
-        lines += extra
-    return sorted(set(lines))
 
 
 def parse_pins(text: str) -> list[tuple[str, str]]:

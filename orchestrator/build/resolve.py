@@ -57,15 +57,15 @@ class Resolver:
             state.update()
             self._states[label] = state
         state = self._states[label]
-        state.pretend(spec.exclude)
+        state.pretend(())
         state.prefer({})
         return state
 
 
 def _closure(name: str, spec: InputSpec, state: AptState) -> tuple[str, list[LockedFile]]:
     """The packages and all they depend on."""
-    _check_excludes(name, spec, state)
     lead = _choose(name, spec, state.show(spec.lead))
+    state.pretend(_left_out(name, spec, state, lead))
     state.prefer({f"src:{_source_of(lead)}": lead["Version"], lead["Package"]: lead["Version"]})
     asked = [f"{spec.lead}={lead['Version']}", *(package for package in spec.packages if package != spec.lead)]
     try:
@@ -126,14 +126,17 @@ def _choose(name: str, spec: InputSpec, entries: Iterable[Stanza], asked: str | 
     )
 
 
-def _check_excludes(name: str, spec: InputSpec, state: AptState) -> None:
-    """A misspelt exclude would silently do nothing."""
-    if not spec.exclude:
-        return
-    known = {entry["Package"] for entry in state.show(*spec.exclude) if "Filename" in entry}
-    unknown = [package for package in spec.exclude if package not in known]
-    if unknown:
-        raise UsageError(f"images/inputs.yaml: inputs.{name}.exclude: {spec.suite} has no package {unknown[0]}")
+def _left_out(name: str, spec: InputSpec, state: AptState, lead: Stanza) -> list[Stanza]:
+    """Index entries of the excluded packages, in versions that go with `lead`; a misspelt name is an error."""
+    found = []
+    entries = state.show(*spec.exclude) if spec.exclude else []
+    for package in spec.exclude:
+        versions = {entry["Version"]: entry for entry in entries if entry["Package"] == package}
+        best = lead["Version"] if lead["Version"] in versions else newest(versions)
+        if best is None:
+            raise UsageError(f"images/inputs.yaml: inputs.{name}.exclude: {spec.suite} has no package '{package}'")
+        found.append(versions[best])
+    return found
 
 
 def _source_of(entry: Stanza) -> str:

@@ -66,7 +66,8 @@ def print_plan(context: Context, planned: list[Planned]) -> None:
     for name, size in sizes.items():
         click.echo(f"  fetch  {name:18} {f'{size / 1e6:8.1f} MB' if size else '  in cache'}")
     for item in planned:
-        click.echo(f"  build  {item.node.label:18} ~{item.node.spec.seconds:4} s  {item.node.spec.mib:6} MiB  {item.reasons[0]}")
+        spec = item.node.spec
+        click.echo(f"  build  {item.node.label:18} ~{spec.seconds:4} s  {spec.mib:6} MiB  {item.reasons[0]}")
     total = sum(item.node.spec.seconds for item in planned)
     click.echo(f"  about {max(1, round(total / 60))} min on 2 cores")
 
@@ -77,21 +78,23 @@ def print_plan(context: Context, planned: list[Planned]) -> None:
 @pass_context
 def lock(context: Context, inputs: tuple[str, ...], *, update: bool) -> None:
     """Show what is pinned, or --update it (INPUTS only, if given) and show the difference."""
-    from orchestrator.build.lockfile import update_lock  # noqa: PLC0415
+    from orchestrator.build import lockfile  # noqa: PLC0415
 
     if not update:
         _show_pins(context)
         return
     with context.progress.stage("resolve pinned inputs", estimate=60):
-        lines = update_lock(context.project.root, context.testbed.cache.root, list(inputs), context.progress.notice)
-    click.echo("\n".join(lines) if lines else "the lock is up to date")
+        project, cache = context.project.root, context.testbed.cache.root
+        result = lockfile.update(project, cache, inputs, notify=context.progress.notice)
+    click.echo("\n".join(result.changes) if result.changes else "the lock is up to date")
 
 
 def _show_pins(context: Context) -> None:
     store = context.testbed.inputs
     for name in store.names():
         missing = store.download_bytes(name)
-        click.echo(f"{name:18} {store.summary(name):60} {f'{missing / 1e6:.1f} MB to fetch' if missing else 'in cache'}")
+        state = f"{missing / 1e6:.1f} MB to fetch" if missing else "in cache"
+        click.echo(f"{name:18} {store.version(name):32} {state}")
     for each in store.substitutions():
         click.echo(f"substituted: {each}")
 

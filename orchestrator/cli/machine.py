@@ -176,7 +176,11 @@ def logs(context: Context, names: tuple[str, ...], *, follow: bool) -> None:
         raise UsageError(f"no log named '{unknown[0]}'", hint=f"there are: {', '.join(files) or 'none yet'}")
     if not files:
         raise UsageError("no logs yet", hint="`orch up` first")
-    readers = {name: path.open(encoding="utf-8", errors="replace") for name, path in files.items() if not names or name in names}
+    readers = {
+        name: path.open(encoding="utf-8", errors="replace")
+        for name, path in files.items()
+        if not names or name in names
+    }
     while True:
         fresh = sorted((line, name) for name, reader in readers.items() for line in reader.readlines())
         for line, name in fresh:

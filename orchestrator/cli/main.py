@@ -20,7 +20,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="orch")
-@click.option("--testbed", "testbed_file", type=click.Path(path_type=Path), metavar="FILE", help="testbed file [testbed.yaml]")
+@click.option(
+    "--testbed", "testbed_file", type=click.Path(path_type=Path), metavar="FILE", help="testbed file [testbed.yaml]"
+)
 @click.option("--debug", is_flag=True, envvar="ORCH_DEBUG", help="show Python tracebacks")
 @click.pass_context
 def orch(context: click.Context, testbed_file: Path | None, debug: bool) -> None:
@@ -57,7 +59,7 @@ def entry() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads; end without noise
         code = 141
-    except Exception as error:  # noqa: BLE001 - the last resort for what we did not foresee
+    except Exception as error:  # the last resort for what we did not foresee
         _report(f"internal error: {type(error).__name__}: {error}", "`orch --debug …` shows where", debug)
         code = 1
     sys.exit(code)

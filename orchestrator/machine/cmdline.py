@@ -174,5 +174,5 @@ def _escape(value: str) -> str:
     return value.replace(",", ",,")
 
 
-def _switch(value: bool) -> str:  # noqa: FBT001
+def _switch(value: bool) -> str:
     return "on" if value else "off"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ _LAST_MESSAGE = 1.0
 class ControlServer:
     """Serves clients of one machine."""
 
-    def __init__(self, path: Path, record: Record, handlers: dict[str, Handler]) -> None:
+    def __init__(self, path: Path, record: Record, handlers: Mapping[str, Handler]) -> None:
         """`handlers` maps the word behind "do" to what answers it."""
         self._path = path
         self._record = record
         self._handlers = handlers
         self._ending = False
+        self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> None:
@@ -43,7 +44,8 @@ class ControlServer:
 
     async def close(self) -> None:
         """Let every watcher see the final record, then end all connections."""
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         self._ending = True
         self._record.write()
         if self._tasks:

@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 # QEMU's default limit of 128 MiB/s is meant for networks, B/s.
 _BANDWIDTH = 1 << 40
+# For QEMU to finish with a migration that it has reported as completed, s.
+_FINALISE_TIMEOUT = 10.0
+_FINALISE_PERIOD = 0.005
 _GONE = "QEMU has ended"
 
 
@@ -45,19 +48,23 @@ class Monitor:
         """Make the socket; must happen before QEMU starts."""
         await self._client.start_server(str(self._path))
 
-    async def accept(self) -> None:
-        """Wait for QEMU's connection and its greeting; from here on events arrive."""
-        await self._client.accept()
+    async def accept(self) -> bool:
+        """Wait for QEMU's connection and its greeting; from here on events arrive. False when it broke off."""
+        try:
+            await self._client.accept()
+        except QMPError:
+            return False
         self._pump = asyncio.create_task(self._deliver())
         self._end = asyncio.create_task(self._await_end())
         await self.execute("migrate-set-capabilities", {"capabilities": [{"capability": "events", "state": True}]})
+        return True
 
     async def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
         """Run one QMP command; raises MonitorError with QEMU's text when it refuses or is gone."""
         try:
             return await self._client.execute(command, arguments)
         except ExecuteError as error:
-            raise MonitorError(error.error.desc) from None
+            raise MonitorError(str(error)) from None
         except (QMPError, OSError, EOFError):
             raise MonitorError(_GONE) from None
 
@@ -79,11 +86,12 @@ class Monitor:
             seconds = round(time.monotonic() - begin, 3)
             return {"bytes": path.stat().st_size, "seconds": seconds, "paused_seconds": round(paused, 3)}
 
-    async def restore(self, path: Path) -> None:
-        """Continue from a saved state in a QEMU that was started with `-incoming defer`; raises MonitorError."""
-        with self._client.listener("RESUME") as resumed:
-            await self._migrate("migrate-incoming", path)
-            await self._or_gone(resumed.get())
+    async def restore(self, path: Path) -> bool:
+        """Continue from a saved state in a QEMU that was started with `-incoming defer`; True, or MonitorError."""
+        await self._migrate("migrate-incoming", path)
+        # It was saved while paused, and being paused is part of the state.
+        await self.execute("cont")
+        return True
 
     async def close(self) -> None:
         """Give up the connection."""
@@ -102,8 +110,16 @@ class Monitor:
         try:
             await self._migrate("migrate", file)
         finally:
-            await self.execute("cont")
+            await self._run_on()
         return time.monotonic() - begin
+
+    async def _run_on(self) -> None:
+        """Let a guest run that was paused to be saved."""
+        async with asyncio.timeout(_FINALISE_TIMEOUT):
+            # QEMU reports "completed" a moment before it accepts `cont`, and has no event for that moment.
+            while (await self.execute("query-status"))["status"] == "finish-migrate":
+                await asyncio.sleep(_FINALISE_PERIOD)
+            await self.execute("cont")
 
     async def _migrate(self, command: str, file: Path) -> None:
         with self._client.listener("MIGRATION") as listener:

@@ -86,7 +86,7 @@ def runtime_root() -> Path:
 
 
 def runtime_folder(run_folder: Path) -> Path:
-    """The folder for the sockets of a run, named by a hash of the run folder; raises EnvError if a path gets too long."""
+    """Where a run has its sockets, named by a hash of the run folder; raises EnvError if paths get too long."""
     name = hashlib.sha256(os.fsencode(run_folder.resolve())).hexdigest()[:12]
     folder = runtime_root() / name
     length = len(os.fsencode(folder / _LONGEST_NAME))

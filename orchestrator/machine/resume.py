@@ -15,7 +15,7 @@ _RECORD = struct.Struct(f"<8sQQ{SEED_BYTES}s")
 
 
 def resume_record(seconds: int, nanoseconds: int, seed: bytes) -> bytes:
-    """The 88 bytes for the guest: magic, time since the epoch (u64 LE seconds, u64 LE nanoseconds), 64 bytes of seed."""
+    """The 88 bytes for the guest: magic, time since the epoch (u64 LE s, u64 LE ns), 64 bytes of seed."""
     if len(seed) != SEED_BYTES:
         raise ValueError(f"the seed has {len(seed)} bytes instead of {SEED_BYTES}")
     if not 0 <= nanoseconds < 1_000_000_000:
@@ -31,6 +31,7 @@ class ResumePort:
         self._path = path
         self._connected = asyncio.Event()
         self._busy = asyncio.Lock()
+        self._server: asyncio.Server | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -52,7 +53,8 @@ class ResumePort:
 
     def close(self) -> None:
         """Stop listening."""
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         if self._writer is not None:
             self._writer.close()
 

@@ -23,7 +23,7 @@ class Counter:
     """The instruction-counter plugin and its mode; its socket lies beside the others."""
 
     plugin: str
-    mode: str = "exact"
+    mode: str = "fast"
 
 
 @dataclass(frozen=True)

@@ -64,29 +64,28 @@ class Sighting:
     detail: str = ""
 
 
-HOST_READY_LINE = "orch: host-ready"
 _HOST_FAILED = re.compile(r"^orch: host-failed(?:: *(?P<why>.*))?$")
 _STAMP = r"^(?:\[ *\d+\.\d+\](?:\[[^]]*\])? )?"
 _PANIC = re.compile(_STAMP + r"(?P<why>Kernel panic - not syncing.*)$")
-_KERNEL = re.compile(_STAMP + r"Booting Linux on physical CPU")
-_FIRMWARE = re.compile(r"^(?:NOTICE|INFO|VERBOSE|WARNING|ERROR): +(?:Booting Trusted Firmware|BL\d)")
-_FIRMWARE_PANIC = re.compile(r"^(?P<why>(?:PANIC (?:in|at) |ASSERT: |Unhandled (?:Exception|External Abort) in EL3).*)$")
+_FIRMWARE_PANIC = re.compile(r"^(?:PANIC (?:in|at) |ASSERT: |Unhandled (?:Exception|External Abort) in EL3)")
+_MILESTONES = (
+    (re.compile(r"^orch: host-ready$"), State.HOST_READY),
+    (re.compile(_STAMP + r"Booting Linux on physical CPU"), State.KERNEL),
+    (re.compile(r"^(?:NOTICE|INFO|VERBOSE|WARNING|ERROR): +(?:Booting Trusted Firmware|BL\d)"), State.FIRMWARE),
+)
 
 
 def sight(line: str) -> Sighting | None:
     """What a complete console line (of either UART) says about the machine; None for most lines."""
-    if line == HOST_READY_LINE:
-        return Sighting(State.HOST_READY)
     if match := _HOST_FAILED.match(line):
         return Sighting(State.FAILED, Reason.HOST_FAILED, match["why"] or "no reason given")
     if match := _PANIC.match(line):
         return Sighting(State.FAILED, Reason.PANIC, match["why"])
-    if match := _FIRMWARE_PANIC.match(line):
-        return Sighting(State.FAILED, Reason.PANIC, f"firmware: {match['why']}")
-    if _KERNEL.match(line):
-        return Sighting(State.KERNEL)
-    if _FIRMWARE.match(line):
-        return Sighting(State.FIRMWARE)
+    if _FIRMWARE_PANIC.match(line):
+        return Sighting(State.FAILED, Reason.PANIC, f"firmware: {line}")
+    for pattern, state in _MILESTONES:
+        if pattern.match(line):
+            return Sighting(state)
     return None
 
 

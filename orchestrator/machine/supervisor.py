@@ -16,7 +16,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,13 @@ class Supervisor:
         self._record.set(supervisor=ProcessId.of(os.getpid()), ssh_port=self._spec.ssh_port)
         make_runtime_folder(self._sockets, self._paths.folder)
         try:
-            for each in (*self._uarts, self._monitor, self._resume, self._control):
-                await each.listen()
-            qemu = await self._launch()
+            for listen in self._listeners():
+                await listen()
+            try:
+                qemu = await self._launch()
+            except OrchError as error:
+                await self._finish(Ending(State.FAILED, Reason.QEMU_START, error.message))
+                raise
             try:
                 ending = await self._live(qemu, ready)
             finally:
@@ -78,6 +82,9 @@ class Supervisor:
         finally:
             await self._control.close()
             remove_runtime_folder(self._sockets)
+
+    def _listeners(self) -> list[Callable[[], Awaitable[None]]]:
+        return [*(uart.listen for uart in self._uarts), self._monitor.listen, self._resume.listen, self._control.listen]
 
     async def _launch(self) -> asyncio.subprocess.Process:
         argv = command_line(self._spec)
@@ -105,8 +112,9 @@ class Supervisor:
         stop = asyncio.create_task(self._stop.wait())
         try:
             connected = await _first(asyncio.create_task(self._monitor.accept()), {ended, stop}, CONNECT_TIMEOUT)
-            if connected is None and not stop.done():
-                words = self._words() or "it did not connect to its monitor"
+            if not connected and not stop.done():
+                await _settled({ended}, DRAIN_TIMEOUT)
+                words = self._words() or "QEMU did not connect to its monitor"
                 ready(words)
                 return Ending(State.FAILED, Reason.QEMU_START, words)
             ready(None)
@@ -123,11 +131,12 @@ class Supervisor:
         """Continue from a saved state; returns why it failed."""
         self._record.change(State.RESTORING)
         try:
-            await _first(asyncio.create_task(self._monitor.restore(file)), others, None)
+            restored = await _first(asyncio.create_task(self._monitor.restore(file)), others, None)
         except MonitorError as error:
-            await _settled(others, DRAIN_TIMEOUT)
+            # QEMU ends itself when a state does not fit, and says why only in its own log.
+            await asyncio.wait(others, timeout=DRAIN_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
             return self._words() or str(error)
-        if self._record.state is State.RESTORING and not any(task.done() for task in others):
+        if restored and self._record.state is State.RESTORING:
             self._record.change(State.HOST_READY)
         return None
 
@@ -184,7 +193,7 @@ class Supervisor:
             self._seen = sighting
 
     def _on_event(self, name: str, data: dict[str, Any]) -> None:
-        self._record.event("qmp", name=name, data=data)
+        self._record.event("qmp", qmp=name, data=data)
 
     async def _do_save(self, request: dict[str, Any]) -> dict[str, Any]:
         result = await self._monitor.save(Path(request["path"]))
@@ -220,14 +229,13 @@ def _die_with(parent: int) -> Callable[[], None]:
     return prepare
 
 
-async def _first(task: asyncio.Task[Any], others: set[asyncio.Task[Any]], timeout: float | None) -> bool | None:
-    """Wait for `task` (True, or its exception); None when one of the others or the time came first."""
+async def _first(task: asyncio.Task[bool], others: set[asyncio.Task[Any]], timeout: float | None) -> bool:
+    """The task's result or exception; False when one of the others or the time came first."""
     await asyncio.wait({task, *others}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
-        task.result()
-        return True
+        return task.result()
     task.cancel()
-    return None
+    return False
 
 
 async def _settled(tasks: set[asyncio.Task[Any]], timeout: float) -> bool:

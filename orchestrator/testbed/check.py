@@ -10,7 +10,7 @@ from orchestrator.build.cache import key_of, make_folder
 from orchestrator.errors import BootError
 from orchestrator.shell.ssh import capture
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import CounterClient
+from orchestrator.trace.counters import CounterClient, World
 from orchestrator.trace.table import totals_table
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ def _world_checks(testbed: Testbed, link: Connection) -> Iterator[str]:
         if capture(link, f"{command} || true").strip() != expected:
             raise BootError(f"boot check failed: {what}", hint=f"command: {command}")
         yield f"ok: {what}"
-    counters = CounterClient(testbed.counter_socket()).counters()
-    for world in ("non-secure", "realm", "root"):
-        count = counters.by_world().get(world, 0)
+    by_world = CounterClient(testbed.counter_socket()).counters().tally.by_world()
+    for world in (World.NON_SECURE, World.REALM, World.ROOT):
+        count = by_world[world]
         if count == 0:
             raise BootError(f"boot check failed: no instruction was executed in the {world} world")
-        yield f"ok: {world} world executed {count:,} instructions"
+        yield f"ok: the {world} world executed {count:,} instructions"
 
 
 def demonstrate(testbed: Testbed) -> Iterator[str]:

@@ -33,7 +33,7 @@ def _remove_unused(testbed: Testbed) -> Iterator[str]:
     """Artifacts that no node of this checkout with its present inputs refers to, and all snapshots."""
     targets = [testbed.project.node(testbed.graph, name) for name in testbed.graph.declared]
     kept = {testbed.builder.keys.key(node) for node in in_order(targets)}
-    for key in testbed.cache.keys():
+    for key in testbed.cache.all_keys():
         if key not in kept:
             testbed.cache.remove(key)
             yield f"removed artifact {key[:12]}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from orchestrator.build.bootstrap import missing_packages
-from orchestrator.build.mirror import find_mirror
+from orchestrator.build.mirror import mirrors
 from orchestrator.errors import OrchError
 from orchestrator.machine.ports import choose_port
 
@@ -38,7 +38,7 @@ def examine(testbed: Testbed) -> list[Finding]:
         _packages(),
         _space(testbed),
         _memory(),
-        _guarded("mirror", lambda: find_mirror().base),
+        _guarded("mirror", lambda: mirrors()[0]),
         _guarded("ssh port", lambda: _port(testbed)),
         _machine(testbed),
     ]
@@ -47,7 +47,9 @@ def examine(testbed: Testbed) -> list[Finding]:
 def _packages() -> Finding:
     missing = missing_packages()
     if missing:
-        return Finding("system packages", False, f"missing: {' '.join(missing)}", f"apt-get install {' '.join(missing)}")
+        return Finding(
+            "system packages", False, f"missing: {' '.join(missing)}", f"apt-get install {' '.join(missing)}"
+        )
     return Finding("system packages", True, "all present")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The second, tiny initrd: what belongs to one testbed (keys, later driver and VMM); the base is never rebuilt for it."""
+"""The second, tiny initrd: what belongs to one testbed (keys, later driver and VMM) beside the shared base."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from orchestrator.build.inputs import InputStore
 from orchestrator.errors import BootError, EnvError, UsageError
 from orchestrator.machine.cmdline import cpu_argument, stable_command_line
 from orchestrator.machine.instance import Instance
-from orchestrator.machine.paths import runtime_folder
+from orchestrator.machine.paths import UARTS
 from orchestrator.machine.ports import choose_port
 from orchestrator.machine.spec import Counter, Initrd, MachineSpec
 from orchestrator.machine.states import State
@@ -103,8 +102,8 @@ class Testbed:
         plugin = artifacts["qemu-plugin"] / "libcounter.so"
         return MachineSpec(
             qemu=(str(qemu),),
-            run_folder=str(self.instance.folder),
-            sockets=str(runtime_folder(self.instance.folder)),
+            run_folder=str(self.instance.paths.folder),
+            sockets=str(self.instance.sockets),
             flash=str(artifacts["firmware"] / "flash.bin"),
             kernel=str(kernel),
             initrds=tuple(Initrd(str(path), path.stat().st_size if path.exists() else 0) for path in (base, overlay)),
@@ -200,7 +199,7 @@ class Testbed:
             (State.KERNEL, timeouts.kernel),
             (State.HOST_READY, timeouts.host_ready),
         )
-        with self.progress.stage("boot", estimate=3, last_line=self.instance.last_line):
+        with self.progress.stage("boot", estimate=3, last_line=self._last_line):
             self.instance.start(spec)
             for state, timeout in steps:
                 self.instance.wait(state, timeout)
@@ -209,12 +208,11 @@ class Testbed:
         """Continue from a saved state; one that cannot be used is dropped and the machine boots cold."""
         timeouts = self.project.config.timeouts
         try:
-            with self.progress.stage("restore snapshot", estimate=1, last_line=self.instance.last_line):
+            with self.progress.stage("restore snapshot", estimate=1, last_line=self._last_line):
                 self.instance.start(dataclasses.replace(spec, incoming=str(saved)))
                 self.instance.wait(State.HOST_READY, timeouts.restore)
                 if not options.deterministic:  # the restored guest would repeat its random numbers and its time
-                    now = time.time_ns()
-                    self.instance.resume_guest(now // 10**9, now % 10**9, secrets.token_bytes(64))
+                    self.instance.resume_guest_now(timeouts.restore)
         except BootError as error:
             self.progress.notice(f"snapshot unusable, booting cold: {error.message}")
             self.instance.stop(timeouts.down)
@@ -225,7 +223,7 @@ class Testbed:
     def _answer(self, port: int) -> None:
         """State 'ssh': a command over SSH is answered; a machine that dies meanwhile is reported as that."""
         timeout = self.project.config.timeouts.ssh
-        with self.progress.stage("ssh", estimate=1, last_line=self.instance.last_line):
+        with self.progress.stage("ssh", estimate=1, last_line=self._last_line):
             try:
                 with ssh.opened(port, self.keys, timeout) as link:
                     ssh.capture(link, "true", timeout)
@@ -238,6 +236,9 @@ class Testbed:
         if options.fresh or running["options"] | {"fresh": False} != wanted:
             raise UsageError(f"testbed '{self.project.config.name}' is up with other options", hint="`orch down` first")
         return UpResult("already up", 0.0, int(running["ssh_port"]))
+
+    def _last_line(self) -> str:
+        return self.instance.status().last_line
 
     def down(self) -> bool:
         """Stop the machine and remove what it left; returns whether there was one."""
@@ -274,9 +275,36 @@ class Testbed:
         with ssh.opened(port, self.keys, timeout or self.project.config.timeouts.ssh) as link:
             yield link
 
+    def status(self) -> dict[str, Any]:
+        """What `orch status` shows: JSON-able, the same keys whether the machine is up or not."""
+        now = self.instance.status()
+        record = self.running() or {}
+        options = record.get("options", {})
+        return {
+            "testbed": self.project.config.name,
+            "file": str(self.project.testbed_file),
+            "state": str(now.state),
+            "up": now.alive,
+            "reason": str(now.reason) if now.reason else None,
+            "detail": now.detail or None,
+            "since": now.since or None,
+            "ssh_port": record.get("ssh_port"),
+            "deterministic": options.get("deterministic"),
+            "count": options.get("count"),
+            "qemu_pid": now.qemu.pid if now.qemu and now.alive else None,
+            "rss_mib": (now.qemu_rss + now.supervisor_rss) >> 20 if now.alive else None,
+            "logs": str(self.instance.paths.console),
+            "last_line": now.last_line or None,
+        }
+
+    def console_logs(self) -> dict[str, Path]:
+        """The time-stamped log of each UART that has one."""
+        paths = {uart: self.instance.paths.console_log(uart) for uart in UARTS}
+        return {uart: path for uart, path in paths.items() if path.exists()}
+
     def counter_socket(self) -> Path:
         """Where the instruction counter of the running machine listens; raises UsageError if it has none."""
         record = self.need_running()
         if not record["options"]["count"]:
             raise UsageError("this machine runs without the counter", hint="`orch down`, then `orch up --count`")
-        return runtime_folder(self.instance.folder) / "counter"
+        return self.instance.counter_socket

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "counter.h"
 
@@ -27,7 +28,9 @@ void counter_fatal(const char *format, ...)
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
 	va_end(args);
-	abort();
+	if (counter.socket_path)
+		unlink(counter.socket_path);
+	_exit(EXIT_FAILURE); /* exit() would wait for the other vCPUs, from a vCPU */
 }
 
 /* One line on stderr; the value makes QEMU refuse the plugin. */
@@ -37,12 +40,27 @@ static int refuse(const char *problem, const char *what)
 	return -1;
 }
 
+/*
+ * With all vCPUs in one thread (icount, thread=single) QEMU 10.0 compiles the
+ * number of the vCPU that translates a block into what plugins plant there,
+ * although all vCPUs execute it (gen_cpu_index() in accel/tcg/plugin-gen.c), and
+ * clobbers that constant when it is used twice. Nothing here could be trusted.
+ */
+static void check_threading(void)
+{
+	if (!counter.first_thread)
+		counter.first_thread = g_thread_self();
+	else if (counter.first_thread == g_thread_self())
+		counter_fatal("icount or single-threaded TCG works with one vCPU only: use -smp 1");
+}
+
 static void on_vcpu_start(qemu_plugin_id_t id, unsigned vcpu)
 {
 	(void)id;
 	if (vcpu >= counter.smp)
 		counter_fatal("vCPU %u was added; only the first %u are known", vcpu, counter.smp);
 	g_mutex_lock(&counter.start_lock);
+	check_threading();
 	place_find_registers();
 	counter.buffers[vcpu] = g_byte_array_sized_new(8);
 	__atomic_add_fetch(&counter.started, 1, __ATOMIC_RELEASE);

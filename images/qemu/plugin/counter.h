@@ -81,6 +81,7 @@ struct counter {
 	struct qemu_plugin_register *regs[REGS];
 	GByteArray **buffers;   /* per vCPU, for register reads in hot callbacks */
 	GMutex start_lock;
+	GThread *first_thread;  /* that of the first vCPU to start */
 	unsigned started;       /* vCPUs that ran their init callback (atomic) */
 
 	struct marker_log log;
@@ -89,7 +90,7 @@ struct counter {
 
 extern struct counter counter;
 
-/* counter.c: stop the machine; a counter that cannot tell the truth must not go on. */
+/* counter.c: stop QEMU at once; a counter that cannot tell the truth must not go on. */
 void counter_fatal(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN;
 
 /* place.c: registers, and where the current vCPU is. */

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counters as tables: lines for people, plain data for JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.trace.counters import LEVELS, calibrate, pair_markers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.trace.counters import CounterClient, Counters, Tally
+
+
+def totals_table(counters: Counters) -> Iterator[str]:
+    """Instructions by world and exception level, and world entries, as aligned lines."""
+    tally = counters.tally
+    entries = tally.entries()
+    levels = tally.by_level()
+    yield f"{'world':12}" + "".join(f"{level:>15}" for level in LEVELS) + f"{'entries':>12}"
+    for world, total in tally.by_world().items():
+        if total:
+            columns = "".join(f"{levels[world, level]:15,}" for level in LEVELS)
+            yield f"{world:12}{columns}{entries[world]:12,}"
+    yield f"{'total':12}{tally.total:15,} instructions, {counters.markers} markers"
+
+
+def as_table(client: CounterClient) -> dict[str, Any]:
+    """Everything the counter knows, JSON-able: totals, each vCPU, markers in order, empty-pair cost by world."""
+    counters = client.counters()
+    records = client.markers()
+    vcpus = range(len(counters.tally.counts))
+    ended = {(record.event, record.id) for record in records if record.end}
+    complete = [record for record in records if (record.event, record.id) in ended]
+    empty = [pair for pair in pair_markers(complete) if pair.begin.event == 0]
+    return {
+        "total": counters.tally.total,
+        "worlds": _worlds(counters.tally),
+        "vcpus": [_worlds(counters.tally.of_vcpu(index)) for index in vcpus],
+        "stale": sum(counters.stale),
+        "empty_pair": {str(world): cost for world, cost in calibrate(empty).items()} if empty else None,
+        "markers": [
+            {
+                "seq": record.seq,
+                "event": record.event,
+                "id": record.id,
+                "end": record.end,
+                "vcpu": record.vcpu,
+                "world": str(record.world),
+                "worlds": _worlds(record.tally),
+            }
+            for record in records
+        ],
+    }
+
+
+def _worlds(tally: Tally) -> dict[str, dict[str, int]]:
+    """Instructions by level and entries, for each world in which anything was executed."""
+    entries = tally.entries()
+    table: dict[str, dict[str, int]] = {}
+    for (world, level), count in tally.by_level().items():
+        table.setdefault(str(world), {"entries": entries[world]})[str(level)] = count
+    return {world: row for world, row in table.items() if any(row.values())}
