@@ -10,8 +10,9 @@ done
 # What the host runs; the libraries follow from what these files say they need.
 programs=(usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear usr/lib/openssh/sftp-server)
 libs=usr/lib/aarch64-linux-gnu
-mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,usr/bin,usr/sbin,usr/lib/openssh,$libs}
+mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,var/log,usr/bin,usr/sbin,usr/lib/openssh,$libs}
 ln -s usr/bin usr/sbin usr/lib root/
+ln -s ../run root/var/run
 ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
 ln -s ../bin/ip root/usr/sbin/ip                           # else busybox's own `ip` comes first in PATH
 # Not busybox's shell, which runs its own `ip` and `poweroff` whatever PATH says.
@@ -43,6 +44,11 @@ done
 ln -s "aarch64-linux-gnu/ld-linux-aarch64.so.1" root/usr/lib/ld-linux-aarch64.so.1
 
 cp -r "$SRC/root/." root/
+# One account, without a password; `tty` owns the pseudo-terminals.
+echo 'root:*:0:0:root:/root:/bin/sh' >root/etc/passwd
+printf '%s\n' 'root:*:0:' 'tty:*:5:' >root/etc/group
+echo /bin/sh >root/etc/shells
+printf '%s\n' '127.0.0.1 localhost' '10.0.2.15 host' >root/etc/hosts
 cp "$NODE_guest_tools"/* root/usr/bin/
 chmod -R u=rwX,go=rX root
 chmod 755 root/init root/usr/bin/* root/usr/sbin/*

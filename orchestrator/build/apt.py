@@ -7,6 +7,7 @@ architectures are ours, so nothing of the system is read or changed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +25,7 @@ INDEX_TIMEOUT = 900.0
 QUERY_TIMEOUT = 120.0
 DOWNLOAD_TIMEOUT = 3600.0
 _HELPER = Path("/usr/lib/apt/apt-helper")
-_FAILED = re.compile(r"^E: Failed to fetch (\S+)\s+(.*(?:\n   .*)*)", re.MULTILINE)
-_RECEIVED = re.compile(r"Hashes of received file:(?:\n +- \S+( \[weak\])?)*?\n +- SHA256:([0-9a-f]{64})")
+_FAILED = re.compile(r"^E: Failed to fetch (\S+)\s+(.*)$", re.MULTILINE)
 _GONE = re.compile(r"^404\b|^410\b|No such file or directory")
 _STAND_IN = """\
 Package: orch-left-out
@@ -71,6 +71,12 @@ Acquire::AllowWeakRepositories "false";
 Acquire::AllowDowngradeToInsecureRepositories "false";
 Acquire::Languages "none";
 """
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def environment(configuration: Path | None = None) -> dict[str, str]:
@@ -226,20 +232,15 @@ def _update_failure(error: CommandError, source: Source) -> EnvError:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file to download: its path under a mirror and what it must be (`size` in bytes)."""
+    """A file to download: its path under a mirror and what it must be."""
 
     path: str
     sha256: str
-    size: int
 
 
-class Corrupt(BuildError):
-    """A mirror sent something else than what is pinned."""
-
-
-def corrupt(path: str, expected: str, got: str) -> Corrupt:
+def corrupt(path: str, expected: str, got: str) -> BuildError:
     """The error for a file that is not what the lock says."""
-    return Corrupt(
+    return BuildError(
         f"corrupt download: {path}: expected SHA-256 {expected}, got {got}",
         hint="a proxy or mirror changes files; try again, or set ORCH_MIRROR to another mirror",
     )
@@ -248,7 +249,7 @@ def corrupt(path: str, expected: str, got: str) -> Corrupt:
 def download(mirror: str, files: Sequence[Wanted], folder: Path) -> set[str]:
     """Download `files` to FOLDER/SHA256; returns the paths that the mirror does not have.
 
-    Raises EnvError (mirror unreachable, no space) or Corrupt. What came through stays in `folder`.
+    Raises EnvError (mirror unreachable, no space) or BuildError (corrupt). What came through stays in `folder`.
     """
     base = "copy:" + mirror.removeprefix("file:") if mirror.startswith("file:") else mirror
     if base.startswith("copy:") and not Path(base.removeprefix("copy:").replace("//", "/", 1)).is_dir():
@@ -268,23 +269,32 @@ def _sort_failures(error: CommandError, base: str, files: Sequence[Wanted], fold
     reasons = {unquote(uri): reason for uri, reason in _FAILED.findall(error.output)}
     gone = set()
     for file in files:
-        if (folder / file.sha256).exists():
+        if _arrived(file, folder):
             continue
         reason = reasons.get(unquote(base + file.path), error.message)
         if _GONE.search(reason):
             gone.add(file.path)
-            continue
-        first = reason.splitlines()[0].strip()
-        if "Hash Sum mismatch" in first:
-            received = _RECEIVED.search(reason)
-            raise corrupt(file.path, file.sha256, received.group(2) if received else "something else")
-        if _NO_SPACE.search(reason):
-            raise EnvError(f"no space left while downloading {file.path}", hint=f"free some space at {folder}")
-        raise EnvError(
-            f"mirror {base} cannot be reached: {first}",
-            hint=f"check the network and apt's proxy settings, or set {MIRROR_VARIABLE} to another mirror",
-        )
+        elif _NO_SPACE.search(reason):
+            raise EnvError(f"no space left while downloading {file.path}", hint=f"free some at {folder}")
+        elif "Hash Sum mismatch" in reason:
+            raise corrupt(file.path, file.sha256, "something else")
+        else:
+            raise EnvError(
+                f"mirror {base} cannot be reached: {reason}",
+                hint=f"check the network and apt's proxy settings, or set {MIRROR_VARIABLE} to another mirror",
+            )
     return gone
+
+
+def _arrived(file: Wanted, folder: Path) -> bool:
+    """Whether apt delivered the file; raises BuildError for a wrong one, which apt leaves under one of two names."""
+    for path in (folder / file.sha256, folder / f"{file.sha256}.FAILED"):
+        if path.is_file():
+            got = sha256_of(path)
+            if got != file.sha256:
+                raise corrupt(file.path, file.sha256, got)
+            return True
+    return False
 
 
 def clear(folder: Path) -> None:

@@ -86,4 +86,3 @@ def _compare_part(left: str, right: str) -> int:
             return verdict
         left, right = left[len(word_l) + len(number_l) :], right[len(word_r) + len(number_r) :]
     return 0
-

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -19,12 +18,6 @@ from orchestrator.schema.lock import LockedFile
 LOCK_TIMEOUT = 3600.0
 _SPARE_BYTES = 64 << 20  # room for what else is written meanwhile
 Notify = Callable[[str], None]
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class Downloads:
@@ -49,7 +42,7 @@ class Downloads:
     def sound(self, file: LockedFile) -> bool:
         """Whether the file is there with the right content; a damaged one is removed, so that it is fetched anew."""
         path = self.path(file)
-        if self.has(file) and sha256_of(path) == file.sha256:
+        if self.has(file) and apt.sha256_of(path) == file.sha256:
             return True
         path.unlink(missing_ok=True)
         return False
@@ -82,22 +75,30 @@ class Downloads:
         total = sum(file.size for file in files)
         self._check_space(total)
         self._notify(f"downloading {len(files)} files, {total / 1e6:.1f} MB")
-        missing = list(files)
         try:
             apt.clear(self._partial)
-            for base in mirror.mirrors():
-                wanted = [apt.Wanted(file.path, file.sha256, file.size) for file in missing]
-                try:
-                    gone = apt.download(base, wanted, self._partial)
-                finally:  # what came through before a failure need not be fetched again
-                    self._store(missing)
-                missing = [file for file in missing if file.path in gone]
-                if not missing:
-                    break
+            return self._from_mirrors(list(files))
         except OSError as error:
             raise EnvError(f"{self.root}: {error.strerror}", hint="free some space or set XDG_CACHE_HOME") from None
         finally:
             remove_tree(self._partial)
+
+    def _from_mirrors(self, missing: list[LockedFile]) -> list[LockedFile]:
+        """Ask each mirror for what the ones before it did not have."""
+        failure: EnvError | None = None
+        for base in mirror.mirrors():
+            wanted = [apt.Wanted(file.path, file.sha256) for file in missing]
+            try:
+                apt.download(base, wanted, self._partial)
+            except EnvError as error:
+                failure = error
+            finally:  # what came through before a failure need not be fetched again
+                self._store(missing)
+            missing = [file for file in missing if not self.has(file)]
+            if not missing:
+                return []
+        if failure:
+            raise failure
         return missing
 
     def _store(self, files: Sequence[LockedFile]) -> None:
@@ -106,11 +107,9 @@ class Downloads:
             arrived = self._partial / file.sha256
             if not arrived.is_file():
                 continue
-            digest = sha256_of(arrived)
+            digest = apt.sha256_of(arrived)
             if digest != file.sha256 or arrived.stat().st_size != file.size:
-                raise apt.corrupt(
-                    file.path, f"{file.sha256} ({file.size} B)", f"{digest} ({arrived.stat().st_size} B)"
-                )
+                raise apt.corrupt(file.path, f"{file.sha256} ({file.size} B)", f"{digest} ({arrived.stat().st_size} B)")
             target = self.path(file)
             make_folder(target.parent)
             arrived.chmod(0o444)

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -172,8 +173,8 @@ class InputStore:
             for file in files:
                 self._notify(f"the mirror dropped {file.package}={file.version} ({file.path})")
             pin = resolver.resolve(name, self._requests[name])
-            entry = Replacement(dropped=sorted(file.path for file in files), pin=pin)
-            self._rewrite(lambda inputs, name=name, entry=entry: {**inputs, name: entry})  # type: ignore[misc]
+            entry = {name: Replacement(dropped=sorted(file.path for file in files), pin=pin)}
+            self._rewrite(partial(_with, entry))
             self._notify(
                 f"input '{name}': SUBSTITUTED {self._lock.inputs[name].version} by {pin.version} from {pin.suite}; "
                 "kept only if the boot check passes; `orch lock --update` makes it permanent"
@@ -216,6 +217,10 @@ class InputStore:
                 if entry.name not in names:
                     entry.unlink()
         return folder
+
+
+def _with(entry: dict[str, Replacement], inputs: dict[str, Replacement]) -> dict[str, Replacement]:
+    return {**inputs, **entry}
 
 
 def _link(source: Path, target: Path) -> None:

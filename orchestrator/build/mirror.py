@@ -48,7 +48,7 @@ def mirrors() -> list[str]:
         raise EnvError(
             "apt on this machine knows no mirror of the Debian archive",
             hint=f"set {MIRROR_VARIABLE} to the base address of one (the folder that holds dists/ and pool/), "
-            f"and {KEYRING_VARIABLE} to a Debian archive keyring if the package debian-archive-keyring is not installed",
+            f"and {KEYRING_VARIABLE} to Debian's keyring if the package debian-archive-keyring is not installed",
         )
     return found
 

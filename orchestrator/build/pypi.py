@@ -49,7 +49,8 @@ def _compile(wanted: Iterable[str]) -> list[tuple[str, str]]:
         source.write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
         flags = "--quiet --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-index-url"
         flags += " --no-emit-trusted-host --no-emit-find-links"
-        argv = [sys.executable, "-m", "piptools", "compile", *flags.split(), "--output-file", target, source]
+        argv: list[str | Path] = [sys.executable, "-m", "piptools", "compile", *flags.split()]
+        argv += ["--output-file", target, source]
         try:
             run(argv, timeout=_COMPILE_TIMEOUT)
         except CommandError as error:

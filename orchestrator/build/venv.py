@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -23,10 +24,12 @@ MINIMUM_PYTHON = (3, 11)
 STAMP = "orch-stamp.json"
 LOG = "orch-install.log"
 _PIP_TIMEOUT = 1800
+_NEEDED_MIB = 300
 _UNREACHABLE = re.compile(
     r"NewConnectionError|Failed to establish a new connection|Max retries exceeded|ConnectTimeout|ReadTimeout"
-    r"|Name or service not known|Temporary failure in name resolution|ProxyError|No matching distribution found"
+    r"|Name or service not known|Temporary failure in name resolution|ProxyError|Network is unreachable"
 )
+_CHANGED = re.compile(r"^ +(\S+==\S+) from .*\n +Expected sha256 (\w+)\n +Got +(\w+)", re.MULTILINE)
 
 
 class SetupError(Exception):
@@ -147,13 +150,17 @@ def _create(venv: Path) -> None:
     """An empty environment; what was there must be one too, since it is cleared."""
     if venv.exists() and not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
         raise SetupError(f"{venv} exists and is not a virtual environment", "move it away")
+    free = shutil.disk_usage(venv.parent).free >> 20
+    if free < _NEEDED_MIB:
+        raise SetupError(f"not enough space for {venv}: {free} MiB free, {_NEEDED_MIB} needed", "free some")
     _say(f"making {venv} with Python {sys.version.split()[0]}")
     (venv / STAMP).unlink(missing_ok=True)
     argv = [sys.executable, "-m", "venv", "--clear", str(venv)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_PIP_TIMEOUT)
     if done.returncode != 0:
         text = (done.stdout + done.stderr).strip()
-        hint = "apt-get install python3-venv" if "ensurepip" in text else f"command: {' '.join(argv)}"
+        lacking = "ensurepip is not available" in text
+        hint = "apt-get install python3-venv" if lacking else f"command: {' '.join(argv)}"
         raise SetupError(f"cannot make {venv}: {_last_line(text)}", hint)
 
 
@@ -177,14 +184,23 @@ def _pip(venv: Path, log: Path, *arguments: str) -> None:
     if done.returncode == 0:
         return
     text = log.read_text(encoding="utf-8", errors="replace")[start:]
-    if "DO NOT MATCH THE HASHES" in text:
-        raise SetupError("a downloaded Python package is not the pinned one", f"a changed mirror? log: {log}", 3)
+    raise _explain(text, log)
+
+
+def _explain(text: str, log: Path) -> SetupError:
+    """The likely cause of what pip printed."""
+    settings = f"check the network and pip's index and proxy settings (pip config list); log: {log}"
+    changed = _CHANGED.search(text)
+    if changed:
+        name, expected, got = changed.groups()
+        return SetupError(f"corrupt download: {name}: expected SHA-256 {expected}, got {got}", f"log: {log}", 3)
     if "No space left" in text:
-        raise SetupError("no space left for the Python packages", f"free some at {venv.parent}")
+        return SetupError("no space left for the Python packages", f"free some at {log.parent}")
     if _UNREACHABLE.search(text):
-        hint = f"check the network and pip's index and proxy settings (pip config list); log: {log}"
-        raise SetupError(f"a pinned Python package cannot be fetched: {_last_error(text)}", hint)
-    raise SetupError(f"pip failed: {_last_error(text)}", f"log: {log}", 3)
+        return SetupError("the index of Python packages cannot be reached", settings)
+    if "No matching distribution found" in text:
+        return SetupError(f"the index lacks a pinned package: {_last_error(text)}", settings)
+    return SetupError(f"pip failed: {_last_error(text)}", f"log: {log}", 3)
 
 
 def _last_error(text: str) -> str:

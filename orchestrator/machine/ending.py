@@ -40,7 +40,9 @@ def judge(*, requested: bool, seen: Sighting | None, shutdown: str | None, code:
     `requested`: orch asked for the end; `seen`: a failure sighted on a console; `shutdown`: the reason of QEMU's
     SHUTDOWN event; `code`: the exit code; `words`: QEMU's last line.
     """
-    if seen is not None and seen.reason is not None:
+    # Switched off, a CPU may run on for a moment, and the firmware complains that it still lives.
+    switched_off = shutdown in ("guest-shutdown", "guest-reset")
+    if seen is not None and seen.reason is not None and not (switched_off and seen.reason is Reason.FIRMWARE_PANIC):
         return Ending(State.FAILED, seen.reason, seen.detail)
     if requested:
         return Ending(State.STOPPED, Reason.REQUESTED, "")

@@ -49,6 +49,7 @@ def start_failed(words: str, log: Path) -> OrchError:
 
 HINTS = {
     Reason.PANIC: "the trace above the last line names the cause",
+    Reason.FIRMWARE_PANIC: "the firmware's own lines name the place; a debug build of it says more",
     Reason.HOST_FAILED: "the host's own init reported this; `orch console` shows what is left of it",
     Reason.GUEST_RESET: "the machine restarted itself; the last lines come from before",
     Reason.GUEST_SHUTDOWN: "the machine switched itself off; the last lines come from before",
@@ -65,6 +66,7 @@ def describe_failure(wanted: State, reason: Reason | None, detail: str) -> str:
         return "no reason recorded"
     text = {
         Reason.PANIC: "panic",
+        Reason.FIRMWARE_PANIC: "firmware panic",
         Reason.HOST_FAILED: "the host reported a failure",
         Reason.GUEST_RESET: "guest reset",
         Reason.GUEST_SHUTDOWN: "guest shutdown",

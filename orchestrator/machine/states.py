@@ -30,6 +30,7 @@ class Reason(StrEnum):
     """Why a machine failed or stopped."""
 
     PANIC = "panic"
+    FIRMWARE_PANIC = "firmware-panic"
     HOST_FAILED = "host-failed"
     GUEST_RESET = "guest-reset"
     GUEST_SHUTDOWN = "guest-shutdown"
@@ -82,7 +83,7 @@ def sight(line: str) -> Sighting | None:
     if match := _PANIC.match(line):
         return Sighting(State.FAILED, Reason.PANIC, match["why"])
     if _FIRMWARE_PANIC.match(line):
-        return Sighting(State.FAILED, Reason.PANIC, f"firmware: {line}")
+        return Sighting(State.FAILED, Reason.FIRMWARE_PANIC, line)
     for pattern, state in _MILESTONES:
         if pattern.match(line):
             return Sighting(state)

@@ -181,7 +181,7 @@ class Supervisor:
         sighting = sight(line)
         if sighting is None or not follows(self._record.state, sighting):
             return
-        if sighting.reason is Reason.PANIC:
+        if sighting.reason in (Reason.PANIC, Reason.FIRMWARE_PANIC):
             # The trace that explains it comes behind this line: the verdict waits for QEMU's end, but not for ever.
             if self._seen is None:
                 self._record.event("panic", detail=sighting.detail)

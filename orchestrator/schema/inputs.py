@@ -20,7 +20,7 @@ class Series(Strict):
     """A family of versions that an update never leaves; `prefix` is compared with the version without its epoch."""
 
     prefix: str = Field(min_length=1)
-    package: PackageName | None = Field(default=None, description="whose version counts; needed where several are asked")
+    package: PackageName | None = Field(default=None, description="whose version counts, where several are asked")
 
 
 class InputSpec(Strict):
@@ -45,16 +45,14 @@ class InputSpec(Strict):
     def _fields_fit_kind(self) -> Self:
         """Each kind has its own fields; the others would be ignored in silence."""
         if self.kind == "source":
-            wanted, refused = {"package": self.package, "files": self.files}, {"packages": self.packages}
+            wanted, refused = ["package", "files"], ["packages", "exclude"]
         else:
-            wanted, refused = {"packages": self.packages}, {"package": self.package, "files": self.files}
-        if self.kind != "closure":
-            refused["exclude"] = self.exclude
-        for key, value in wanted.items():
-            if not value:
+            wanted, refused = ["packages"], ["package", "files"] + ["exclude"] * (self.kind == "packages")
+        for key in wanted:
+            if not getattr(self, key):
                 raise ValueError(f"kind '{self.kind}' needs '{key}'")
-        for key, value in refused.items():
-            if value:
+        for key in refused:
+            if getattr(self, key):
                 raise ValueError(f"'{key}' has no meaning for kind '{self.kind}'")
         if self.series and len(self.packages) > 1 and self.series.package not in self.packages:
             raise ValueError("'series.package' must name one of 'packages'")

@@ -28,6 +28,13 @@ class Cpu(Strict):
     features: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], CpuFeature]
 
 
+class Deterministic(Strict):
+    """`--deterministic`: virtual time driven by executed instructions."""
+
+    icount_shift: int = Field(default=0, ge=0, le=10, description="2^shift ns of virtual time an instruction")
+    cpus: int = Field(default=1, ge=1, le=8, description="more than one cannot be counted, see docs/counting.md")
+
+
 class Machine(Strict):
     """The emulated machine; RAM is always 3072 MiB, see docs/machine.md."""
 
@@ -35,9 +42,7 @@ class Machine(Strict):
     type: Literal["virt-10.0"] = "virt-10.0"
     cpus: int = Field(default=2, ge=1, le=8)
     cpu: Cpu
-    icount_shift: int = Field(
-        default=0, ge=0, le=10, description="--deterministic: 2^shift ns of virtual time an instruction"
-    )
+    deterministic: Deterministic = Deterministic()
 
 
 class Kernel(Strict):

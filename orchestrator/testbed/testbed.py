@@ -95,8 +95,13 @@ class Testbed:
     def spec(self, artifacts: dict[str, Path], options: UpOptions, port: int) -> MachineSpec:
         """The machine for these artifacts and options; writes the overlay initrd."""
         machine, stack = self.project.config.machine, self.project.config.stack
+        if options.deterministic and options.count and machine.deterministic.cpus > 1:
+            raise UsageError(
+                f"{self.project.testbed_file}: machine.deterministic.cpus: only 1 CPU can be counted deterministically",
+                hint="leave out --count, or set it to 1; docs/counting.md says why",
+            )
         overlay = self._overlay()
-        base = artifacts["host-image"] / "base.cpio.gz"
+        base = artifacts["host-image"] / "base.cpio"
         qemu = self.project.path(stack.qemu) if stack.qemu else artifacts["qemu"] / "bin/qemu-system-aarch64"
         kernel = self.project.path(stack.host_kernel) if stack.host_kernel else artifacts["kernel"] / "Image"
         plugin = artifacts["qemu-plugin"] / "libcounter.so"
@@ -108,11 +113,11 @@ class Testbed:
             kernel=str(kernel),
             initrds=tuple(Initrd(str(path), path.stat().st_size if path.exists() else 0) for path in (base, overlay)),
             cpu=cpu_argument(machine.cpu),
-            cpus=machine.cpus,
+            cpus=machine.deterministic.cpus if options.deterministic else machine.cpus,
             machine=machine.type,
             ssh_port=port,
             kernel_args=KERNEL_ARGS + (DETERMINISTIC_KERNEL_ARGS if options.deterministic else ()),
-            icount_shift=machine.icount_shift if options.deterministic else None,
+            icount_shift=machine.deterministic.icount_shift if options.deterministic else None,
             counter=Counter(str(plugin), options.count_mode) if options.count else None,
         )
 

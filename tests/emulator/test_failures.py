@@ -73,7 +73,7 @@ def test_kernel_panic_is_reported_at_once(make_bed: Callable[..., Bed], tmp_path
     artifacts = testbed.build()
     broken = tmp_path / "artifact"
     broken.mkdir()
-    (broken / "base.cpio.gz").write_bytes(b"\0" * 512)
+    (broken / "base.cpio").write_bytes(b"\0" * 512)
     from orchestrator.errors import BootError
     from orchestrator.testbed.testbed import UpOptions
 
