@@ -9,7 +9,7 @@ dpkg-deb --fsys-tarfile "$IN_linux_source"/linux-source-*.deb |
 mkdir ks kb devel
 xz -dc -T "$JOBS" linux-source-*.tar.xz | tar -xf - -C ks --strip-components=1 \
     --exclude='*/drivers/gpu/drm/amd/include/asic_reg' --exclude='*/tools/testing' --exclude='*/tools/perf' \
-    --exclude='*/Documentation/*/*' --exclude='*.dts' --exclude='*.dtsi'
+    --exclude='*/Documentation/*/*' --exclude='*/boot/dts/*/*.dts*'
 rm linux-source-*.tar.xz
 
 # Everything that Linux would take from the surroundings is fixed.

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from orchestrator.build.cache import make_folder, write_atomic
 from orchestrator.build.downloads import Downloads
+from orchestrator.build.lockdiff import input_difference
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import BuildError, UsageError
 from orchestrator.schema import lock as lockschema
 from orchestrator.schema import yamlfile
 from orchestrator.schema.inputs import InputsFile
-from orchestrator.schema.lock import LOCK_NAME, LockedFile, LockedInput, Replacement, Replacements
+from orchestrator.schema.lock import LOCK_NAME, Lock, LockedFile, LockedInput, Replacement, Replacements
 
 INPUTS_FILE = "images/inputs.yaml"
 _LOCK_TIMEOUT = 600.0
@@ -30,17 +31,18 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Substitution:
-    """An input whose pinned files the mirror dropped, and the version taken instead."""
+    """An input whose pinned files the mirror dropped, and what is taken instead, a line a changed package."""
 
     name: str
     pinned: str
     used: str
     accepted: bool
     dropped: tuple[str, ...]
+    changes: tuple[str, ...]
 
     def __str__(self) -> str:
         state = "passed the boot check" if self.accepted else "provisional until the boot check passes"
-        return f"input '{self.name}': mirror dropped {self.pinned}, using {self.used} ({state})"
+        return f"input '{self.name}' is not as locked, the mirror dropped it ({state}): {'; '.join(self.changes)}"
 
 
 def load_requests(project: Path) -> InputsFile:
@@ -58,13 +60,12 @@ class InputStore:
         self, project: Path, cache: Path, *, frozen: bool = False, notify: Notify = lambda _text: None
     ) -> None:
         self._requests = load_requests(project).inputs
-        self._lock = lockschema.load(project / LOCK_NAME)
+        self._lock_file = project / LOCK_NAME
         self._cache = cache
         self._frozen = frozen
         self._notify = notify
         self._downloads = Downloads(cache / "downloads", notify)
-        self._record = cache / "substitutions" / f"{self._lock.inputs_digest()}.json"
-        self._replaced = Replacements() if frozen else self._read_record()
+        self._known: Replacements | None = Replacements() if frozen else None
         self._guard = threading.Lock()
 
     def names(self) -> list[str]:
@@ -129,6 +130,7 @@ class InputStore:
                 used=entry.pin.version,
                 accepted=entry.accepted,
                 dropped=tuple(entry.dropped),
+                changes=tuple(input_difference(self._lock.inputs[name], entry.pin)),
             )
             for name, entry in sorted(self._replaced.inputs.items())
         ]
@@ -144,6 +146,23 @@ class InputStore:
     def reject_substitutions(self) -> None:
         """The machine built with the provisional ones failed its check: drop those."""
         self._rewrite(lambda inputs: {name: entry for name, entry in inputs.items() if entry.accepted})
+
+    @cached_property
+    def _lock(self) -> Lock:
+        """Read late: `orch lock --update` must work where the lock is missing or damaged."""
+        return lockschema.load(self._lock_file)
+
+    @property
+    def _record(self) -> Path:
+        """Where substitutions for this lock are kept."""
+        return self._cache / "substitutions" / f"{self._lock.inputs_digest()}.json"
+
+    @property
+    def _replaced(self) -> Replacements:
+        """Substitutions in force."""
+        if self._known is None:
+            self._known = self._read_record()
+        return self._known
 
     def _pin(self, name: str) -> LockedInput:
         """The pin in force; raises if the lock does not belong to the request."""
@@ -175,9 +194,10 @@ class InputStore:
             pin = resolver.resolve(name, self._requests[name])
             entry = {name: Replacement(dropped=sorted(file.path for file in files), pin=pin)}
             self._rewrite(partial(_with, entry))
+            changes = "; ".join(input_difference(self._lock.inputs[name], pin)) or "the same packages elsewhere"
             self._notify(
-                f"input '{name}': SUBSTITUTED {self._lock.inputs[name].version} by {pin.version} from {pin.suite}; "
-                "kept only if the boot check passes; `orch lock --update` makes it permanent"
+                f"input '{name}': SUBSTITUTED from {pin.suite}: {changes} (kept only if the boot check passes; "
+                f"`orch lock --update {name}` makes it permanent)"
             )
 
     def _read_record(self) -> Replacements:
@@ -200,9 +220,9 @@ class InputStore:
         make_folder(self._record.parent)
         with self._guard, FileLock(self._record.with_suffix(".lock"), timeout=_LOCK_TIMEOUT):
             before = self._read_record()
-            self._replaced = Replacements(inputs=change(dict(before.inputs)))
-            if self._replaced != before:
-                write_atomic(self._record, lockschema.dumps(self._replaced))
+            self._known = Replacements(inputs=change(dict(before.inputs)))
+            if self._known != before:
+                write_atomic(self._record, lockschema.dumps(self._known))
 
     def _link_folder(self, pin: LockedInput) -> Path:
         """Hard links to the files of a pin, in a folder of their own."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from orchestrator.build import pypi
 from orchestrator.build.cache import write_atomic
 from orchestrator.build.inputs import INPUTS_FILE, load_requests
+from orchestrator.build.lockdiff import PYPI, difference
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import UsageError
 from orchestrator.schema import lock as lockschema
-from orchestrator.schema.lock import LOCK_NAME, Lock, LockedInput
+from orchestrator.schema.lock import LOCK_NAME, Lock
 
-PYPI = "pypi"
 Notify = Callable[[str], None]
 
 
@@ -38,8 +38,8 @@ def update(project: Path, cache: Path, names: Sequence[str] = (), *, notify: Not
         known = ", ".join([*sorted(requests), PYPI])
         raise UsageError(f"no input '{unknown[0]}' in {INPUTS_FILE}", hint=f"known: {known}")
     path = project / LOCK_NAME
-    old = lockschema.load(path) if path.exists() else None
-    chosen = set(names) if names and old else {*requests, PYPI}
+    old = _old_lock(path, needed=bool(names), notify=notify)
+    chosen = set(names) or {*requests, PYPI}
     resolver = Resolver(cache, notify)
     kept = {name: pin for name, pin in (old.inputs if old else {}).items() if name in requests}
     fresh = {name: resolver.resolve(name, spec) for name, spec in sorted(requests.items()) if name in chosen}
@@ -51,45 +51,12 @@ def update(project: Path, cache: Path, names: Sequence[str] = (), *, notify: Not
     return LockUpdate(new, changes)
 
 
-def difference(old: Lock | None, new: Lock) -> list[str]:
-    """What changed, for people: `OLD -> NEW` a package, + added, - removed, grouped by input."""
-    before = _contents(old) if old else {}
-    after = _contents(new)
-    lines: list[str] = []
-    for group in sorted(before.keys() | after.keys()):
-        inner = _group_difference(before.get(group, {}), after.get(group, {}))
-        if inner:
-            state = "" if group in before and group in after else " (new)" if group in after else " (removed)"
-            lines += [f"{group}{state}:", *(f"  {line}" for line in inner)]
-    return lines
-
-
-def _contents(lock: Lock) -> dict[str, dict[str, tuple[str, frozenset[str]]]]:
-    """Version and checksums of each package, by input."""
-    found = {name: _input_contents(pin) for name, pin in lock.inputs.items()}
-    found[PYPI] = {package.name: (package.version, frozenset(package.sha256)) for package in lock.pypi.packages}
-    return found
-
-
-def _input_contents(pin: LockedInput) -> dict[str, tuple[str, frozenset[str]]]:
-    packages: dict[str, tuple[str, frozenset[str]]] = {}
-    for file in pin.files:
-        _, known = packages.get(file.package, ("", frozenset()))
-        packages[file.package] = (file.version, known | {file.sha256})
-    return packages
-
-
-def _group_difference(
-    old: dict[str, tuple[str, frozenset[str]]], new: dict[str, tuple[str, frozenset[str]]]
-) -> list[str]:
-    lines = []
-    for package in sorted(old.keys() | new.keys()):
-        if package not in old:
-            lines.append(f"+ {package} {new[package][0]}")
-        elif package not in new:
-            lines.append(f"- {package} {old[package][0]}")
-        elif old[package][0] != new[package][0]:
-            lines.append(f"{package} {old[package][0]} -> {new[package][0]}")
-        elif old[package] != new[package]:
-            lines.append(f"{package} {new[package][0]}: same version, other files")
-    return lines
+def _old_lock(path: Path, *, needed: bool, notify: Notify) -> Lock | None:
+    """The lock as it is; a missing or damaged one only matters where a part of it is to be kept."""
+    try:
+        return lockschema.load(path)
+    except UsageError as error:
+        if needed:
+            raise
+        notify(f"{error.message}; making a new one")
+        return None

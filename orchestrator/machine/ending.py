@@ -19,9 +19,12 @@ class Ending:
 
 
 def last_words(log: str) -> str:
-    """QEMU's own complaint: the last line it wrote, without its name in front."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1].removeprefix("qemu-system-aarch64: ") if lines else ""
+    """QEMU's own complaint: the last line it wrote that says something, without its name in front."""
+    lines = [line.strip().removeprefix("qemu-system-aarch64: ") for line in log.splitlines() if line.strip()]
+    # Behind the cause of a refused state QEMU writes a line with no more than the system's word for it.
+    while len(lines) > 1 and lines[-1].startswith("load of migration failed"):
+        lines.pop()
+    return lines[-1] if lines else ""
 
 
 def describe_exit(code: int) -> str:

@@ -8,31 +8,52 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.errors import BootError, EnvError, OrchError
+from orchestrator.machine.account import InstanceStatus
 from orchestrator.machine.ports import port_taken
 from orchestrator.machine.states import Reason, State
 
-_PORT = re.compile(r"Could not set up host forwarding rule 'tcp:[\d.]+:(?P<port>\d+)-:\d+'")
-_NO_FILE = re.compile(r"(?:[Cc]ould not|cannot|[Ff]ailed to|Unable to).*?(?P<path>/[^\s'\"]+).*?(?:No such file|$)")
+_PORT = re.compile(r"Could not set up host forwarding rule 'tcp:[\d.]+:(?P<port>\d+)-")
+_WORDS = {
+    Reason.PANIC: ("panic", "the lines above the panic name its cause"),
+    Reason.FIRMWARE_PANIC: ("firmware panic", "the firmware's own lines name the place; a debug build says more"),
+    Reason.HOST_FAILED: ("the host reported a failure", "`orch console` shows what is left of the host"),
+    Reason.GUEST_RESET: ("guest reset", "the machine restarted itself; the last lines come from before"),
+    Reason.GUEST_SHUTDOWN: ("guest shutdown", "the machine switched itself off; the last lines come from before"),
+    Reason.QEMU_EXIT: ("QEMU ended", "QEMU's own output is in qemu.log in the run folder"),
+    Reason.QEMU_START: ("QEMU did not start", "QEMU's own output is in qemu.log in the run folder"),
+    Reason.RESTORE: ("the saved state was refused", "`orch up --fresh` boots without it"),
+    Reason.REQUESTED: ("it was stopped meanwhile", "`orch up` starts it again"),
+    Reason.LOST: ("its processes are gone", "its supervisor was killed from outside; `orch up` starts it again"),
+}
+_TIMEOUT_HINT = "the machine still runs: `orch console` attaches to it; a longer limit is `timeouts` in testbed.yaml"
 
 
 class MachineBootError(BootError):
-    """A machine did not get where it should: with the state reached, the times and the last console lines.
+    """A machine did not get where it should: its status, its last console lines (at most 40), its log."""
 
-    `elapsed` and `limit` are seconds; `console` holds at most 40 lines, tagged by UART when both spoke.
-    """
-
-    def __init__(
-        self, message: str, *, hint: str, state: State, reason: Reason | None, elapsed: float, limit: float,
-        console: Sequence[str], log: Path,
-    ) -> None:  # fmt: skip
+    def __init__(self, message: str, *, hint: str, status: InstanceStatus, console: Sequence[str], log: Path) -> None:
         """Keep everything a report needs."""
         super().__init__(message, hint=hint)
-        self.state = state
-        self.reason = reason
-        self.elapsed = elapsed
-        self.limit = limit
+        self.status = status
         self.console = list(console)
         self.log = log
+
+
+def boot_failed(
+    wanted: State, status: InstanceStatus, *, elapsed: float, limit: float, console: Sequence[str], log: Path
+) -> MachineBootError:
+    """The error for a wait that ended without `wanted`; times in seconds."""
+    if status.state.final and status.reason is not None:
+        words, hint = _WORDS[status.reason]
+        message = f"{wanted} not reached after {elapsed:.1f} s: {words}"
+        message += f": {status.detail}" if status.detail else ""
+    elif status.state.final:
+        message, hint = f"{wanted} not reached: no machine runs here", "`orch up` starts it"
+    else:
+        said = f"last console line: {status.last_line}" if status.last_line else "the consoles are silent"
+        message = f"{wanted} not reached in time: state {status.state}, {elapsed:.0f}/{limit:.0f} s, {said}"
+        hint = _TIMEOUT_HINT
+    return MachineBootError(message, hint=f"{hint}; console log: {log}", status=status, console=console, log=log)
 
 
 def start_failed(words: str, log: Path) -> OrchError:
@@ -40,40 +61,8 @@ def start_failed(words: str, log: Path) -> OrchError:
     if match := _PORT.search(words):
         return port_taken(int(match["port"]), "something took it while the machine started")
     hint = f"QEMU's output is in {log}; `orch show cmdline` prints the command"
-    if "No such file" in words or "not found" in words:
-        hint = f"a file of the machine is missing: run `orch build`; {hint}"
+    if "No such file" in words or "Cannot load specified image" in words or "could not load" in words:
+        hint = f"a file of the machine is missing: `orch build` makes it; {hint}"
     elif "Cannot allocate memory" in words or "cannot set up guest memory" in words:
         hint = "the computer does not let QEMU reserve 3 GiB of memory: look at `ulimit -v` and overcommit_memory"
     return EnvError(f"QEMU did not start: {words}", hint=hint)
-
-
-HINTS = {
-    Reason.PANIC: "the trace above the last line names the cause",
-    Reason.FIRMWARE_PANIC: "the firmware's own lines name the place; a debug build of it says more",
-    Reason.HOST_FAILED: "the host's own init reported this; `orch console` shows what is left of it",
-    Reason.GUEST_RESET: "the machine restarted itself; the last lines come from before",
-    Reason.GUEST_SHUTDOWN: "the machine switched itself off; the last lines come from before",
-    Reason.QEMU_EXIT: "QEMU's own output is in qemu.log in the same run folder",
-    Reason.RESTORE: "the saved state does not fit this machine; `orch up --fresh` boots without it",
-    Reason.LOST: "its supervisor or QEMU was killed from outside; start it again",
-}
-TIMEOUT_HINT = "the machine still runs: `orch console` attaches to it; a longer limit is `timeouts` in testbed.yaml"
-
-
-def describe_failure(wanted: State, reason: Reason | None, detail: str) -> str:
-    """Why `wanted` was not reached, as the end of a sentence."""
-    if reason is None:
-        return "no reason recorded"
-    text = {
-        Reason.PANIC: "panic",
-        Reason.FIRMWARE_PANIC: "firmware panic",
-        Reason.HOST_FAILED: "the host reported a failure",
-        Reason.GUEST_RESET: "guest reset",
-        Reason.GUEST_SHUTDOWN: "guest shutdown",
-        Reason.QEMU_EXIT: "QEMU ended",
-        Reason.QEMU_START: "QEMU did not start",
-        Reason.RESTORE: "the saved state was refused",
-        Reason.REQUESTED: f"it was stopped while waiting for {wanted}",
-        Reason.LOST: "its processes are gone",
-    }[reason]
-    return f"{text}: {detail}" if detail else text

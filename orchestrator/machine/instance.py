@@ -4,69 +4,35 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import secrets
-import select
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orchestrator
 from orchestrator.errors import BootError, EnvError
-from orchestrator.machine import lock
-from orchestrator.machine.failure import (
-    HINTS,
-    TIMEOUT_HINT,
-    MachineBootError,
-    describe_failure,
-    start_failed,
-)
+from orchestrator.machine import client, lock
+from orchestrator.machine.account import InstanceStatus, check_account, loss, process_in, read_account, status_of
+from orchestrator.machine.failure import boot_failed
+from orchestrator.machine.launch import launch
 from orchestrator.machine.paths import UARTS, RunPaths, remove_runtime_folder, runtime_folder
-from orchestrator.machine.process import ProcessId
 from orchestrator.machine.record import replace_file
 from orchestrator.machine.resume import SEED_BYTES, resume_record
 from orchestrator.machine.spec import MachineSpec
 from orchestrator.machine.states import Reason, State, reached
 
-# Longest waits, s: a supervisor to report that QEMU runs; an answer of the supervisor itself; a killed process's end.
-START_TIMEOUT = 30.0
+# Longest waits, s: an answer of the supervisor itself; the end of a process that was told or made to end.
 ANSWER_TIMEOUT = 5.0
 KILL_TIMEOUT = 5.0
-# How often a progress callback is called when nothing changes, s.
-PROGRESS_PERIOD = 0.5
 CONSOLE_TAIL = 40
 _TAIL_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True)
-class InstanceStatus:
-    """What is known of a machine; `alive` says whether its supervisor runs now.
-
-    `since` and `started` are ISO 8601; `timeline` maps each state entered to seconds since the start; memory in bytes.
-    """
-
-    state: State
-    alive: bool
-    reason: Reason | None = None
-    detail: str = ""
-    since: str = ""
-    started: str = ""
-    timeline: dict[str, float] = dataclasses.field(default_factory=dict)
-    ssh_port: int | None = None
-    last_line: str = ""
-    supervisor: ProcessId | None = None
-    qemu: ProcessId | None = None
-    qemu_rss: int = 0
-    supervisor_rss: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,17 +89,13 @@ class Instance:
             self._clean()
             self._set_aside()
             self.paths.spec.write_text(spec.to_json(), encoding="utf-8")
-            self._launch(held)
+            self._child = launch(self.paths, held)
         finally:
             os.close(held)
 
     def status(self) -> InstanceStatus:
         """The newest account, checked against the processes that really run; a machine never started is `stopped`."""
-        data = self._read()
-        if data is None:
-            starting = lock.held(self.paths.lock)
-            return InstanceStatus(State.STARTING if starting else State.STOPPED, alive=starting)
-        return self._status(data)
+        return status_of(self.paths)
 
     def wait(self, wanted: State, timeout: float, progress: ProgressCallback | None = None) -> InstanceStatus:
         """Wait until the machine is in `wanted` or beyond, at most `timeout` seconds; raises MachineBootError.
@@ -150,7 +112,9 @@ class Instance:
                 return status
             if status.state.final:
                 break
-        raise self._failure(wanted, status, time.monotonic() - begin, timeout)
+        elapsed = time.monotonic() - begin
+        log = self.paths.console_log(UARTS[0])
+        raise boot_failed(wanted, status, elapsed=elapsed, limit=timeout, console=self.console_tail(), log=log)
 
     def save_state(self, path: Path, timeout: float = 60.0) -> Saved:
         """Save the whole machine to `path` (all or nothing); it is paused meanwhile and then runs on; BootError."""
@@ -203,33 +167,42 @@ class Instance:
         """A connected socket to a UART (uart0 or uart1): first some past output, then both ways; raises BootError."""
         if uart not in UARTS:
             raise ValueError(f"{uart}: no such console; known: {', '.join(UARTS)}")
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.connect(str(self.sockets / f"attach-{uart}"))
-        except OSError:
-            connection.close()
-            raise BootError("the machine does not run", hint="orch up") from None
+        connection = client.connect(self.sockets / f"attach-{uart}", ANSWER_TIMEOUT)
+        if connection is None:
+            raise BootError("the machine does not run", hint="`orch up` starts it")
+        connection.settimeout(None)
         return connection
 
     def console_tail(self, lines: int = CONSOLE_TAIL) -> list[str]:
         """The last lines of all consoles in the order of their stamps, tagged when more than one spoke."""
         logs = {uart: _tail(self.paths.console_log(uart)) for uart in UARTS}
         spoke = [uart for uart in UARTS if logs[uart]]
-        if len(spoke) < 2:
+        if len(spoke) < len(UARTS):
             return logs[spoke[0]][-lines:] if spoke else []
         # Merged by stamp (the first word); sorting is stable, so each console keeps its own order.
         tagged = [(line.split(" ", 1)[0], f"[{uart}] {line}") for uart in spoke for line in logs[uart]]
         return [line for _, line in sorted(tagged, key=lambda pair: pair[0])][-lines:]
 
-    # --- below: how it is done ---
+    def _ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        return client.ask(self.sockets / "control", request, timeout)
+
+    def _changes(self, deadline: float) -> Iterator[InstanceStatus]:
+        """The status now, after each change, and now and then; ends at the deadline or with the supervisor."""
+        status = self.status()
+        for data in client.watch(self.sockets / "control", deadline):
+            if data is not None:
+                status = check_account(data)
+            yield status
+        # The supervisor has ended (or never was): what it wrote last counts.
+        yield self.status()
 
     def _take_lock(self) -> int:
         held = lock.take(self.paths.lock)
         if held is None:
             status = self.status()
             # A machine that has come to its end may still be putting away its sockets.
-            if status.state.final and status.supervisor is not None and status.qemu_rss == 0:
-                status.supervisor.wait_gone(KILL_TIMEOUT)
+            ending = status.state.final and (status.qemu is None or not status.qemu.alive())
+            if ending and status.supervisor is not None and status.supervisor.wait_gone(KILL_TIMEOUT):
                 held = lock.take(self.paths.lock)
         if held is None:
             raise EnvError(
@@ -244,129 +217,6 @@ class Instance:
             if path.exists():
                 self.paths.previous.mkdir(exist_ok=True)
                 path.rename(self.paths.previous / path.name)
-
-    def _launch(self, held: int) -> None:
-        """Start the supervisor, which inherits the lock, and wait until it reports that QEMU runs."""
-        receive, send = os.pipe()
-        try:
-            with self.paths.supervisor_log.open("ab") as output:
-                words = ["--locked", f"--ready-fd={send}", str(self.paths.folder)]
-                self._child = subprocess.Popen(
-                    [sys.executable, "-m", "orchestrator.machine.supervisor", *words],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    cwd="/",
-                    env={**os.environ, "PYTHONPATH": _package_path()},
-                    pass_fds=(held, send),
-                    start_new_session=True,
-                )
-            os.close(send)
-            send = -1
-            report = _read_line(receive, START_TIMEOUT)
-        finally:
-            os.close(receive)
-            if send >= 0:
-                os.close(send)
-        if report is None or not report.strip():
-            last = _tail(self.paths.supervisor_log)[-1:] or ["it gave no reason"]
-            raise EnvError(
-                f"the machine's supervisor did not start: {last[0]}", hint=f"its log: {self.paths.supervisor_log}"
-            )
-        error = json.loads(report)["error"]
-        if error is not None:
-            self._child.wait()
-            raise start_failed(error, self.paths.qemu_log)
-
-    def _read(self) -> dict[str, Any] | None:
-        try:
-            data: dict[str, Any] = json.loads(self.paths.state.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return data
-
-    def _status(self, data: dict[str, Any]) -> InstanceStatus:
-        supervisor, qemu = _process(data["supervisor"]), _process(data["qemu"])
-        state, reason, detail = State(data["state"]), data["reason"], data["detail"]
-        alive = supervisor is not None and supervisor.alive()
-        if not alive and not state.final:
-            state, reason, detail = State.FAILED, Reason.LOST, f"it was {state} when its supervisor ended"
-        return InstanceStatus(
-            state=state,
-            alive=alive,
-            reason=None if reason is None else Reason(reason),
-            detail=detail,
-            since=data["since"],
-            started=data["started"],
-            timeline=data["timeline"],
-            ssh_port=data.get("ssh_port"),
-            last_line=data["last_line"],
-            supervisor=supervisor,
-            qemu=qemu,
-            qemu_rss=qemu.rss() if qemu else 0,
-            supervisor_rss=supervisor.rss() if supervisor else 0,
-        )
-
-    def _changes(self, deadline: float) -> Iterator[InstanceStatus]:
-        """The status now and after each change, at least twice a second, until the deadline or the supervisor's end."""
-        connection = self._connect(deadline)
-        if connection is None:
-            yield self.status()
-            return
-        with connection:
-            connection.sendall(b'{"do": "watch"}\n')
-            status = self.status()
-            pending = b""
-            while (left := deadline - time.monotonic()) > 0:
-                connection.settimeout(min(left, PROGRESS_PERIOD))
-                try:
-                    data = connection.recv(65536)
-                except TimeoutError:
-                    yield status
-                    continue
-                except OSError:
-                    data = b""
-                if not data:
-                    yield self.status()
-                    return
-                *lines, pending = (pending + data).split(b"\n")
-                if lines:
-                    status = self._status(json.loads(lines[-1]))
-                    yield status
-
-    def _connect(self, deadline: float) -> socket.socket | None:
-        """A connection to the supervisor's control socket; None when there is none."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.settimeout(max(deadline - time.monotonic(), 0.01))
-            connection.connect(str(self.sockets / "control"))
-        except OSError:
-            connection.close()
-            return None
-        return connection
-
-    def _ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """One request, one answer; raises BootError when it is refused, late, or nobody is there."""
-        name = request.get("execute", request["do"])
-        deadline = time.monotonic() + timeout
-        connection = self._connect(deadline)
-        if connection is None:
-            raise BootError(f"{name}: the machine does not run", hint="`orch up` starts it")
-        with connection, connection.makefile("rb") as answers:
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            try:
-                connection.settimeout(max(deadline - time.monotonic(), 0.01))
-                line = answers.readline()
-            except TimeoutError:
-                raise BootError(f"{name}: no answer within {timeout:.0f} s") from None
-            except OSError:
-                line = b""
-        if not line:
-            raise BootError(f"{name}: the machine ended meanwhile", hint=f"its logs: {self.paths.folder}")
-        answer: dict[str, Any] = json.loads(line)
-        if not answer["ok"]:
-            raise BootError(f"{name}: {answer['error']}", hint=f"its logs: {self.paths.folder}")
-        return answer
 
     def _await_account(self, status: InstanceStatus) -> InstanceStatus:
         """A supervisor that was started a moment ago, by somebody who is gone, has not written its pid yet."""
@@ -395,8 +245,8 @@ class Instance:
     def _clean(self) -> list[str]:
         """Remove leftovers; the caller holds the lock, so no supervisor lives."""
         done = []
-        data = self._read()
-        qemu = _process(data["qemu"]) if data else None
+        data = read_account(self.paths)
+        qemu = process_in(data["qemu"]) if data else None
         if qemu is not None and qemu.alive():
             qemu.send(signal.SIGKILL)
             qemu.wait_gone(KILL_TIMEOUT)
@@ -405,59 +255,11 @@ class Instance:
             remove_runtime_folder(self.sockets)
             done.append(f"removed {self.sockets}")
         if data is not None and not State(data["state"]).final:
-            detail = f"it was {data['state']} when its supervisor ended"
+            detail = loss(State(data["state"]))
             data.update(state=State.FAILED, reason=Reason.LOST, detail=detail, supervised=False)
             replace_file(self.paths.state, json.dumps(data, indent=2) + "\n")
             done.append(f"a machine was lost: {detail}")
         return done
-
-    def _failure(self, wanted: State, status: InstanceStatus, elapsed: float, limit: float) -> MachineBootError:
-        log = self.paths.console_log(UARTS[0])
-        if status.state.final:
-            message = f"{wanted} not reached after {elapsed:.1f} s: "
-            message += describe_failure(wanted, status.reason, status.detail)
-            hint = HINTS.get(status.reason, "") if status.reason else ""
-        else:
-            message = f"{wanted} not reached in time: state {status.state}, {elapsed:.0f}/{limit:.0f} s"
-            message += f", last console line: {status.last_line!r}" if status.last_line else ", the consoles are silent"
-            hint = TIMEOUT_HINT
-        hint = f"{hint}; console log: {log}" if hint else f"console log: {log}"
-        return MachineBootError(
-            message,
-            hint=hint,
-            state=status.state,
-            reason=status.reason,
-            elapsed=elapsed,
-            limit=limit,
-            console=self.console_tail(),
-            log=log,
-        )
-
-
-def _process(data: dict[str, int] | None) -> ProcessId | None:
-    return None if data is None else ProcessId(data["pid"], data["start"])
-
-
-def _package_path() -> str:
-    """PYTHONPATH for the supervisor, whose working folder is not ours: where this very package lies comes first."""
-    here = str(Path(orchestrator.__path__[0]).parent)
-    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def _read_line(descriptor: int, timeout: float) -> bytes | None:
-    """Read up to the end of a line or of the stream; None when the time ran out."""
-    deadline = time.monotonic() + timeout
-    data = b""
-    poll = select.poll()
-    poll.register(descriptor)
-    while not data.endswith(b"\n"):
-        if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
-            return None
-        part = os.read(descriptor, 4096)
-        if not part:
-            break
-        data += part
-    return data
 
 
 def _tail(path: Path) -> list[str]:

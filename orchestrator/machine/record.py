@@ -66,8 +66,10 @@ class Record:
         self.event("state", state=state, reason=reason, detail=detail)
         self.write()
 
-    def line(self, uart: str, text: str) -> None:
-        """Remember the newest console line."""
+    def line(self, text: str) -> None:
+        """Remember the newest console line that says something."""
+        if not text.strip():
+            return
         self.data["last_line"] = text
         self._wake()
         if self._delayed is None:

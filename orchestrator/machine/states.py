@@ -72,6 +72,8 @@ _FIRMWARE_PANIC = re.compile(r"^(?:PANIC (?:in|at) |ASSERT: |Unhandled (?:Except
 _MILESTONES = (
     (re.compile(r"^orch: host-ready$"), State.HOST_READY),
     (re.compile(_STAMP + r"Booting Linux on physical CPU"), State.KERNEL),
+    # The kernel's own first line is not shown with `quiet`; the firmware's last one always is.
+    (re.compile(r"^INFO: +BL31: Preparing for EL3 exit to normal world$"), State.KERNEL),
     (re.compile(r"^(?:NOTICE|INFO|VERBOSE|WARNING|ERROR): +(?:Booting Trusted Firmware|BL\d)"), State.FIRMWARE),
 )
 

@@ -176,9 +176,9 @@ class Supervisor:
             return last_words(self._paths.qemu_log.read_text(encoding="utf-8", errors="replace"))
         return ""
 
-    def _on_line(self, uart: str, line: str) -> None:
-        self._record.line(uart, line)
-        sighting = sight(line)
+    def _on_line(self, line: str, complete: bool) -> None:
+        self._record.line(line)
+        sighting = sight(line) if complete else None
         if sighting is None or not follows(self._record.state, sighting):
             return
         if sighting.reason in (Reason.PANIC, Reason.FIRMWARE_PANIC):

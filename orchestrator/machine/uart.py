@@ -24,8 +24,8 @@ _CHUNK = 64 * 1024
 class Uart:
     """Listens for QEMU on `<sockets>/<name>` and for clients on `<sockets>/attach-<name>`."""
 
-    def __init__(self, name: str, paths: RunPaths, sockets: Path, on_line: Callable[[str, str], None]) -> None:
-        """Open the logs; `on_line(name, line)` is called for every complete line."""
+    def __init__(self, name: str, paths: RunPaths, sockets: Path, on_line: Callable[[str, bool], None]) -> None:
+        """Open the logs; `on_line(line, complete)` is called for every line, and for one that waits for its end."""
         self.name = name
         self.ended = asyncio.Event()
         self._sockets = sockets
@@ -81,12 +81,13 @@ class Uart:
         self._log.write(self._stamper.feed(data, time.time()))
         self._log.flush()
         for line in self._stamper.take():
-            self._on_line(self.name, line)
+            self._on_line(line, True)
         if self._flush_later is None and self._stamper.pending:
             self._flush_later = asyncio.get_running_loop().call_later(PARTIAL_DELAY, self._flush)
 
     def _flush(self) -> None:
         self._flush_later = None
+        self._on_line(self._stamper.pending, False)
         self._log.write(self._stamper.flush(time.time()))
         self._log.flush()
 

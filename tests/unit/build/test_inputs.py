@@ -145,8 +145,9 @@ def test_dropped_pin_is_substituted_within_its_series(bench: Bench) -> None:
     assert "qemu-arm_10.0.7_amd64.deb" in {p.name for p in store.fetch("qemu").iterdir()}
     [substitution] = store.substitutions()
     assert (substitution.pinned, substitution.used, substitution.accepted) == ("1:10.0.2", "1:10.0.7", False)
+    assert substitution.changes == ("qemu-arm 1:10.0.2 -> 1:10.0.7",)
     assert substitution.dropped == ("pool/main/q/qemu-arm/qemu-arm_10.0.2_amd64.deb",)
-    assert any("SUBSTITUTED 1:10.0.2 by 1:10.0.7" in line for line in bench.told)
+    assert any("SUBSTITUTED from trixie: qemu-arm 1:10.0.2 -> 1:10.0.7 (" in line for line in bench.told)
     assert bench.store().manifest("qemu") == store.manifest("qemu")
     store.accept_substitutions()
     store.reject_substitutions()
@@ -224,5 +225,9 @@ def test_update_says_what_changed(bench: Bench) -> None:
     assert (bench.project / "orch.lock.json").read_text() == text
     assert lockfile.update(bench.project, bench.cache).changes == ["qemu:", "  qemu-arm 1:10.0.2 -> 1:10.0.7"]
     bench.store(frozen=True).prepare(["qemu"])
+    (bench.project / "orch.lock.json").write_text("<<<<<<< HEAD\n")
+    with pytest.raises(UsageError, match="Invalid JSON"):
+        lockfile.update(bench.project, bench.cache, ["headers"])
+    assert "headers (new):" in lockfile.update(bench.project, bench.cache).changes
     with pytest.raises(UsageError, match="no input 'heders'"):
         lockfile.update(bench.project, bench.cache, ["heders"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.build import lockfile, pypi
+from orchestrator.build import lockdiff, pypi
 from orchestrator.errors import BuildError, UsageError
 from orchestrator.schema import lock as lockschema
 from orchestrator.schema import yamlfile
@@ -49,10 +49,10 @@ def test_one_changed_file_is_one_changed_line(tmp_path: Path) -> None:
 
 
 def test_difference() -> None:
-    changes = lockfile.difference(make(a="1", b="1", c="1"), make(a="1", b="2", d="1"))
+    changes = lockdiff.difference(make(a="1", b="1", c="1"), make(a="1", b="2", d="1"))
     assert changes == ["qemu:", "  b 1 -> 2", "  - c 1", "  + d 1"]
-    assert lockfile.difference(None, make(a="1")) == ["pypi (new):", "  + click 8.5.1", "qemu (new):", "  + a 1"]
-    assert lockfile.difference(make(a="1"), make(a="1")) == []
+    assert lockdiff.difference(None, make(a="1")) == ["pypi (new):", "  + click 8.5.1", "qemu (new):", "  + a 1"]
+    assert lockdiff.difference(make(a="1"), make(a="1")) == []
 
 
 @pytest.mark.parametrize(
