@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * Marker ABI, version 1: how a program inside the emulated machine tells the
  * instruction counter (images/qemu/plugin) "this is where an event begins / ends".

@@ -6,7 +6,7 @@ set -euo pipefail
 # Static: they run in any image, and before anything else does. The prefix map keeps the checkout's
 # folder out of the binaries.
 # Each is SOURCE:PROGRAM; `resume` alone is the name of a busybox applet.
-for source in marker:marker resume:orch-resume; do
+for source in marker:marker resume:orch-resume spin:orch-spin; do
     aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -Wconversion -Wshadow \
         -ffile-prefix-map="$PROJECT"=. -static -s -Wl,--build-id=none \
         -o "$OUT/${source#*:}" "$SRC/${source%:*}.c"

@@ -57,11 +57,11 @@ def doctor(context: Context) -> None:
 
 
 @click.command("clean")
-@click.option("--cache", "cache", is_flag=True, help="also remove artifacts and snapshots this checkout does not use")
-@click.option("--all", "everything", is_flag=True, help="also remove the whole cache: downloads, artifacts, snapshots")
+@click.option("--cache", "cache", is_flag=True, help="also remove artifacts that this checkout does not use")
+@click.option("--all", "everything", is_flag=True, help="also remove the whole cache: downloads and artifacts of all checkouts")
 @pass_context
 def clean(context: Context, *, cache: bool, everything: bool) -> None:
-    """Stop the machine and remove its state folder (keys, logs); the cache stays unless asked."""
+    """Stop the machine and remove its state folder (keys, logs, snapshots); the cache stays unless asked."""
     from orchestrator.testbed.clean import clean_testbed  # noqa: PLC0415
 
     for line in clean_testbed(context.testbed, unused=cache, everything=everything):

@@ -43,13 +43,11 @@ def entry() -> None:
     """Run `orch`; never shows a traceback unless asked to."""
     debug = "--debug" in sys.argv or bool(os.environ.get("ORCH_DEBUG"))
     try:
-        orch.main(standalone_mode=False)
-        code = 0
+        returned = orch.main(standalone_mode=False)
+        code = returned if isinstance(returned, int) else 0  # click hands over the code of an Exit
     except OrchError as error:
         _report(error.message, error.hint, debug)
         code = error.exit_code
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("orch: interrupted\n")
         code = INTERRUPTED

@@ -41,7 +41,7 @@ def ask(path: Path, request: dict[str, Any], timeout: float) -> dict[str, Any]:
             connection.settimeout(max(deadline - time.monotonic(), 0.01))
             line = answers.readline()
         except TimeoutError:
-            raise BootError(f"{name}: no answer within {timeout:.0f} s", hint="`orch status` shows the machine") from None
+            raise BootError(f"{name}: no answer within {timeout:.0f} s", hint="`orch status` shows more") from None
         except OSError:
             line = b""
     if not line:

@@ -42,6 +42,7 @@ class Monitor:
         self._pump: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
         self.gone = asyncio.Event()
+        self.gone.set()
         self.shutdown_reason: str | None = None
 
     async def listen(self) -> None:
@@ -54,6 +55,7 @@ class Monitor:
             await self._client.accept()
         except QMPError:
             return False
+        self.gone.clear()
         self._pump = asyncio.create_task(self._deliver())
         self._end = asyncio.create_task(self._await_end())
         await self.execute("migrate-set-capabilities", {"capabilities": [{"capability": "events", "state": True}]})
@@ -67,6 +69,11 @@ class Monitor:
             raise MonitorError(str(error)) from None
         except (QMPError, OSError, EOFError):
             raise MonitorError(_GONE) from None
+
+    async def quit(self) -> None:
+        """Ask QEMU to end; nothing happens when it cannot be asked."""
+        with contextlib.suppress(MonitorError):
+            await self.execute("quit")
 
     async def save(self, path: Path) -> dict[str, Any]:
         """Write the machine's state to `path`: all of it or nothing. The guest is paused while it is written.

@@ -19,18 +19,18 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> ProcessId | None:
-        """The process that has this pid now; None when there is none (or only its exit status)."""
+        """The process that has this pid now, or had it and was not waited for; None when there is none."""
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
         # The program's name, in brackets, may hold spaces and brackets: fields are counted behind the last one.
         fields = stat[stat.rindex(")") + 2 :].split()
-        return None if fields[0] in ("Z", "X") else cls(pid, int(fields[19]))
+        return cls(pid, int(fields[19]))
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
-        return ProcessId.of(self.pid) == self
+        return not self.wait_gone(0)
 
     def rss(self) -> int:
         """Resident memory, bytes; 0 when the process is gone."""
@@ -49,7 +49,7 @@ class ProcessId:
             return
         try:
             # Only now compared: the descriptor pins the process, the number alone could be handed on in between.
-            if self.alive():
+            if ProcessId.of(self.pid) == self:
                 signal.pidfd_send_signal(descriptor, number)
         except ProcessLookupError:
             pass
@@ -63,8 +63,9 @@ class ProcessId:
         except OSError:
             return True
         try:
-            if not self.alive():
+            if ProcessId.of(self.pid) != self:
                 return True
+            # Readable when its last thread is gone: the state in /proc is that of the first thread alone.
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
             return bool(poll.poll(max(timeout, 0) * 1000))

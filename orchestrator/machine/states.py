@@ -65,12 +65,12 @@ class Sighting:
     detail: str = ""
 
 
-_HOST_FAILED = re.compile(r"^orch: host-failed(?:: *(?P<why>.*))?$")
 _STAMP = r"^(?:\[ *\d+\.\d+\](?:\[[^]]*\])? )?"
+_HOST_FAILED = re.compile(_STAMP + r"orch: host-failed(?:: *(?P<why>.*))?$")
 _PANIC = re.compile(_STAMP + r"(?P<why>Kernel panic - not syncing.*)$")
 _FIRMWARE_PANIC = re.compile(r"^(?:PANIC (?:in|at) |ASSERT: |Unhandled (?:Exception|External Abort) in EL3)")
 _MILESTONES = (
-    (re.compile(r"^orch: host-ready$"), State.HOST_READY),
+    (re.compile(_STAMP + r"orch: host-ready$"), State.HOST_READY),
     (re.compile(_STAMP + r"Booting Linux on physical CPU"), State.KERNEL),
     # The kernel's own first line is not shown with `quiet`; the firmware's last one always is.
     (re.compile(r"^INFO: +BL31: Preparing for EL3 exit to normal world$"), State.KERNEL),

@@ -24,7 +24,7 @@ from orchestrator.errors import OrchError
 from orchestrator.machine import lock
 from orchestrator.machine.cmdline import command_line
 from orchestrator.machine.control import ControlServer
-from orchestrator.machine.ending import Ending, judge, last_words
+from orchestrator.machine.ending import Ending, describe_exit, judge, last_words
 from orchestrator.machine.monitor import Monitor, MonitorError
 from orchestrator.machine.paths import UARTS, RunPaths, make_runtime_folder, remove_runtime_folder
 from orchestrator.machine.process import ProcessId
@@ -39,8 +39,9 @@ _PR_SET_PDEATHSIG = 1
 # the rest of a console after the end of QEMU.
 CONNECT_TIMEOUT = 15.0
 PANIC_GRACE = 2.0
-QUIT_STEP = 2.0
+QUIT_STEP = 1.5
 DRAIN_TIMEOUT = 1.0
+_LOOP_TURN = 0.01
 
 
 class Supervisor:
@@ -114,7 +115,8 @@ class Supervisor:
             connected = await _first(asyncio.create_task(self._monitor.accept()), {ended, stop}, CONNECT_TIMEOUT)
             if not connected and not stop.done():
                 await _settled({ended}, DRAIN_TIMEOUT)
-                words = self._words() or "QEMU did not connect to its monitor"
+                code = qemu.returncode
+                words = self._words() or (describe_exit(code) if code else "it did not connect to its monitor")
                 ready(words)
                 return Ending(State.FAILED, Reason.QEMU_START, words)
             ready(None)
@@ -133,9 +135,12 @@ class Supervisor:
         try:
             restored = await _first(asyncio.create_task(self._monitor.restore(file)), others, None)
         except MonitorError as error:
-            # QEMU ends itself when a state does not fit, and says why only in its own log.
-            await asyncio.wait(others, timeout=DRAIN_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            if self._monitor.gone.is_set():
+                # QEMU ends itself when a state does not fit, and says why only in its own log.
+                await asyncio.wait(others, timeout=DRAIN_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
             return self._words() or str(error)
+        if not restored and not self._stop.is_set():
+            return self._words() or "QEMU ended while it loaded the state"
         if restored and self._record.state is State.RESTORING:
             self._record.change(State.HOST_READY)
         return None
@@ -145,12 +150,14 @@ class Supervisor:
         if qemu.returncode is None:
             if not self._record.state.final:
                 self._record.change(State.STOPPING)
-            with contextlib.suppress(MonitorError, TimeoutError):
-                await asyncio.wait_for(self._monitor.execute("quit"), QUIT_STEP)
-        for act in (qemu.terminate, qemu.kill):
-            if not await _settled({asyncio.create_task(qemu.wait())}, QUIT_STEP):
-                act()
-        await qemu.wait()
+            quitting = asyncio.create_task(self._monitor.quit())
+            for act in (qemu.terminate, qemu.kill):
+                if not await _settled({asyncio.create_task(qemu.wait())}, QUIT_STEP):
+                    act()
+            await qemu.wait()
+            quitting.cancel()
+        # A QEMU that ended at once may have connections that nobody has accepted yet: one turn of the loop does.
+        await asyncio.sleep(_LOOP_TURN)
         readers = [self._monitor.gone.wait(), *(uart.ended.wait() for uart in self._uarts)]
         await _settled({asyncio.create_task(each) for each in readers}, DRAIN_TIMEOUT)
 

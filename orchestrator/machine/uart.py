@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.machine.paths import RunPaths
-from orchestrator.machine.stamping import LineStamper
+from orchestrator.machine.stamping import LineStamper, printable
 
 # A prompt without an end of line appears in the log after this long, s.
 PARTIAL_DELAY = 0.2
@@ -28,6 +28,7 @@ class Uart:
         """Open the logs; `on_line(line, complete)` is called for every line, and for one that waits for its end."""
         self.name = name
         self.ended = asyncio.Event()
+        self.ended.set()
         self._sockets = sockets
         self._on_line = on_line
         self._log = paths.console_log(name).open("a", encoding="utf-8")
@@ -61,6 +62,7 @@ class Uart:
             writer.close()
             return
         self._qemu = writer
+        self.ended.clear()
         try:
             while data := await reader.read(_CHUNK):
                 self._take(data)
@@ -87,7 +89,7 @@ class Uart:
 
     def _flush(self) -> None:
         self._flush_later = None
-        self._on_line(self._stamper.pending, False)
+        self._on_line(printable(self._stamper.pending), False)
         self._log.write(self._stamper.flush(time.time()))
         self._log.flush()
 

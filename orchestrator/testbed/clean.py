@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator.build.cache import remove_tree
 from orchestrator.build.graph import in_order
-from orchestrator.testbed.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +29,10 @@ def clean_testbed(testbed: Testbed, *, unused: bool, everything: bool) -> Iterat
 
 
 def _remove_unused(testbed: Testbed) -> Iterator[str]:
-    """Artifacts that no node of this checkout with its present inputs refers to, and all snapshots."""
+    """Artifacts that no node of this checkout with its present inputs refers to."""
     targets = [testbed.project.node(testbed.graph, name) for name in testbed.graph.declared]
     kept = {testbed.builder.keys.key(node) for node in in_order(targets)}
     for key in testbed.cache.all_keys():
         if key not in kept:
             testbed.cache.remove(key)
             yield f"removed artifact {key[:12]}"
-    Snapshots(testbed.cache).clear()
-    yield "removed snapshots"

@@ -1,41 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saved machine states in the user cache, named by what the machine is made of."""
+"""Saved machine states of one testbed, named by what the machine is made of.
+
+They belong to the testbed, not to the shared cache: each holds the testbed's keys in its memory.
+"""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.build.cache import Cache, make_folder, remove_tree
+from orchestrator.build.cache import make_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from orchestrator.machine.instance import Instance
+
+KEPT = 4  # newest used; one is about 45 MiB
 
 
 class Snapshots:
-    """States taken right after the first boot of a machine."""
+    """States taken right after the first boot of a machine, in `folder`."""
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
-        self._root = cache.root / "snapshots"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def find(self, key: str) -> Path | None:
         """The state file for `key`, if there is one; it appears by a rename and is never partial."""
-        path = self._root / f"{key}.state"
-        return path if path.is_file() else None
+        path = self._folder / f"{key}.state"
+        if not path.is_file():
+            return None
+        os.utime(path)
+        return path
 
     def save(self, key: str, instance: Instance, timeout: float) -> Path:
-        """Save the running machine under `key`; `timeout` in seconds."""
-        make_folder(self._root)
-        path = self._root / f"{key}.state"
+        """Save the running machine under `key`; `timeout` in seconds. The states unused for longest are dropped."""
+        make_folder(self._folder)
+        path = self._folder / f"{key}.state"
         instance.save_state(path, timeout)
+        by_age = sorted(self._folder.glob("*.state"), key=lambda each: each.stat().st_mtime, reverse=True)
+        for old in by_age[KEPT:]:
+            self.drop(old)
         return path
 
     def drop(self, path: Path) -> None:
-        """Forget a state that cannot be restored."""
+        """Forget a state."""
         path.unlink(missing_ok=True)
-
-    def clear(self) -> None:
-        """Forget all states."""
-        remove_tree(self._root)

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 # FEAT_MOPS counts a whole memcpy as one instruction; hidden in every world so that counts compare.
 KERNEL_ARGS = ("quiet", "arm64.nomops")
-# Idle CPUs poll instead of sleeping: while all sleep, QEMU's virtual clock follows the build machine's.
-DETERMINISTIC_KERNEL_ARGS = ("nohlt", "orch.deterministic")
+# The host image then runs a task that keeps the CPU from waiting: see docs/machine.md, "Deterministic machines".
+DETERMINISTIC_KERNEL_ARGS = ("orch.deterministic",)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Testbed:
         self.builder = Builder(self.graph, self.cache, self.inputs, progress)
         self.keys = SshKeys(self.state / "keys")
         self.instance = Instance(self.state / "run")
+        self.snapshots = Snapshots(self.state / "snapshots")
 
     # --- building -------------------------------------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class Testbed:
     def _start(self, artifacts: dict[str, Path], options: UpOptions) -> UpResult:
         started = time.monotonic()
         spec = self.spec(artifacts, options, choose_port(self.project.config.ssh.port))
-        snapshots = Snapshots(self.cache)
+        snapshots = self.snapshots
         key = self.snapshot_key(spec)
         saved = None if options.fresh else snapshots.find(key)
         record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
@@ -221,7 +222,7 @@ class Testbed:
         except BootError as error:
             self.progress.notice(f"snapshot unusable, booting cold: {error.message}")
             self.instance.stop(timeouts.down)
-            Snapshots(self.cache).drop(saved)
+            self.snapshots.drop(saved)
             return "cold"
         return "restored"
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from conftest import Bed
+from emulated import Bed
 
 from orchestrator.trace.counters import CounterClient, Tally, World, calibrate, pair_markers
 
@@ -58,7 +58,7 @@ def test_markers_from_the_shell(bed: Bed) -> None:
     empty = calibrate([pair for pair in pairs if pair.begin.event == 0])
     assert 0 < empty[World.NON_SECURE] < 100
     (work,) = [pair for pair in pairs if pair.begin.event == 256]
-    assert work.delta().by_world()[World.NON_SECURE] > 10_000  # a fork and an exec lie between
+    assert work.delta.by_world()[World.NON_SECURE] > 10_000  # a fork and an exec lie between
     table = json.loads(bed.orch("counters", "--json").stdout)
     assert table["total"] > 0
     assert table["empty_pair"]["non_secure"] == empty[World.NON_SECURE]
@@ -86,7 +86,7 @@ def test_rmi_calls_reach_the_realm_world(bed: Bed, rmi_module: Callable[[Bed], N
     calls = pair_markers(record for record in client.markers()[seen:] if record.event >= 256)
     assert calls
     for pair in calls:
-        delta = pair.delta()
+        delta = pair.delta
         assert delta.by_world()[World.REALM] > 0, pair
         assert delta.by_world()[World.ROOT] > 0, pair
         assert delta.entries()[World.REALM] >= 1, pair

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ORCH, ROOT, Bed, alive
+from emulated import ORCH, ROOT, Bed, alive
 
 from orchestrator.machine.states import State
 
@@ -190,11 +190,10 @@ def test_damaged_snapshot_boots_cold(bed: Bed) -> None:
     assert bed.orch("up", "--fresh").returncode == 0
     bed.orch("down")
     testbed = bed.open()
-    from orchestrator.testbed.snapshots import Snapshots
     from orchestrator.testbed.testbed import UpOptions
 
     key = testbed.snapshot_key(testbed.spec(testbed.artifacts(), UpOptions(), 1))
-    path = Snapshots(testbed.cache).find(key)
+    path = testbed.snapshots.find(key)
     assert path is not None
     path.write_bytes(path.read_bytes()[:100_000])
     done = bed.orch("up")

@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-from conftest import Bed, alive
+from emulated import Bed, alive
 
 
 def status(bed: Bed) -> dict[str, object]:
@@ -102,7 +102,7 @@ def test_poweroff_in_the_guest_is_seen(bed: Bed) -> None:
 def test_dry_run_and_cmdline_start_nothing(bed: Bed) -> None:
     done = bed.orch("up", "--dry-run", "--deterministic")
     assert done.returncode == 0
-    assert "-icount shift=0,sleep=on" in done.stdout
+    assert "-icount shift=0,sleep=off" in done.stdout
     shown = bed.orch("show", "cmdline").stdout
     assert "x-rme=on" in shown
     assert "hostfwd=tcp:127.0.0.1:" in shown

@@ -62,11 +62,11 @@ def test_what_the_guest_can_see_does(tmp_path: Path) -> None:
     assert key(other_keys, tmp_path) != plain
 
 
-def test_deterministic_machine_has_one_cpu_and_polls(tmp_path: Path) -> None:
+def test_deterministic_machine_has_one_cpu_and_says_so_to_the_guest(tmp_path: Path) -> None:
     spec = bed(tmp_path).spec(artifacts(tmp_path), UpOptions(deterministic=True), 1)
     assert spec.cpus == 1
     assert spec.icount_shift == 0
-    assert "nohlt" in spec.kernel_args
+    assert "orch.deterministic" in spec.kernel_args
 
 
 def test_counting_several_cpus_deterministically_is_refused(tmp_path: Path) -> None:
