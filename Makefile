@@ -28,10 +28,11 @@ check: venv ## formatting, lint and types
 	@$(BIN)/mypy --no-error-summary
 
 unit: venv ## tests without an emulator (seconds)
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q -n 2 tests/unit
 
 test: check testbed ## check, then all tests: unit and emulator
-	@$(BIN)/pytest tests
+	@$(BIN)/pytest -q -n 2 tests/unit
+	@$(BIN)/pytest tests/emulator
 
 bench: testbed ## boot, restore and counting costs, printed as medians and ratios
 	@$(BIN)/python benchmarks/machine.py

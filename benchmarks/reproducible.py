@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make reproducible`: build every artifact twice, in different folders with cold compiler caches, and compare the bytes."""
+"""`make reproducible`: build all artifacts twice, in different folders with cold compiler caches, and compare."""
 
 from __future__ import annotations
 

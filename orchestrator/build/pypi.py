@@ -73,7 +73,7 @@ def _lock_files(pins: list[tuple[str, str]]) -> list[LockedPackage]:
             with repository.allow_all_wheels():
                 candidates = repository.find_all_candidates(name)
             links = [candidate.link for candidate in candidates if str(candidate.version) == version]
-            files = {link.filename: link.hash for link in links if link.hash_name == "sha256" and link.hash}
+            files = {str(link.filename): link.hash for link in links if link.hash_name == "sha256" and link.hash}
             packages.append(LockedPackage(name=name, version=version, sha256=usable(name, version, files)))
     return packages
 

@@ -58,7 +58,7 @@ def doctor(context: Context) -> None:
 
 @click.command("clean")
 @click.option("--cache", "cache", is_flag=True, help="also remove artifacts that this checkout does not use")
-@click.option("--all", "everything", is_flag=True, help="also remove the whole cache: downloads and artifacts of all checkouts")
+@click.option("--all", "everything", is_flag=True, help="also remove the whole cache, of all checkouts")
 @pass_context
 def clean(context: Context, *, cache: bool, everything: bool) -> None:
     """Stop the machine and remove its state folder (keys, logs, snapshots); the cache stays unless asked."""

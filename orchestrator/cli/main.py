@@ -46,6 +46,8 @@ def entry() -> None:
         returned = orch.main(standalone_mode=False)
         code = returned if isinstance(returned, int) else 0  # click hands over the code of an Exit
     except OrchError as error:
+        for line in getattr(error, "console", ()):  # a machine that failed brings its last console lines
+            click.echo(f"  | {line}", err=True)
         _report(error.message, error.hint, debug)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):

@@ -25,7 +25,7 @@ _WORDS = {
     Reason.REQUESTED: ("it was stopped meanwhile", "`orch up` starts it again"),
     Reason.LOST: ("its processes are gone", "its supervisor was killed from outside; `orch up` starts it again"),
 }
-_TIMEOUT_HINT = "the machine still runs: `orch console` attaches to it; a longer limit is `timeouts` in testbed.yaml"
+_TIMEOUT_HINT = "a longer limit is `timeouts` in testbed.yaml"
 
 
 class MachineBootError(BootError):
@@ -65,4 +65,6 @@ def start_failed(words: str, log: Path) -> OrchError:
         hint = f"a file of the machine is missing: `orch build` makes it; {hint}"
     elif "Cannot allocate memory" in words or "cannot set up guest memory" in words:
         hint = "the computer does not let QEMU reserve 3 GiB of memory: look at `ulimit -v` and overcommit_memory"
+    if "killed by" in words:
+        return BootError(f"QEMU ended while it started: {words}", hint=hint)
     return EnvError(f"QEMU did not start: {words}", hint=hint)

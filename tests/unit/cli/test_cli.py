@@ -29,7 +29,23 @@ def orch(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.Co
 def test_help_lists_every_command() -> None:
     done = orch("--help")
     assert done.returncode == 0
-    for verb in "build up down status ssh cp console logs counters show doctor clean lock testbed demo".split():
+    for verb in [
+        "build",
+        "up",
+        "down",
+        "status",
+        "ssh",
+        "cp",
+        "console",
+        "logs",
+        "counters",
+        "show",
+        "doctor",
+        "clean",
+        "lock",
+        "testbed",
+        "demo",
+    ]:
         assert f"\n  {verb} " in done.stdout
 
 
@@ -76,7 +92,9 @@ def test_missing_tool_names_its_package(tmp_path: Path) -> None:
         (tools / name).symlink_to(Path("/usr/bin") / name)
     done = orch("build", "firmware", PATH=str(tools))
     assert done.returncode == 6
-    assert done.stderr.startswith("error: missing tool: aarch64-linux-gnu-gcc\n  hint: apt-get install gcc-aarch64-linux-gnu")
+    assert done.stderr.startswith(
+        "error: missing tool: aarch64-linux-gnu-gcc\n  hint: apt-get install gcc-aarch64-linux-gnu"
+    )
 
 
 def test_stack_path_that_does_not_exist(tmp_path: Path) -> None:
