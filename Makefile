@@ -37,7 +37,7 @@ test: check testbed ## check, then all tests: unit and emulator
 bench: testbed ## boot, restore and counting costs, printed as medians and ratios
 	@$(BIN)/python benchmarks/machine.py
 
-reproducible: testbed ## build every artifact twice in different folders and compare (half an hour)
+reproducible: testbed ## build every artifact again, elsewhere and cold, and compare (15 min)
 	@$(BIN)/python benchmarks/reproducible.py
 
 clean: ## stop the machine, remove its state; the cache stays (orch clean --all removes it)

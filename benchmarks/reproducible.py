@@ -36,12 +36,9 @@ def main() -> int:
     parser.add_argument("nodes", nargs="*", help="nodes to build [all]")
     names = parser.parse_args().nodes
     project = Project.open()
-    with (
-        tempfile.TemporaryDirectory(prefix="orch-one-") as one,
-        tempfile.TemporaryDirectory(prefix="orch-the-other-") as two,
-    ):
-        first = build_in(Path(one), project, names)
-        second = build_in(Path(two) / "deeper" / "down", project, names)
+    first = build_in(project.cache().root, project, names)
+    with tempfile.TemporaryDirectory(prefix="orch-elsewhere-") as folder:
+        second = build_in(Path(folder) / "deeper" / "down", project, names)
     differing = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
     for name in differing:
         print(f"differs: {name}")

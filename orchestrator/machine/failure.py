@@ -65,6 +65,6 @@ def start_failed(words: str, log: Path) -> OrchError:
         hint = f"a file of the machine is missing: `orch build` makes it; {hint}"
     elif "Cannot allocate memory" in words or "cannot set up guest memory" in words:
         hint = "the computer does not let QEMU reserve 3 GiB of memory: look at `ulimit -v` and overcommit_memory"
-    if "killed by" in words:
+    if words.startswith("signal "):
         return BootError(f"QEMU ended while it started: {words}", hint=hint)
     return EnvError(f"QEMU did not start: {words}", hint=hint)
