@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class OrchError(Exception):
     """A failure with one clear line for the user, an optional hint, and the exit code of `orch`.
@@ -33,9 +35,10 @@ class BuildError(OrchError):
 
 
 class BootError(OrchError):
-    """A machine did not reach a named state."""
+    """A machine did not reach a named state; `console` holds its last console lines where they say why."""
 
     default_exit_code = 4
+    console: Sequence[str] = ()
 
 
 class AttestationError(OrchError):

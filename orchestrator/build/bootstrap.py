@@ -20,6 +20,7 @@ MINIMUM_PYTHON = (3, 11)
 TOOLS = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "aarch64-linux-gnu-ld": "binutils-aarch64-linux-gnu",
+    "aarch64-linux-gnu-readelf": "binutils-aarch64-linux-gnu",
     "bash": "bash",
     "bc": "bc",
     "bison": "bison",
@@ -32,6 +33,7 @@ TOOLS = {
     "gzip": "gzip",
     "make": "make",
     "openssl": "openssl",
+    "patch": "patch",
     "perl": "perl",
     "rsync": "rsync",
     "setpriv": "util-linux",

@@ -197,11 +197,17 @@ class Builder:
         kept = self.cache.abandon(item.key, scratch, item.node.file_label)
         if "No space left on device" in error.output:
             return _os_failure(item.node, self.cache, OSError(errno.ENOSPC, "No space left on device"))
-        lines = [line for line in error.output.splitlines() if line.strip()]
-        cause = next(
-            (line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else error.message
+        return BuildError(
+            f"building {item.node.label} failed: {cause_in(error.output) or error.message}", hint=f"log: {kept}"
         )
-        return BuildError(f"building {item.node.label} failed: {cause.strip()}", hint=f"log: {kept}")
+
+
+def cause_in(output: str) -> str:
+    """The line of a recipe's output that says why it failed: a compiler's or tool's error, not make's echo of it."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    own = [line for line in lines if not line.startswith(("make:", "make[", "Makefile:"))]
+    named = [line for line in own if "error:" in line.lower()]
+    return next(iter(named or own[::-1] or lines[::-1]), "")
 
 
 def _os_failure(node: Node, cache: Cache, error: OSError) -> OrchError:

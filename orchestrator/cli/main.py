@@ -13,7 +13,7 @@ import click
 from orchestrator import __version__
 from orchestrator.cli import build, care, machine
 from orchestrator.cli.context import Context
-from orchestrator.errors import OrchError
+from orchestrator.errors import BootError, OrchError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -46,7 +46,7 @@ def entry() -> None:
         returned = orch.main(standalone_mode=False)
         code = returned if isinstance(returned, int) else 0  # click hands over the code of an Exit
     except OrchError as error:
-        for line in getattr(error, "console", ()):  # a machine that failed brings its last console lines
+        for line in error.console if isinstance(error, BootError) else ():
             click.echo(f"  | {line}", err=True)
         _report(error.message, error.hint, debug)
         code = error.exit_code

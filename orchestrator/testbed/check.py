@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.build.cache import key_of, make_folder
-from orchestrator.errors import BootError
+from orchestrator.errors import BootError, BuildError
 from orchestrator.shell.ssh import capture
 from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.counters import CounterClient, World
@@ -39,7 +39,7 @@ def check_machine(testbed: Testbed) -> list[str]:
         if stamp.exists():
             return ["checked before: nothing changed since"]
         lines = _boot_and_check(testbed)
-    except BootError:
+    except (BootError, BuildError):
         testbed.inputs.reject_substitutions()
         raise
     testbed.inputs.accept_substitutions()

@@ -15,7 +15,7 @@ from orchestrator.build.cache import make_folder
 if TYPE_CHECKING:
     from orchestrator.machine.instance import Instance
 
-KEPT = 4  # newest used; one is about 45 MiB
+KEPT = 4  # newest used; one is about 116 MB
 
 
 class Snapshots:

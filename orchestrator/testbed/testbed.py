@@ -123,15 +123,18 @@ class Testbed:
         )
 
     def _overlay(self) -> Path:
-        """The per-testbed initrd: both SSH keys; equal content leaves the file alone."""
-        self.keys.ensure()
+        """The per-testbed initrd, written anew; equal content gives equal bytes."""
         path = self.state / "overlay.cpio"
-        files = [
+        write_overlay(self.overlay_files(), path)
+        return path
+
+    def overlay_files(self) -> list[OverlayFile]:
+        """What this testbed adds to the host's root, or puts in place of what is there: both SSH keys."""
+        self.keys.ensure()
+        return [
             OverlayFile("/etc/dropbear/dropbear_ed25519_host_key", self.keys.dropbear_host_key(), 0o600),
             OverlayFile("/root/.ssh/authorized_keys", self.keys.authorized_keys().encode(), 0o600),
         ]
-        write_overlay(files, path)
-        return path
 
     def snapshot_key(self, spec: MachineSpec) -> str:
         """Names the saved state of a machine: its artifacts, command line and overlay; not port, folders or plugin."""
@@ -233,8 +236,9 @@ class Testbed:
             try:
                 with ssh.opened(port, self.keys, timeout) as link:
                     ssh.capture(link, "true", timeout)
-            except BootError:
+            except BootError as error:
                 self.instance.wait(State.HOST_READY, 0.1)  # says so if the machine itself is gone
+                error.console = self.instance.console_tail()
                 raise
 
     def _already_up(self, running: dict[str, Any], options: UpOptions) -> UpResult:
@@ -244,7 +248,8 @@ class Testbed:
         return UpResult("already up", 0.0, int(running["ssh_port"]))
 
     def _last_line(self) -> str:
-        return self.instance.status().last_line
+        now = self.instance.status()
+        return f"{now.state}: {now.last_line}"
 
     def down(self) -> bool:
         """Stop the machine and remove what it left; returns whether there was one."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.build.builder import Builder
+from orchestrator.build.builder import Builder, cause_in
 from orchestrator.build.cache import Cache
 from orchestrator.build.graph import Graph
 from orchestrator.build.progress import Silent
@@ -100,6 +100,19 @@ def test_failure_names_cause_and_keeps_the_log(tmp_path: Path) -> None:
     log = Path(caught.value.hint.removeprefix("log: "))
     assert "some output" in log.read_text()
     assert not any((tmp_path / "cache/tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("output", "cause"),
+    [
+        ("x.c:1:2: error: bad\nmake[1]: *** [x.o] Error 1\nmake: *** [all] Error 2\n", "x.c:1:2: error: bad"),
+        ("tar: a.tar: Cannot open: No such file\nmake: *** [all] Error 2\n", "tar: a.tar: Cannot open: No such file"),
+        ("make: *** No rule to make target 'x'.  Stop.\n", "make: *** No rule to make target 'x'.  Stop."),
+        ("", ""),
+    ],
+)
+def test_cause_is_the_tools_own_line(output: str, cause: str) -> None:
+    assert cause_in(output) == cause
 
 
 def test_recipe_that_leaves_nothing_fails(tmp_path: Path) -> None:
