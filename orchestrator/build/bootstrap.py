@@ -39,6 +39,7 @@ TOOLS = {
 }
 FILES = {
     "/usr/aarch64-linux-gnu/lib/libc.a": "libc6-dev-arm64-cross",
+    "/usr/include/openssl/sha.h": "libssl-dev",
     "/usr/include/stdio.h": "libc6-dev",
     "/usr/lib/apt/apt-helper": "apt",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
