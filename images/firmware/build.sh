@@ -18,8 +18,8 @@ case "$PARAM_debug" in
 esac
 
 # GICv3 must be named (the platform defaults to v2); Linux is BL33 and is put into memory by QEMU's loader,
-# so the flash holds no normal-world image. STATIC=1 builds fiptool without OpenSSL, which only its
-# `info` command needs. The messages carry no build time: equal inputs give equal bytes.
+# so the flash holds no normal-world image. STATIC=1 spares fiptool from linking OpenSSL, which only its
+# `info` command calls (the headers it needs all the same). The messages carry no build time: equal inputs give equal bytes.
 make -C source -s -j"$JOBS" PLAT=qemu CROSS_COMPILE=aarch64-linux-gnu- ENABLE_RME=1 RMM="$rmm" \
     QEMU_USE_GIC_DRIVER=QEMU_GICV3 ARM_LINUX_KERNEL_AS_BL33=1 PRELOADED_BL33_BASE=0x60000000 \
     BUILD_STRING=orch BUILD_MESSAGE_TIMESTAMP='"reproducible"' STATIC=1 \
