@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #define PORT_NAME "orch.resume"
+#define REARM "/sys/module/rearm/parameters/now" /* guest/rearm */
 #define PORT_CLASS "/sys/class/virtio-ports"
 #define SEED_BYTES 64
 
@@ -96,6 +97,19 @@ static const char *reseed(const uint8_t *seed)
 	return failed;
 }
 
+/* A restored CPU's timer does not run until it is armed again, and until then the CPU does not sleep nor wake. */
+static int rearm_timers(void)
+{
+	int trigger = open(REARM, O_WRONLY | O_CLOEXEC);
+	ssize_t written;
+
+	if (trigger < 0)
+		return -1;
+	written = write(trigger, "1", 1);
+	close(trigger);
+	return written == 1 ? 0 : -1;
+}
+
 /* Apply one record; returns NULL, or what failed (errno tells why, 0 if the record itself is wrong). */
 static const char *apply(const struct record *record)
 {
@@ -109,6 +123,9 @@ static const char *apply(const struct record *record)
 		return "not a resume record";
 	if (le64toh(record->nanoseconds) >= 1000000000)
 		return "nanoseconds out of range";
+	if (rearm_timers())
+		return REARM;
+	errno = 0;
 	if (clock_settime(CLOCK_REALTIME, &now))
 		return "clock_settime";
 	return reseed(record->seed);

@@ -103,6 +103,8 @@ def install(packages: list[str]) -> int:
         return fail(
             f"missing system packages: {names}", "run on a terminal, or with YES=1, so that sudo may install them"
         )
+    if os.geteuid() != 0 and shutil.which("sudo") is None:
+        return fail(f"missing system packages: {names}", "there is no sudo here: run as root")
     for arguments in (("update", "-q"), ("install", "-q", "-y", "--no-install-recommends", *packages)):
         done = subprocess.run(apt_command(*arguments), check=False)
         if done.returncode != 0:

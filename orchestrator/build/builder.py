@@ -35,6 +35,10 @@ class Inputs(Protocol):
         """Download what is not in the cache; may substitute dropped versions, which changes manifests."""
         ...
 
+    def progress(self) -> str:
+        """What the download under way has brought so far."""
+        ...
+
     def download_bytes(self, name: str) -> int:
         """Bytes that preparing this input would download."""
         ...
@@ -86,7 +90,7 @@ class Builder:
         planned = self.plan(targets)
         if planned:
             self._check_space(planned)
-            self.inputs.prepare(sorted({name for item in planned for name in item.node.spec.inputs}))
+            self._download(sorted({name for item in planned for name in item.node.spec.inputs}))
             self.keys = self._fresh_keys()  # a dropped pin may have been substituted
             planned = self.plan(targets)
             self._run_all(planned)
@@ -94,9 +98,15 @@ class Builder:
             self.cache.remember(self.graph.project, node.file_label, self.keys.manifest(node))
         return planned
 
+    def _download(self, names: list[str]) -> None:
+        if any(self.inputs.download_bytes(name) for name in names):
+            with self.progress.stage("download", last_line=self.inputs.progress):
+                self.inputs.prepare(names)
+
     def _check_space(self, planned: list[Planned]) -> None:
         """Refuse before the first byte rather than fail in the middle of a kernel build."""
-        downloads = sum(self.inputs.download_bytes(name) for item in planned for name in item.node.spec.inputs) >> 20
+        names = {name for item in planned for name in item.node.spec.inputs}
+        downloads = sum(self.inputs.download_bytes(name) for name in names) >> 20
         needed = sum(item.node.spec.mib for item in planned) + downloads
         free = self.cache.free_mib()
         if free < needed:

@@ -62,6 +62,7 @@ def stamp_of(pypi: dict[str, Any], pyproject: bytes) -> dict[str, str]:
         "python": f"{sys.version_info.major}.{sys.version_info.minor} {sys.base_prefix}",
         "packages": hashlib.sha256(packages).hexdigest(),
         "project": hashlib.sha256(pyproject).hexdigest(),
+        "checkout": str(Path(__file__).resolve().parents[2]),  # scripts name their interpreter by its full path
     }
 
 

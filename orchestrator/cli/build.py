@@ -141,7 +141,7 @@ def show_graph(context: Context, *, as_json: bool) -> None:
 @click.option("--by-hand", is_flag=True, help="console and monitor on the terminal, to run it without orch")
 @pass_context
 def show_cmdline(context: Context, *, deterministic: bool, count: bool, by_hand: bool) -> None:
-    """The emulator's exact command line; it can be pasted into a shell."""
+    """The exact command line of the emulator; with --by-hand it can be pasted into a shell."""
     import shlex  # noqa: PLC0415
 
     from orchestrator.machine.cmdline import command_line  # noqa: PLC0415

@@ -96,13 +96,13 @@ def status(context: Context, *, as_json: bool) -> None:
 @pass_context
 def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
     """Log in to WORLD, or run COMMAND there (after --) and exit with its exit code."""
-    from orchestrator.shell.ssh import execute  # noqa: PLC0415
+    from orchestrator.shell.ssh import execute, login  # noqa: PLC0415
 
     del world
     with context.testbed.host() as link:
         if command:
             raise click.exceptions.Exit(execute(link, command))
-        link.shell()
+        raise click.exceptions.Exit(login(link))
 
 
 @click.command("cp")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -42,6 +44,15 @@ for module in (build, machine, care):
 def entry() -> None:
     """Run `orch`; never shows a traceback unless asked to."""
     debug = "--debug" in sys.argv or bool(os.environ.get("ORCH_DEBUG"))
+    interrupted = INTERRUPTED
+
+    def stop(number: int, _frame: object) -> None:
+        nonlocal interrupted
+        interrupted = 128 + number
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal cleans up like Ctrl-C
+        signal.signal(number, stop)
     try:
         returned = orch.main(standalone_mode=False)
         code = returned if isinstance(returned, int) else 0  # click hands over the code of an Exit
@@ -52,13 +63,20 @@ def entry() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("orch: interrupted\n")
-        code = INTERRUPTED
+        code = interrupted
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads; end without noise
         code = 141
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            _report(f"internal error: {error}", "`orch --debug …` shows where", debug)
+            code = 1
+        else:
+            _report(f"no space left on the device: {error.filename or 'a file could not be written'}", None, debug)
+            code = 6
     except Exception as error:  # the last resort for what we did not foresee
         _report(f"internal error: {type(error).__name__}: {error}", "`orch --debug …` shows where", debug)
         code = 1

@@ -42,6 +42,8 @@ def loads(text: str, name: str, model: type[Model]) -> Model:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise UsageError(f"{where}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     marks: dict[Location, yaml.Mark] = {}
     if root is not None:
         _collect_marks(root, (), marks, name)

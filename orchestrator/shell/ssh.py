@@ -5,26 +5,29 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import logging
 import os
 import posixpath
 import select
 import shlex
 import stat
-import sys
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import paramiko
 from fabric import Connection
+from invoke.exceptions import UnexpectedExit
 
 from orchestrator.errors import BootError, OrchError, UsageError
 from orchestrator.shell.keys import SshKeys, public_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
 
 _CHUNK = 32768
 _RETRY = 0.02  # s between attempts while the server is not listening yet
@@ -100,8 +103,8 @@ def execute(link: Connection, argv: Sequence[str]) -> int:
     feeder = threading.Thread(target=_feed, args=(channel,), daemon=True)
     feeder.start()
     copiers = [
-        threading.Thread(target=_drain, args=(channel.recv, sys.stdout.buffer)),
-        threading.Thread(target=_drain, args=(channel.recv_stderr, sys.stderr.buffer)),
+        threading.Thread(target=_drain, args=(channel, channel.recv, 1)),
+        threading.Thread(target=_drain, args=(channel, channel.recv_stderr, 2)),
     ]
     for copier in copiers:
         copier.start()
@@ -110,9 +113,18 @@ def execute(link: Connection, argv: Sequence[str]) -> int:
     return int(channel.recv_exit_status())
 
 
+def login(link: Connection) -> int:
+    """An interactive login shell on our terminal; returns the exit code of the last command in it."""
+    try:
+        link.shell()
+    except UnexpectedExit as ended:
+        return int(ended.result.exited)
+    return 0
+
+
 def _feed(channel: paramiko.Channel) -> None:
     """Pass our stdin on until it ends or the command does."""
-    source = sys.stdin.fileno()
+    source = 0  # not sys.stdin, which does not exist where descriptor 0 is closed
     with contextlib.suppress(OSError):
         while not channel.closed:
             ready, _, _ = select.select([source], [], [], 0.2)
@@ -125,16 +137,20 @@ def _feed(channel: paramiko.Channel) -> None:
             channel.sendall(data)
 
 
-def _drain(receive: Callable[[int], bytes], sink: IO[bytes]) -> None:
-    while data := receive(_CHUNK):
-        sink.write(data)
-        sink.flush()
+def _drain(channel: paramiko.Channel, receive: Callable[[int], bytes], sink: int) -> None:
+    """Pass the command's output on to descriptor `sink`; when nobody reads it any more, the command is given up."""
+    try:
+        while data := receive(_CHUNK):
+            while data:
+                data = data[os.write(sink, data) :]
+    except OSError:
+        channel.close()
 
 
 def put(link: Connection, source: Path, target: str) -> None:
     """Copy a file or folder to the machine; a target that is a folder there receives it under its own name."""
-    if not source.exists():
-        raise UsageError(f"{source}: no such file")
+    if not source.exists() or source == Path():
+        raise UsageError(f"'{source}': no such file")
     sftp = link.sftp()
     if target.endswith("/") or _is_folder(sftp, target):
         target = posixpath.join(target, source.name)
@@ -168,6 +184,11 @@ def _get(sftp: paramiko.SFTPClient, source: str, target: Path) -> None:
         for name in sorted(sftp.listdir(source)):
             _get(sftp, posixpath.join(source, name), target / name)
         return
+    if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
+        with target.open("wb") as sink:
+            sftp.getfo(source, sink)
+        return
+    target = target.resolve()
     scratch = target.with_name(f".{target.name}.part")
     try:
         sftp.get(source, str(scratch))

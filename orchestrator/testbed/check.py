@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.build.cache import key_of, make_folder
-from orchestrator.errors import BootError, BuildError
+from orchestrator.errors import BootError, BuildError, UsageError
 from orchestrator.shell.ssh import capture
 from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.counters import CounterClient, World
@@ -37,6 +37,8 @@ def check_machine(testbed: Testbed) -> list[str]:
         stamp = _stamp(testbed, artifacts)
         if stamp.exists():
             return ["checked before: nothing changed since"]
+        if testbed.running() is not None:
+            raise UsageError("the machine is up, and the check boots its own", hint="`orch down` first")
         lines = _boot_and_check(testbed)
     except (BootError, BuildError):
         testbed.inputs.reject_substitutions()
@@ -55,9 +57,6 @@ def _stamp(testbed: Testbed, artifacts: dict[str, Path]) -> Path:
 
 
 def _boot_and_check(testbed: Testbed) -> list[str]:
-    running = testbed.running()
-    if running is not None:
-        raise BootError("the machine is up; the check boots its own", hint="`orch down` first")
     options = UpOptions(fresh=True, count=True)
     try:
         result = testbed.up(options)

@@ -38,7 +38,7 @@ def examine(testbed: Testbed) -> list[Finding]:
         _packages(),
         _space(testbed),
         _memory(),
-        _guarded("mirror", lambda: mirrors()[0]),
+        _guarded("mirror (as set)", lambda: mirrors()[0]),
         _guarded("ssh port", lambda: _port(testbed)),
         _machine(testbed),
     ]
@@ -55,8 +55,12 @@ def _packages() -> Finding:
 
 def _space(testbed: Testbed) -> Finding:
     """A cold build needs 12 GiB; with everything built only the snapshots do."""
-    todo = testbed.builder.plan(list(testbed.project.machine_nodes(testbed.graph).values()))
-    needed = COLD_BUILD_MIB if any(item.node.name == "kernel" for item in todo) else 1024
+    try:
+        todo = testbed.builder.plan(list(testbed.project.machine_nodes(testbed.graph).values()))
+        cold = any(item.node.name == "kernel" for item in todo)
+    except OrchError:  # a tool is missing, which another check tells
+        cold = True
+    needed = COLD_BUILD_MIB if cold else 1024
     free = testbed.cache.free_mib()
     found = f"{free} MiB free for {testbed.cache.root}, {needed} MiB wanted"
     return Finding("disk space", free >= needed, found, "free some, or set XDG_CACHE_HOME to a larger disk")

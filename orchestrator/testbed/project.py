@@ -73,8 +73,9 @@ class Project:
 
     def machine_nodes(self, graph: Graph) -> dict[str, Node]:
         """The nodes that a running machine needs, by name; a part given ready-made in `stack:` is left out."""
-        names = ["qemu", "qemu-plugin", "firmware", "kernel", "host-image"]
-        replaced = {"qemu": self.config.stack.qemu, "kernel": self.config.stack.host_kernel}
+        names = ["qemu", "qemu-plugin", "firmware", "kernel", "host-image", "rearm"]
+        stack = self.config.stack
+        replaced = {"qemu": stack.qemu, "kernel": stack.host_kernel, "rearm": stack.host_kernel}
         return {name: self.node(graph, name) for name in names if replaced.get(name) is None}
 
     def untested(self) -> list[str]:

@@ -18,7 +18,7 @@ from orchestrator.build.builder import Builder
 from orchestrator.build.cache import key_of, make_folder, write_atomic
 from orchestrator.build.graph import file_digest
 from orchestrator.build.inputs import InputStore
-from orchestrator.errors import BootError, EnvError, UsageError
+from orchestrator.errors import BootError, EnvError, OrchError, UsageError
 from orchestrator.machine.cmdline import cpu_argument, stable_command_line
 from orchestrator.machine.instance import Instance
 from orchestrator.machine.paths import UARTS
@@ -101,7 +101,7 @@ class Testbed:
                 f"{self.project.testbed_file}: machine.deterministic.cpus: only 1 CPU can be counted deterministically",
                 hint="leave out --count, or set it to 1; docs/counting.md says why",
             )
-        overlay = self._overlay()
+        overlay = self._overlay(artifacts)
         base = artifacts["host-image"] / "base.cpio"
         qemu = self.project.path(stack.qemu) if stack.qemu else artifacts["qemu"] / "bin/qemu-system-aarch64"
         kernel = self.project.path(stack.host_kernel) if stack.host_kernel else artifacts["kernel"] / "Image"
@@ -122,16 +122,18 @@ class Testbed:
             counter=Counter(str(plugin), options.count_mode) if options.count else None,
         )
 
-    def _overlay(self) -> Path:
+    def _overlay(self, artifacts: dict[str, Path]) -> Path:
         """The per-testbed initrd, written anew; equal content gives equal bytes."""
         path = self.state / "overlay.cpio"
-        write_overlay(self.overlay_files(), path)
+        write_overlay(self.overlay_files(artifacts), path)
         return path
 
-    def overlay_files(self) -> list[OverlayFile]:
-        """What this testbed adds to the host's root, or puts in place of what is there: both SSH keys."""
+    def overlay_files(self, artifacts: dict[str, Path]) -> list[OverlayFile]:
+        """What this testbed adds to the host's root, or puts in place of what is there: SSH keys, kernel modules."""
         self.keys.ensure()
+        modules = [artifacts[name] / f"{name}.ko" for name in ("rearm",) if name in artifacts]
         return [
+            *(OverlayFile(f"/usr/lib/{path.name}", path.read_bytes()) for path in modules if path.exists()),
             OverlayFile("/etc/dropbear/dropbear_ed25519_host_key", self.keys.dropbear_host_key(), 0o600),
             OverlayFile("/root/.ssh/authorized_keys", self.keys.authorized_keys().encode(), 0o600),
         ]
@@ -170,9 +172,9 @@ class Testbed:
         """Bring the machine up unless it is; returns once a command over SSH was answered."""
         with self.exclusive():
             running = self.running()
-            if running is not None:
+            if running is not None and self.instance.status().state is State.HOST_READY:
                 return self._already_up(running, options)
-            self.instance.cleanup_stale()
+            self.instance.stop(self.project.config.timeouts.down)  # what an interrupted `up` or a crash left
             for warning in self.project.untested():
                 self.progress.notice(f"untested: {warning}")
             artifacts = self.build()
@@ -183,22 +185,31 @@ class Testbed:
         spec = self.spec(artifacts, options, choose_port(self.project.config.ssh.port))
         snapshots = self.snapshots
         key = self.snapshot_key(spec)
-        saved = None if options.fresh else snapshots.find(key)
+        # A restored host needs our module to get its timers back (guest/rearm); a deterministic one takes nothing.
+        restorable = "rearm" in artifacts and not options.deterministic
+        saved = snapshots.find(key) if restorable and not options.fresh else None
         record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
         write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
         try:
-            how = self._restore(spec, saved, options) if saved else "cold"
+            how = self._restore(spec, saved) if saved else "cold"
             if how == "cold":
                 self._boot(spec)
             self._answer(spec.ssh_port)
             seconds = time.monotonic() - started
-            if how == "cold" and not snapshots.find(key):
-                with self.progress.stage("save snapshot"):
-                    snapshots.save(key, self.instance, self.project.config.timeouts.snapshot)
+            if how == "cold" and restorable and not snapshots.find(key):
+                self._save(key)
         except BaseException:
             self.instance.stop(self.project.config.timeouts.down)
             raise
         return UpResult(how, seconds, spec.ssh_port)
+
+    def _save(self, key: str) -> None:
+        """Save the machine for the next `up`; one that cannot be saved (a full disk) is none the worse for it."""
+        try:
+            with self.progress.stage("save snapshot"):
+                self.snapshots.save(key, self.instance, self.project.config.timeouts.snapshot)
+        except OrchError as error:
+            self.progress.notice(f"no snapshot was saved: {error.message}")
 
     def _boot(self, spec: MachineSpec) -> None:
         """Start cold and wait through the named states."""
@@ -213,15 +224,15 @@ class Testbed:
             for state, timeout in steps:
                 self.instance.wait(state, timeout)
 
-    def _restore(self, spec: MachineSpec, saved: Path, options: UpOptions) -> str:
+    def _restore(self, spec: MachineSpec, saved: Path) -> str:
         """Continue from a saved state; one that cannot be used is dropped and the machine boots cold."""
         timeouts = self.project.config.timeouts
         try:
             with self.progress.stage("restore snapshot", estimate=1, last_line=self._last_line):
                 self.instance.start(dataclasses.replace(spec, incoming=str(saved)))
                 self.instance.wait(State.HOST_READY, timeouts.restore)
-                if not options.deterministic:  # the restored guest would repeat its random numbers and its time
-                    self.instance.resume_guest_now(timeouts.restore)
+                # Otherwise the guest would repeat its random numbers and its time, and its CPUs' timers stood still.
+                self.instance.resume_guest_now(timeouts.restore)
         except BootError as error:
             self.progress.notice(f"snapshot unusable, booting cold: {error.message}")
             self.instance.stop(timeouts.down)
@@ -242,8 +253,10 @@ class Testbed:
                 raise
 
     def _already_up(self, running: dict[str, Any], options: UpOptions) -> UpResult:
-        wanted = dataclasses.asdict(dataclasses.replace(options, fresh=False))
-        if options.fresh or running["options"] | {"fresh": False} != wanted:
+        """A running machine will do unless something was asked for that it does not have."""
+        wanted, has = dataclasses.asdict(options), running["options"]
+        missing = [name for name in ("deterministic", "count") if wanted[name] and not has[name]]
+        if options.fresh or missing or (options.count and wanted["count_mode"] != has["count_mode"]):
             raise UsageError(f"testbed '{self.project.config.name}' is up with other options", hint="`orch down` first")
         return UpResult("already up", 0.0, int(running["ssh_port"]))
 

@@ -41,3 +41,23 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def load_rmi_check(bed: Bed) -> None:
+    """Build the RMI test module for the machine's kernel and load it there; loading runs its checks."""
+    testbed = bed.open()
+    node = testbed.project.node(testbed.graph, "rmi-check")
+    testbed.builder.build([node])
+    module = testbed.builder.artifact(node) / "rmi_check.ko"
+    copied = bed.orch("cp", str(module), "host:/tmp/")
+    assert copied.returncode == 0, copied.stderr
+    loaded = bed.orch("ssh", "host", "--", "insmod /tmp/rmi_check.ko")
+    assert loaded.returncode == 0, loaded.stderr
+
+
+def tap_failures(tap: str) -> list[str]:
+    """The failed lines of a TAP report, which must be complete and hold at least one check."""
+    lines = [line for line in tap.splitlines() if line.startswith(("ok ", "not ok "))]
+    assert lines, tap
+    assert f"1..{len(lines)}" in tap
+    return [line for line in lines if line.startswith("not ok")]

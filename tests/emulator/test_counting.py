@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
-import pytest
-from emulated import Bed
+from emulated import Bed, load_rmi_check, tap_failures
 
 from orchestrator.trace.counters import CounterClient, Tally, World, calibrate, pair_markers
 
@@ -72,17 +70,14 @@ def test_counters_need_the_plugin(bed: Bed) -> None:
     assert "without the counter" in done.stderr
 
 
-def test_rmi_calls_reach_the_realm_world(bed: Bed, rmi_module: Callable[[Bed], None]) -> None:
+def test_rmi_calls_reach_the_realm_world(bed: Bed) -> None:
     """RMI_VERSION and a granule's way to the Realm world and back, each counted in the right world."""
     bed.orch("up", "--count")
     client = CounterClient(bed.open().counter_socket())
     seen = len(client.markers())
-    rmi_module(bed)
+    load_rmi_check(bed)
     tap = bed.orch("ssh", "host", "--", "cat /sys/kernel/debug/rmi-check/tap").stdout
-    lines = [line for line in tap.splitlines() if line.startswith(("ok ", "not ok "))]
-    assert lines, tap
-    assert [line for line in lines if line.startswith("not ok")] == []
-    assert f"1..{len(lines)}" in tap
+    assert tap_failures(tap) == []
     calls = pair_markers(record for record in client.markers()[seen:] if record.event >= 256)
     assert calls
     for pair in calls:
@@ -91,19 +86,3 @@ def test_rmi_calls_reach_the_realm_world(bed: Bed, rmi_module: Callable[[Bed], N
         assert delta.by_world()[World.ROOT] > 0, pair
         assert delta.entries()[World.REALM] >= 1, pair
     assert bed.orch("ssh", "host", "--", "rmmod rmi_check").returncode == 0
-
-
-@pytest.fixture
-def rmi_module() -> Callable[[Bed], None]:
-    """Builds the module for the machine's kernel and loads it there."""
-
-    def load(bed: Bed) -> None:
-        testbed = bed.open()
-        node = testbed.project.node(testbed.graph, "rmi-check")
-        testbed.builder.build([node])
-        module = testbed.builder.artifact(node) / "rmi_check.ko"
-        assert bed.orch("cp", str(module), "host:/tmp/").returncode == 0
-        loaded = bed.orch("ssh", "host", "--", "insmod /tmp/rmi_check.ko")
-        assert loaded.returncode == 0, loaded.stderr
-
-    return load

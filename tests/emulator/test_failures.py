@@ -107,8 +107,8 @@ def test_qemu_killed_while_booting(bed: Bed, tmp_path: Path) -> None:
 def test_ssh_never_up_says_so(make_bed: Callable[..., Bed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose SSH server ends at once: the state, the time-out and the last console lines are told."""
     testbed = make_bed(extra="timeouts:\n  ssh: 3\n").open()
-    files = [*testbed.overlay_files(), OverlayFile("/usr/sbin/dropbear", b"#!/bin/sh\nexit 0\n", 0o755)]
-    monkeypatch.setattr(testbed, "overlay_files", lambda: files)
+    files = [*testbed.overlay_files({}), OverlayFile("/usr/sbin/dropbear", b"#!/bin/sh\nexit 0\n", 0o755)]
+    monkeypatch.setattr(testbed, "overlay_files", lambda _artifacts: files)
     with pytest.raises(BootError, match=r"state 'ssh': no SSH on 127\.0\.0\.1:\d+ within 3 s") as caught:
         testbed.up(UpOptions())
     assert any("orch: host-ready" in line for line in caught.value.console)

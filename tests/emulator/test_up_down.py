@@ -107,3 +107,18 @@ def test_dry_run_and_cmdline_start_nothing(bed: Bed) -> None:
     assert "x-rme=on" in shown
     assert "hostfwd=tcp:127.0.0.1:" in shown
     assert status(bed)["up"] is False
+
+
+def test_a_restored_machine_has_working_timers(bed: Bed) -> None:
+    """Every CPU sleeps and wakes, and `reboot` gets through, after a restore as after a boot."""
+    bed.orch("up", "--fresh")
+    bed.orch("down")
+    assert bed.orch("up").stdout.startswith("restored")
+    for cpu in (1, 2):  # masks of CPU 0 and CPU 1
+        slept = bed.orch("ssh", "host", "--", f"taskset {cpu} sleep 0.2 && echo awake", timeout=20)
+        assert slept.stdout == "awake\n", slept.stderr
+    bed.orch("ssh", "host", "--", "reboot", timeout=20)
+    deadline = time.monotonic() + 20
+    while status(bed)["up"]:
+        assert time.monotonic() < deadline
+    assert status(bed)["reason"] == "guest-reset"

@@ -37,6 +37,9 @@ class NoInputs:
     def prepare(self, names: list[str]) -> None:
         assert names == []
 
+    def progress(self) -> str:
+        return ""
+
     def download_bytes(self, name: str) -> int:
         raise AssertionError(name)
 

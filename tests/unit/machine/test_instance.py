@@ -99,7 +99,7 @@ def test_a_start_that_qemu_refuses_leaves_nothing(fake: FakeMachine) -> None:
     assert fake.instance.status().reason is Reason.QEMU_START
     with pytest.raises(EnvError, match="port 2222"):
         fake.start("port-taken")
-    with pytest.raises(EnvError, match="QEMU did not start: signal SIGKILL"):
+    with pytest.raises(BootError, match="QEMU ended while it started: signal SIGKILL"):
         fake.start("die-early")
 
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything the core asks of the machine. Implemented by arch_target.c (R-EL2 on TF-A) and, for the unit
+ * tests on the build host, by tests/unit/rmm/arch_host.c.
+ */
+#ifndef RMM_ARCH_H
+#define RMM_ARCH_H
+
+#include "types.h"
+
+struct rec;
+
+/* The RMM's own view of a granule that is in the Realm physical address space. */
+void *arch_granule(uint64_t pa);
+
+/* Normal-world memory, by physical address; `pa` and `bytes` are multiples of 8 and the range stays in one
+ * granule. False if the access faulted: the granule is not in the Non-secure physical address space (any more)
+ * or has no memory behind it. */
+bool arch_ns_read(void *to, uint64_t pa, size_t bytes);
+bool arch_ns_write(uint64_t pa, const void *from, size_t bytes);
+
+/* Zero a granule through the RMM's view; false if there is no memory behind it. */
+bool arch_wipe(uint64_t pa);
+
+/* Change the physical address space of a granule (EL3: RMM_GTSI_DELEGATE, _UNDELEGATE). */
+bool arch_delegate(uint64_t pa);
+bool arch_undelegate(uint64_t pa);
+
+/* Stage 2 maintenance for the translation regime `vttbr`, on all CPUs, complete on return. */
+void arch_invalidate_page(uint64_t vttbr, uint64_t ipa);
+void arch_invalidate_all(uint64_t vttbr);
+/* Make writes to translation tables visible to the walkers before what follows. */
+void arch_table_barrier(void);
+
+/* SHA-256 compression of `blocks` 64-byte blocks (FIPS 180-4, 6.2). */
+void arch_sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks);
+
+/* Number of the calling CPU, below MAX_CPUS. */
+unsigned int arch_cpu(void);
+/* Number of GIC list registers. */
+unsigned int arch_gic_list_registers(void);
+/* Hint in a wait loop. */
+void arch_relax(void);
+/* An invariant is broken; does not return. */
+void panic(const char *text) __attribute__((noreturn));
+
+/* Running a realm. Between load and save the EL1 and EL0 state of the calling CPU is the REC's: `sys`, `fp` and the
+ * GIC and timer fields of struct rec are stale. */
+void arch_rec_reset(struct rec *rec);
+void arch_rec_load(struct rec *rec);
+void arch_rec_save(struct rec *rec);
+/* Execute the realm until something traps. The value is a TRAP_* of asm.h; gprs, pc, pstate, esr, far, hpfar say
+ * the rest. */
+unsigned int arch_rec_run(struct rec *rec);
+/* Take an exception to the loaded REC's EL1, as if its next instruction had caused it: ESR_EL1 = `esr`, and
+ * FAR_EL1 = `far` if the class has one. */
+void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far);
+
+/* Value of an ID register of group op0 3, op1 0, CRn 0, as the CPU has it; 0 if not allocated. */
+uint64_t arch_id_register(unsigned int crm, unsigned int op2);
+
+#endif

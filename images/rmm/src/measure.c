@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure.h"
+
+#include "arch.h"
+#include "cpu.h"
+#include "sha256.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memset(void *to, int value, size_t bytes);
+
+enum descriptor_type {
+	DESCRIPTOR_DATA,
+	DESCRIPTOR_REC,
+	DESCRIPTOR_RIPAS,
+};
+
+/* RmmMeasurementDescriptor{Data,Rec,Ripas} (C1). */
+struct descriptor {
+	uint8_t type, pad0[7];
+	uint64_t len;
+	uint8_t rim[MEASUREMENT_BYTES];
+	union {
+		struct {
+			uint64_t ipa, flags;
+			uint8_t content[MEASUREMENT_BYTES];
+		} data;
+		struct {
+			uint8_t content[MEASUREMENT_BYTES];
+		} rec;
+		struct {
+			uint64_t base, top;
+		} ripas;
+		uint8_t pad1[0xb0];
+	};
+};
+_Static_assert(offsetof(struct descriptor, len) == 0x8, "C1");
+_Static_assert(offsetof(struct descriptor, rim) == 0x10, "C1");
+_Static_assert(offsetof(struct descriptor, data.ipa) == 0x50, "C1");
+_Static_assert(offsetof(struct descriptor, data.flags) == 0x58, "C1");
+_Static_assert(offsetof(struct descriptor, data.content) == 0x60, "C1");
+_Static_assert(offsetof(struct descriptor, rec.content) == 0x50, "C1");
+_Static_assert(offsetof(struct descriptor, ripas.top) == 0x58, "C1");
+_Static_assert(sizeof(struct descriptor) == 0x100, "C1");
+
+static void start(struct descriptor *descriptor, const struct realm *realm, enum descriptor_type type)
+{
+	memset(descriptor, 0, sizeof(*descriptor));
+	descriptor->type = (uint8_t)type;
+	descriptor->len = sizeof(*descriptor);
+	memcpy(descriptor->rim, realm->rd->measurement[0], sizeof(descriptor->rim));
+}
+
+static void extend(const struct realm *realm, const struct descriptor *descriptor)
+{
+	/* Values live in 64-byte fields whose rest is zero, and stays so. */
+	sha256(descriptor, sizeof(*descriptor), realm->rd->measurement[0]);
+}
+
+void measure_realm(struct rd *rd, const struct realm_params *params)
+{
+	struct realm_params *measured = (struct realm_params *)cpu_this()->out;
+
+	memset(measured, 0, sizeof(*measured));
+	measured->flags = params->flags;
+	measured->s2sz = params->s2sz;
+	measured->sve_vl = params->sve_vl;
+	measured->num_bps = params->num_bps;
+	measured->num_wps = params->num_wps;
+	measured->pmu_num_ctrs = params->pmu_num_ctrs;
+	measured->hash_algo = params->hash_algo;
+	sha256(measured, sizeof(*measured), rd->measurement[0]);
+}
+
+void measure_data(const struct realm *realm, uint64_t ipa, uint64_t flags, const void *page)
+{
+	struct descriptor descriptor;
+
+	start(&descriptor, realm, DESCRIPTOR_DATA);
+	descriptor.data.ipa = ipa;
+	descriptor.data.flags = flags;
+	if ((flags & DATA_MEASURE) != 0)
+		sha256(page, GRANULE_SIZE, descriptor.data.content);
+	extend(realm, &descriptor);
+}
+
+void measure_rec(const struct realm *realm, const struct rec_params *params)
+{
+	struct rec_params *measured = (struct rec_params *)cpu_this()->out;
+	struct descriptor descriptor;
+
+	memset(measured, 0, sizeof(*measured));
+	measured->flags = params->flags;
+	measured->pc = params->pc;
+	memcpy(measured->gprs, params->gprs, sizeof(measured->gprs));
+	start(&descriptor, realm, DESCRIPTOR_REC);
+	sha256(measured, sizeof(*measured), descriptor.rec.content);
+	extend(realm, &descriptor);
+}
+
+void measure_ripas(const struct realm *realm, uint64_t base, uint64_t top)
+{
+	struct descriptor descriptor;
+
+	start(&descriptor, realm, DESCRIPTOR_RIPAS);
+	descriptor.ripas.base = base;
+	descriptor.ripas.top = top;
+	extend(realm, &descriptor);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Realm Initial Measurement (RMM 1.0, A7.1): one extension for each step of building a realm. */
+#ifndef RMM_MEASURE_H
+#define RMM_MEASURE_H
+
+#include "realm.h"
+#include "rmi.h"
+
+#define DATA_MEASURE UINT64_C(1)
+
+/* Start value, from the attributes that REALM_CREATE was given. Uses the calling CPU's `out` page. */
+void measure_realm(struct rd *rd, const struct realm_params *params);
+/* DATA_CREATE of `page` at `ipa`; `flags` as given. */
+void measure_data(const struct realm *realm, uint64_t ipa, uint64_t flags, const void *page);
+/* REC_CREATE of a runnable REC. Uses the calling CPU's `out` page. */
+void measure_rec(const struct realm *realm, const struct rec_params *params);
+/* RTT_INIT_RIPAS of one table entry. */
+void measure_ripas(const struct realm *realm, uint64_t base, uint64_t top);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Realm descriptor (RMM 1.0, A2.1) and the commands on it. */
+#ifndef RMM_REALM_H
+#define RMM_REALM_H
+
+#include "granule.h"
+#include "rmi.h"
+#include "types.h"
+
+enum realm_state {
+	REALM_NEW,
+	REALM_ACTIVE,
+	REALM_SYSTEM_OFF,
+};
+
+#define MEASUREMENTS      5U   /* index 0: RIM, 1..4: REM (A7.1) */
+#define MEASUREMENT_BYTES 64U
+
+/* Content of an RD granule. All but `state` changes only under the granule's lock; `state` is also read without. */
+struct rd {
+	uint64_t state;
+	uint64_t vttbr, vtcr;
+	uint64_t rtt_base;
+	uint32_t rtt_num_start;
+	uint32_t level_start;
+	uint32_t s2sz;
+	uint32_t next_rec;            /* RECs created ever: also the index the next one must have */
+	uint8_t rpv[64];
+	uint8_t measurement[MEASUREMENTS][MEASUREMENT_BYTES];
+};
+_Static_assert(sizeof(struct rd) <= GRANULE_SIZE, "one granule");
+
+/* A realm whose RD granule the caller has locked: functions that need the lock take this. */
+struct realm {
+	struct granule *granule;
+	struct rd *rd;
+};
+
+/* Lock the realm whose RD is at `pa`; false if there is none. */
+bool realm_lock(uint64_t pa, struct realm *realm);
+void realm_unlock(const struct realm *realm);
+
+/* End of the Protected half of the IPA space: the top IPA bit tells the halves apart (A5.2). */
+static inline uint64_t realm_protected_end(const struct rd *rd)
+{
+	return UINT64_C(1) << (rd->s2sz - 1);
+}
+
+static inline uint64_t realm_ipa_end(const struct rd *rd)
+{
+	return UINT64_C(1) << rd->s2sz;
+}
+
+static inline enum realm_state realm_state(const struct rd *rd)
+{
+	return (enum realm_state)__atomic_load_n(&rd->state, __ATOMIC_ACQUIRE);
+}
+
+static inline void realm_set_state(const struct realm *realm, enum realm_state state)
+{
+	__atomic_store_n(&realm->rd->state, (uint64_t)state, __ATOMIC_RELEASE);
+}
+
+/* B4.3: RMI commands. */
+uint64_t rmi_realm_create(const uint64_t *in, uint64_t *out);
+uint64_t rmi_realm_activate(const uint64_t *in, uint64_t *out);
+uint64_t rmi_realm_destroy(const uint64_t *in, uint64_t *out);
+uint64_t rmi_rec_aux_count(const uint64_t *in, uint64_t *out);
+
+#endif

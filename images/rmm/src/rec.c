@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* REC_CREATE, REC_DESTROY (RMM 1.0, B4.3). */
+#include "rec.h"
+
+#include "arch.h"
+#include "cpu.h"
+#include "measure.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+
+/* EL1h, DAIF masked. */
+#define PSTATE_START UINT64_C(0x3c5)
+
+/* RmiRecMpidr: Aff0 in 3:0, Aff1 15:8, Aff2 23:16, Aff3 31:24 (A2.3). */
+#define MPIDR_VALID (MASK(31, 8) | MASK(3, 0))
+
+static uint64_t mpidr_index(uint64_t mpidr)
+{
+	return (mpidr & 0xf) | (mpidr >> 8 & 0xffffff) << 4;
+}
+
+static bool valid_params(const struct rec_params *params)
+{
+	/* REC_AUX_COUNT is 0 for every realm. */
+	return (params->flags & ~REC_RUNNABLE) == 0 && (params->mpidr & ~MPIDR_VALID) == 0 && params->num_aux == 0;
+}
+
+/* `granule` is DELEGATED, hence zeroed, and locked. */
+static void fill_rec(const struct realm *realm, struct granule *granule, const struct rec_params *params)
+{
+	struct rec *rec = arch_granule(granule_address(granule));
+
+	memcpy(rec->gprs, params->gprs, sizeof(params->gprs));
+	rec->pc = params->pc;
+	rec->pstate = PSTATE_START;
+	rec->realm = realm->granule;
+	rec->mpidr = params->mpidr;
+	rec->runnable = (params->flags & REC_RUNNABLE) != 0;
+	arch_rec_reset(rec);
+	granule_get(realm->granule, 1);
+	realm->rd->next_rec++;
+	if (rec->runnable)
+		measure_rec(realm, params);
+}
+
+static uint64_t create(const struct realm *realm, uint64_t pa, const struct rec_params *params)
+{
+	struct granule *granule;
+
+	if (realm_state(realm->rd) != REALM_NEW || granule_references(realm->granule) >= MAX_RECS)
+		return granule_find(pa) == NULL ? RMI_ERROR_INPUT : RMI_ERROR_REALM;
+	if (mpidr_index(params->mpidr) != realm->rd->next_rec)
+		return RMI_ERROR_INPUT;
+	granule = granule_find_and_lock(pa, GRANULE_DELEGATED);
+	if (granule == NULL)
+		return RMI_ERROR_INPUT;
+	fill_rec(realm, granule, params);
+	granule_unlock_as(granule, GRANULE_REC);
+	return RMI_SUCCESS;
+}
+
+uint64_t rmi_rec_create(const uint64_t *in, uint64_t *out)
+{
+	struct rec_params *params = (struct rec_params *)cpu_this()->in;
+	struct realm realm;
+	uint64_t status;
+
+	(void)out;
+	if (granule_find(in[2]) == NULL || !arch_ns_read(params, in[2], sizeof(*params)) || !valid_params(params) ||
+	    !realm_lock(in[0], &realm))
+		return RMI_ERROR_INPUT;
+	status = create(&realm, in[1], params);
+	realm_unlock(&realm);
+	return status;
+}
+
+uint64_t rmi_rec_destroy(const uint64_t *in, uint64_t *out)
+{
+	struct granule *granule = granule_find_and_lock(in[0], GRANULE_REC);
+	struct granule *realm;
+	struct rec *rec;
+
+	(void)out;
+	if (granule == NULL)
+		return RMI_ERROR_INPUT;
+	rec = arch_granule(in[0]);
+	if (rec->running) {
+		granule_unlock(granule);
+		return RMI_ERROR_REC;
+	}
+	realm = rec->realm;
+	granule_release(granule);
+	/* Last: the RD may go as soon as nothing refers to it. */
+	granule_put(realm);
+	return RMI_SUCCESS;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Realm execution context (RMM 1.0, A2.3): one virtual CPU. */
+#ifndef RMM_REC_H
+#define RMM_REC_H
+
+#include "granule.h"
+#include "realm.h"
+#include "rmi.h"
+#include "rtt.h"
+#include "types.h"
+
+#define REC_SYSREGS 40U
+
+/* What the next REC_ENTER must finish before the realm goes on. */
+enum rec_pending {
+	PENDING_NONE,
+	PENDING_MMIO,                 /* emulatable data abort at an Unprotected IPA: esr and far tell which */
+	PENDING_ABORT,                /* other data abort at an Unprotected IPA */
+	PENDING_SYSREG,               /* system register access that the host emulates */
+	PENDING_HOST_CALL,
+	PENDING_RIPAS,
+	PENDING_PSCI,                 /* until PSCI_COMPLETE */
+};
+
+struct rec_timers {
+	uint64_t cntp_ctl, cntp_cval, cntv_ctl, cntv_cval;
+};
+
+struct rec_gic {
+	uint64_t lrs[REC_LRS];
+	uint64_t hcr, vmcr, misr, ap0r[4], ap1r[4];
+};
+
+/* Content of a REC granule. While `running` is set only the CPU that set it touches the rest; otherwise the granule's lock
+ * covers it. */
+struct rec {
+	/* Assembly knows these (rec_run.S). */
+	uint64_t gprs[REC_GPRS];
+	uint64_t pc, pstate;
+	uint64_t esr, far, hpfar;     /* of the last trap */
+
+	struct granule *realm;        /* holds a reference, so the RD stays one */
+	uint64_t mpidr;               /* RmiRecMpidr */
+	bool running, runnable;
+
+	enum rec_pending pending;
+	uint64_t host_call_ipa;
+	struct {
+		uint64_t address, top;
+		enum ripas value;
+		bool change_destroyed;
+	} ripas;
+
+	uint64_t trap_flags;          /* ENTER_TRAP_WFI, ENTER_TRAP_WFE of this entry */
+	struct rec_timers timers;
+	struct rec_gic gic;
+	uint64_t sys[REC_SYSREGS];
+	/* V0-V31, FPCR, FPSR */
+	uint64_t fp[66] __attribute__((aligned(16)));
+};
+_Static_assert(sizeof(struct rec) <= GRANULE_SIZE, "one granule, hence no auxiliary ones");
+
+/* B4.3: RMI commands. */
+uint64_t rmi_rec_create(const uint64_t *in, uint64_t *out);
+uint64_t rmi_rec_destroy(const uint64_t *in, uint64_t *out);
+
+#endif

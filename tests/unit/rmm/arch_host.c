@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arch.h for the build host, and a line protocol on stdin and stdout around the RMM's core.
+ *
+ * Memory is one arena with a physical address space for each granule, as the hardware would check it. Touching a granule
+ * that is not Realm through the RMM's view ends the program: that is a defect of the core. A realm is a queue
+ * of traps.
+ */
+#include "arch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "asm.h"
+#include "granule.h"
+#include "manifest.h"
+#include "rec.h"
+#include "rmi.h"
+#include "sha256.h"
+
+#define ARENA_BYTES (DELEGABLE_MAX - DELEGABLE_MIN)
+#define MAX_TRAPS   64
+#define TRAP_GPRS   9
+
+struct trap {
+	unsigned int kind;
+	uint64_t esr, far, hpfar, gprs[TRAP_GPRS];
+	unsigned int gprs_given;
+};
+
+static uint8_t *arena;
+static bool is_realm[ARENA_BYTES / GRANULE_SIZE];
+static uint64_t memory_end = DELEGABLE_MAX;
+static struct trap traps[MAX_TRAPS];
+static unsigned int first_trap, last_trap;
+static uint64_t injected_esr, invalidations;
+/* What rec_run's caller would see in the registers at the last resume. */
+static struct rec last_rec;
+
+static size_t number_of(uint64_t pa)
+{
+	if (pa < DELEGABLE_MIN || pa >= DELEGABLE_MAX)
+		panic("host: address outside the arena");
+	return (pa - DELEGABLE_MIN) >> GRANULE_SHIFT;
+}
+
+void panic(const char *text)
+{
+	fprintf(stderr, "panic: %s\n", text);
+	abort();
+}
+
+void *arch_granule(uint64_t pa)
+{
+	if (!is_realm[number_of(pa)])
+		panic("host: granule protection fault in the RMM");
+	return arena + (pa - DELEGABLE_MIN);
+}
+
+bool arch_ns_read(void *to, uint64_t pa, size_t bytes)
+{
+	if (is_realm[number_of(pa)] || pa >= memory_end)
+		return false;
+	memcpy(to, arena + (pa - DELEGABLE_MIN), bytes);
+	return true;
+}
+
+bool arch_ns_write(uint64_t pa, const void *from, size_t bytes)
+{
+	if (is_realm[number_of(pa)] || pa >= memory_end)
+		return false;
+	memcpy(arena + (pa - DELEGABLE_MIN), from, bytes);
+	return true;
+}
+
+bool arch_wipe(uint64_t pa)
+{
+	if (pa >= memory_end)
+		return false;
+	memset(arch_granule(pa), 0, GRANULE_SIZE);
+	return true;
+}
+
+bool arch_delegate(uint64_t pa)
+{
+	bool good = !is_realm[number_of(pa)];
+
+	is_realm[number_of(pa)] = true;
+	return good;
+}
+
+bool arch_undelegate(uint64_t pa)
+{
+	bool good = is_realm[number_of(pa)];
+
+	is_realm[number_of(pa)] = false;
+	return good;
+}
+
+void arch_invalidate_page(uint64_t vttbr, uint64_t ipa)
+{
+	(void)vttbr, (void)ipa;
+	invalidations++;
+}
+
+void arch_invalidate_all(uint64_t vttbr)
+{
+	(void)vttbr;
+	invalidations++;
+}
+
+void arch_table_barrier(void)
+{
+}
+
+unsigned int arch_cpu(void)
+{
+	return 0;
+}
+
+unsigned int arch_gic_list_registers(void)
+{
+	return 4;
+}
+
+void arch_relax(void)
+{
+	panic("host: waiting for a lock that nobody will release");
+}
+
+uint64_t arch_id_register(unsigned int crm, unsigned int op2)
+{
+	(void)crm, (void)op2;
+	return ~UINT64_C(0);
+}
+
+void arch_rec_reset(struct rec *rec)
+{
+	rec->sys[0] = 1;
+}
+
+void arch_rec_load(struct rec *rec)
+{
+	(void)rec;
+	injected_esr = 0;
+}
+
+void arch_rec_save(struct rec *rec)
+{
+	last_rec = *rec;
+}
+
+void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far)
+{
+	(void)rec, (void)far;
+	injected_esr = esr;
+}
+
+unsigned int arch_rec_run(struct rec *rec)
+{
+	const struct trap *trap = &traps[first_trap];
+
+	if (first_trap == last_trap)
+		return TRAP_IRQ;
+	first_trap = (first_trap + 1) % MAX_TRAPS;
+	rec->esr = trap->esr;
+	rec->far = trap->far;
+	rec->hpfar = trap->hpfar;
+	memcpy(rec->gprs, trap->gprs, trap->gprs_given * sizeof(trap->gprs[0]));
+	return trap->kind;
+}
+
+/* ---- SHA-256, FIPS 180-4 6.2.2, as the text has it --------------------------------------------------------- */
+
+static uint32_t rotate(uint32_t value, unsigned int by)
+{
+	return value >> by | value << (32 - by);
+}
+
+/* First 32 bits of the fractional part of the cube root of a prime (4.2.2), by integer search. */
+static uint32_t round_constant(unsigned int prime)
+{
+	unsigned __int128 target = (unsigned __int128)prime << 96;
+	uint64_t low = 0, high = UINT64_C(1) << 35;
+
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if ((unsigned __int128)middle * middle * middle <= target)
+			low = middle;
+		else
+			high = middle;
+	}
+	return (uint32_t)low;
+}
+
+static const uint32_t *round_constants(void)
+{
+	static uint32_t constants[64];
+	unsigned int candidate = 2, count = 0, divisor;
+
+	while (constants[63] == 0) {
+		for (divisor = 2; divisor < candidate && candidate % divisor != 0; divisor++)
+			;
+		if (divisor == candidate)
+			constants[count++] = round_constant(candidate);
+		candidate++;
+	}
+	return constants;
+}
+
+static void expand(uint32_t w[64], const uint8_t *block)
+{
+	unsigned int t;
+
+	for (t = 0; t < 16; t++, block += 4)
+		w[t] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
+	for (; t < 64; t++)
+		w[t] = (rotate(w[t - 2], 17) ^ rotate(w[t - 2], 19) ^ w[t - 2] >> 10) + w[t - 7] +
+		       (rotate(w[t - 15], 7) ^ rotate(w[t - 15], 18) ^ w[t - 15] >> 3) + w[t - 16];
+}
+
+static void compress(uint32_t state[8], const uint8_t *block)
+{
+	const uint32_t *k = round_constants();
+	uint32_t w[64], v[8];
+	unsigned int t;
+
+	expand(w, block);
+	memcpy(v, state, sizeof(v));
+	for (t = 0; t < 64; t++) {
+		uint32_t t1 = v[7] + (rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)) +
+			      ((v[4] & v[5]) ^ (~v[4] & v[6])) + k[t] + w[t];
+		uint32_t t2 = (rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)) +
+			      ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+
+		memmove(&v[1], &v[0], 7 * sizeof(v[0]));
+		v[4] += t1;
+		v[0] = t1 + t2;
+	}
+	for (t = 0; t < 8; t++)
+		state[t] += v[t];
+}
+
+void arch_sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks)
+{
+	for (; blocks != 0; blocks--, data += 64)
+		compress(state, data);
+}
+
+/* ---- Protocol ---------------------------------------------------------------------------------------------- */
+
+static unsigned int numbers(char *text, uint64_t *values, unsigned int most)
+{
+	unsigned int count = 0;
+	char *word = strtok(text, " \n");
+
+	for (; word != NULL && count < most; word = strtok(NULL, " \n"))
+		values[count++] = strtoull(word, NULL, 16);
+	return count;
+}
+
+static size_t bytes_of(const char *hex, uint8_t *to, size_t most)
+{
+	unsigned int value;
+	size_t count = 0;
+
+	while (count < most && sscanf(hex, "%2x", &value) == 1 && hex[0] > ' ' && hex[1] > ' ') {
+		to[count++] = (uint8_t)value;
+		hex += 2;
+	}
+	return count;
+}
+
+static void say_bytes(const uint8_t *bytes, size_t count)
+{
+	while (count-- != 0)
+		printf("%02x", *bytes++);
+	printf("\n");
+}
+
+static void do_smc(char *arguments)
+{
+	uint64_t request[8] = { 0 }, regs[5];
+
+	(void)numbers(arguments, request, 8);
+	rmi_handle(request, regs);
+	printf("%" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", regs[0], regs[1], regs[2], regs[3],
+	       regs[4]);
+}
+
+static void do_trap(char *arguments)
+{
+	uint64_t values[4 + TRAP_GPRS] = { 0 };
+	unsigned int count = numbers(arguments, values, 4 + TRAP_GPRS);
+	struct trap *trap = &traps[last_trap];
+
+	last_trap = (last_trap + 1) % MAX_TRAPS;
+	trap->kind = (unsigned int)values[0];
+	trap->esr = values[1];
+	trap->far = values[2];
+	trap->hpfar = values[3];
+	trap->gprs_given = count > 4 ? count - 4 : 0;
+	memcpy(trap->gprs, &values[4], sizeof(trap->gprs));
+	printf("ok\n");
+}
+
+static void do_rec(void)
+{
+	unsigned int i;
+
+	printf("%" PRIx64 " %" PRIx64 " %" PRIx64, injected_esr, invalidations, last_rec.pc);
+	for (i = 0; i < REC_GPRS; i++)
+		printf(" %" PRIx64, last_rec.gprs[i]);
+	printf("\n");
+}
+
+/* The arena as it is, whoever owns it: what a test checks for leaks. */
+static void do_read(char *arguments)
+{
+	uint64_t values[2] = { 0 };
+
+	(void)numbers(arguments, values, 2);
+	(void)number_of(values[0]);
+	say_bytes(arena + (values[0] - DELEGABLE_MIN), values[1]);
+}
+
+static void do_write(char *arguments)
+{
+	char *hex = strchr(arguments, ' ');
+	uint64_t pa = strtoull(arguments, NULL, 16);
+
+	(void)number_of(pa);
+	if (hex != NULL)
+		(void)bytes_of(hex + 1, arena + (pa - DELEGABLE_MIN), GRANULE_SIZE);
+	printf("ok\n");
+}
+
+static void do_manifest(char *arguments)
+{
+	static _Alignas(8) uint8_t page[GRANULE_SIZE];
+	struct manifest manifest = { 0 };
+	char *hex = strchr(arguments, ' ');
+	int64_t status;
+
+	memset(page, 0, sizeof(page));
+	(void)bytes_of(hex + 1, page, sizeof(page));
+	status = manifest_parse(page, strtoull(arguments, NULL, 16), &manifest);
+	printf("%" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", (uint64_t)status, manifest.dram_base,
+	       manifest.dram_size, manifest.console);
+}
+
+static void do_sha256(char *arguments)
+{
+	static uint8_t message[GRANULE_SIZE];
+	uint8_t digest[SHA256_BYTES];
+
+	sha256(message, bytes_of(arguments, message, sizeof(message)), digest);
+	say_bytes(digest, sizeof(digest));
+}
+
+int main(void)
+{
+	static char line[32 + 2 * GRANULE_SIZE];
+
+	arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (arena == MAP_FAILED)
+		panic("host: no address space for the arena");
+	granule_init(DELEGABLE_MIN, ARENA_BYTES);
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		char *arguments = strchr(line, ' ');
+
+		arguments = arguments == NULL ? line + strlen(line) : arguments + 1;
+		if (strncmp(line, "smc ", 4) == 0)
+			do_smc(arguments);
+		else if (strncmp(line, "trap ", 5) == 0)
+			do_trap(arguments);
+		else if (strncmp(line, "rec", 3) == 0)
+			do_rec();
+		else if (strncmp(line, "read ", 5) == 0)
+			do_read(arguments);
+		else if (strncmp(line, "write ", 6) == 0)
+			do_write(arguments);
+		else if (strncmp(line, "manifest ", 9) == 0)
+			do_manifest(arguments);
+		else if (strncmp(line, "sha256 ", 7) == 0)
+			do_sha256(arguments);
+		else if (strncmp(line, "memory-end ", 11) == 0)
+			printf("%" PRIx64 "\n", memory_end = strtoull(arguments, NULL, 16));
+		else
+			panic("host: unknown request");
+		fflush(stdout);
+	}
+	return 0;
+}
