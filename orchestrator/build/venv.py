@@ -55,14 +55,14 @@ def requirements_digest(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
-def stamp_of(pypi: dict[str, Any], pyproject: bytes) -> dict[str, str]:
+def stamp_of(pypi: dict[str, Any], pyproject: bytes, checkout: Path) -> dict[str, str]:
     """What an environment was made from; it is good as long as this stays the same."""
     packages = json.dumps(pypi, sort_keys=True).encode()
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor} {sys.base_prefix}",
         "packages": hashlib.sha256(packages).hexdigest(),
         "project": hashlib.sha256(pyproject).hexdigest(),
-        "checkout": str(Path(__file__).resolve().parents[2]),  # scripts name their interpreter by its full path
+        "checkout": str(checkout.resolve()),  # scripts name their interpreter by its full path
     }
 
 
@@ -90,7 +90,7 @@ def main(project: Path, venv: Path) -> int:
         if sys.version_info < MINIMUM_PYTHON:
             raise SetupError(f"Python {sys.version.split()[0]} is too old", "Python 3.11 or newer is needed")
         pypi, pyproject = _read(project)
-        wanted = stamp_of(pypi, pyproject)
+        wanted = stamp_of(pypi, pyproject, project)
         if read_stamp(venv) == wanted and (venv / "bin/orch").exists():
             return 0
         _check(pypi, pyproject)

@@ -54,6 +54,7 @@ def test_user_needs_a_terminal_or_yes(
     commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, *, terminal: bool, yes: str | None, allowed: bool
 ) -> None:
     monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(bootstrap.sys.stdin, "isatty", lambda: terminal, raising=False)
     if yes:
         monkeypatch.setenv("YES", yes)
