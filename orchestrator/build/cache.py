@@ -77,10 +77,6 @@ class Cache:
         """Whether the artifact is complete: its folder appears by one rename, manifest included."""
         return (self.root / key / "manifest.json").is_file()
 
-    def log(self, key: str) -> Path:
-        """The log of the build that made the artifact."""
-        return self.root / key / "build.log"
-
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Exclusive right to build `key`, across processes; released by the kernel if the holder dies."""
@@ -141,9 +137,14 @@ class Cache:
         return sorted(path.name for path in self.root.iterdir() if (path / "manifest.json").is_file())
 
     def remove(self, key: str) -> None:
-        """Delete an artifact."""
+        """Delete an artifact; it is out of the way by one rename, so that it is never there in part."""
         with self.lock(key):
-            remove_tree(self.root / key)
+            doomed = self.root / "tmp" / f"{key}.removed"
+            make_folder(doomed.parent)
+            remove_tree(doomed)
+            if (self.root / key).exists():
+                (self.root / key).rename(doomed)
+            remove_tree(doomed)
 
     def free_mib(self) -> int:
         """Space left for the cache, MiB."""
