@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages that are given to the Realm world and come back.
+ *
+ * A delegated page stays in the host's linear map, but a touch is a granule protection fault: it is therefore
+ * allocated from the kernel (neither movable nor on a list of anyone), and freed only once the RMM has given it
+ * back. One that does not come back is leaked and counted.
+ */
+#include <linux/arm-smccc.h>
+#include <linux/atomic.h>
+#include <linux/debugfs.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/printk.h>
+#include <linux/seq_file.h>
+
+#include "realm.h"
+
+/* EL3 tracks granules below 4 GiB only (the L0 table's blocks above are for all worlds). */
+#define GRANULE_GFP (GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_NOWARN)
+
+/* Firmware may keep some ordinary memory out of the RMM's reach (the first MiB on QEMU). Such pages are set aside. */
+#define MAX_SET_ASIDE 1024
+
+static atomic_t delegated = ATOMIC_INIT(0);
+static atomic_t leaked = ATOMIC_INIT(0);
+static atomic64_t calls = ATOMIC64_INIT(0);
+static LIST_HEAD(set_aside);
+static unsigned int num_set_aside;
+static DEFINE_MUTEX(set_aside_lock);
+
+u64 rmi_call(u64 *out, u64 command, const u64 arguments[5])
+{
+	struct arm_smccc_1_2_regs in = {
+		.a0 = command, .a1 = arguments[0], .a2 = arguments[1], .a3 = arguments[2], .a4 = arguments[3],
+		.a5 = arguments[4],
+	};
+	struct arm_smccc_1_2_regs result;
+
+	arm_smccc_1_2_smc(&in, &result);
+	atomic64_inc(&calls);
+	if (out) {
+		out[0] = result.a1;
+		out[1] = result.a2;
+		out[2] = result.a3;
+		out[3] = result.a4;
+	}
+	return result.a0;
+}
+
+/* page_private() of a delegated page: an address that nobody else can have put there. */
+#define MARK ((unsigned long)&delegated)
+
+static bool delegate(struct page *page)
+{
+	if (rmi(NULL, RMI_GRANULE_DELEGATE, page_to_phys(page)) != RMI_SUCCESS)
+		return false;
+	set_page_private(page, MARK);
+	atomic_inc(&delegated);
+	return true;
+}
+
+/* Keep a page out of circulation so that the next allocation is another one. */
+static bool keep_aside(struct page *page)
+{
+	bool room;
+
+	mutex_lock(&set_aside_lock);
+	room = num_set_aside < MAX_SET_ASIDE;
+	if (room) {
+		list_add(&page->lru, &set_aside);
+		num_set_aside++;
+	}
+	mutex_unlock(&set_aside_lock);
+	if (!room)
+		__free_page(page);
+	return room;
+}
+
+phys_addr_t granule_alloc(void)
+{
+	struct page *page;
+
+	do {
+		page = alloc_page(GRANULE_GFP);
+		if (!page)
+			return 0;
+		if (delegate(page))
+			return page_to_phys(page);
+	} while (keep_aside(page));
+	return 0;
+}
+
+/* `count` granules, aligned to their total size: concatenated root tables. */
+phys_addr_t granule_alloc_contiguous(unsigned int count)
+{
+	phys_addr_t first;
+	unsigned int i, done;
+	void *pages;
+
+	do {
+		pages = alloc_pages_exact(count * PAGE_SIZE, GRANULE_GFP);
+		if (!pages)
+			return 0;
+		first = virt_to_phys(pages);
+		for (done = 0; done < count && delegate(phys_to_page(first + done * PAGE_SIZE)); done++)
+			;
+		if (done == count)
+			return first;
+		for (i = 0; i < done; i++)
+			granule_free(first + i * PAGE_SIZE);
+		for (i = done; i < count; i++)
+			if (!keep_aside(phys_to_page(first + i * PAGE_SIZE)))
+				return 0;
+	} while (true);
+}
+
+void granule_free(phys_addr_t granule)
+{
+	u64 status = rmi(NULL, RMI_GRANULE_UNDELEGATE, granule);
+
+	if (status != RMI_SUCCESS) {
+		atomic_inc(&leaked);
+		pr_warn("realm: granule %pa cannot be undelegated (status %llx): leaked\n", &granule, status);
+		return;
+	}
+	atomic_dec(&delegated);
+	set_page_private(phys_to_page(granule), 0);
+	__free_page(phys_to_page(granule));
+}
+
+static int calls_get(void *unused, u64 *value)
+{
+	*value = atomic64_read(&calls);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(calls_ops, calls_get, NULL, "%llu\n");
+
+/*
+ * `pages`: the physical address of every delegated page, a line each. Tests and attacks ask what the host gets from
+ * them; looking for the mark costs nothing until then.
+ */
+static void *pages_seek(loff_t *pfn)
+{
+	struct page *page;
+
+	for (; *pfn < PHYS_PFN(SZ_4G); ++*pfn) {
+		page = pfn_to_online_page(*pfn);
+		if (page && page_private(page) == MARK)
+			return page;
+	}
+	return NULL;
+}
+
+static void *pages_start(struct seq_file *file, loff_t *pfn)
+{
+	return pages_seek(pfn);
+}
+
+static void *pages_next(struct seq_file *file, void *page, loff_t *pfn)
+{
+	++*pfn;
+	return pages_seek(pfn);
+}
+
+static void pages_stop(struct seq_file *file, void *page)
+{
+}
+
+static int pages_show(struct seq_file *file, void *page)
+{
+	seq_printf(file, "%#llx\n", page_to_phys((struct page *)page));
+	return 0;
+}
+
+static const struct seq_operations pages_sops = {
+	.start = pages_start, .next = pages_next, .stop = pages_stop, .show = pages_show,
+};
+DEFINE_SEQ_ATTRIBUTE(pages);
+
+void granule_debugfs(struct dentry *folder)
+{
+	debugfs_create_atomic_t("granules", 0444, folder, &delegated);
+	debugfs_create_atomic_t("leaked", 0444, folder, &leaked);
+	debugfs_create_file("pages", 0400, folder, NULL, &pages_fops);
+	debugfs_create_file_unsafe("calls", 0444, folder, NULL, &calls_ops);
+}
+
+void granule_exit(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &set_aside, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
