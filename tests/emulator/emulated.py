@@ -43,13 +43,17 @@ def alive(pid: int) -> bool:
     return status.rsplit(")", 1)[1].split()[0] != "Z"
 
 
+def build(bed: Bed, name: str) -> Path:
+    """Build a node for the bed's machine; the artifact's folder."""
+    testbed = bed.open()
+    node = testbed.project.node(testbed.graph, name)
+    testbed.builder.build([node])
+    return testbed.builder.artifact(node)
+
+
 def load_rmi_check(bed: Bed) -> None:
     """Build the RMI test module for the machine's kernel and load it there; loading runs its checks."""
-    testbed = bed.open()
-    node = testbed.project.node(testbed.graph, "rmi-check")
-    testbed.builder.build([node])
-    module = testbed.builder.artifact(node) / "rmi_check.ko"
-    copied = bed.orch("cp", str(module), "host:/tmp/")
+    copied = bed.orch("cp", str(build(bed, "rmi-check") / "rmi_check.ko"), "host:/tmp/")
     assert copied.returncode == 0, copied.stderr
     loaded = bed.orch("ssh", "host", "--", "insmod /tmp/rmi_check.ko")
     assert loaded.returncode == 0, loaded.stderr

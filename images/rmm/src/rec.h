@@ -24,6 +24,7 @@ enum rec_pending {
 
 struct rec_timers {
 	uint64_t cntp_ctl, cntp_cval, cntv_ctl, cntv_cval;
+	bool mask_p, mask_v;          /* do not let the timer break into the realm during the next run */
 };
 
 struct rec_gic {

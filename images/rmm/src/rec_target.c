@@ -54,9 +54,6 @@ static struct ns_state ns_states[MAX_CPUS];
 #define CNTHCTL_CNTVMASK BIT(18)
 #define CNTHCTL_CNTPMASK BIT(19)
 
-#define TIMER_SIGNAL (UINT64_C(7))           /* ENABLE, IMASK, ISTATUS */
-#define TIMER_FIRES  (UINT64_C(5))
-
 #define EC_SHIFT    26
 #define EC_FP       0x07U
 #define ICH_HCR_EN  BIT(0)
@@ -179,16 +176,15 @@ static void write_timers(const struct rec_timers *timers)
 	WRITE_SYSREG(cntv_ctl_el0, timers->cntv_ctl);
 }
 
-/* A timer that the host was told to fire already must not break into the realm again before the realm had a chance to
- * handle it. One write for each bit: QEMU re-evaluates only one timer's line a write. */
+/* One write for each bit: QEMU re-evaluates only one timer's line a write. */
 static void mask_timers(const struct rec_timers *timers)
 {
 	uint64_t control = CNTHCTL_REALM;
 
-	if ((timers->cntv_ctl & TIMER_SIGNAL) == TIMER_FIRES)
+	if (timers->mask_v)
 		control |= CNTHCTL_CNTVMASK;
 	WRITE_SYSREG(cnthctl_el2, control);
-	if ((timers->cntp_ctl & TIMER_SIGNAL) == TIMER_FIRES)
+	if (timers->mask_p)
 		control |= CNTHCTL_CNTPMASK;
 	WRITE_SYSREG(cnthctl_el2, control);
 }

@@ -44,11 +44,26 @@ static uint64_t admit(const struct rec *rec, const struct rec_enter *enter)
 	return valid_gic(enter) ? RMI_SUCCESS : RMI_ERROR_REC;
 }
 
+/* CNT[PV]_CTL_EL0: ENABLE and ISTATUS without IMASK. */
+static bool timer_output(uint64_t control)
+{
+	return (control & 7) == 5;
+}
+
+/* A6.2: a timer whose output was high at the last exit is known to the host; its interrupt would end every entry before
+ * the realm had a chance to handle it. */
+static void mask_timers(struct rec_timers *timers)
+{
+	timers->mask_p = timer_output(timers->cntp_ctl);
+	timers->mask_v = timer_output(timers->cntv_ctl);
+}
+
 static void take_inputs(struct rec *rec, const struct rec_enter *enter)
 {
 	rec->trap_flags = enter->flags & (ENTER_TRAP_WFI | ENTER_TRAP_WFE);
 	memcpy(rec->gic.lrs, enter->gicv3_lrs, sizeof(rec->gic.lrs));
 	rec->gic.hcr = enter->gicv3_hcr;
+	mask_timers(&rec->timers);
 }
 
 /* Do what the last exit left to the host's answer. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * System registers that trap. ID registers show what a realm may use: allow-lists, so that a feature that this RMM does
- * not know of stays hidden (A3.1).
- */
+/* System registers that trap. */
+#include "realm_id.h"
+
 #include "arch.h"
 #include "esr.h"
 #include "run.h"
@@ -13,50 +12,9 @@
 #define ICC_SGI0R_EL1  SYS(3, 0, 12, 11, 7)
 #define ACTLR_EL1      SYS(3, 0, 1, 0, 1)
 
-#define FIELD(low) MASK((low) + 3, (low))
-
-/* ID_AA64PFR0_EL1: AArch64 only at EL1 and EL0; FP, AdvSIMD, GIC, DIT, CSV2, CSV3. CSV2 is at most 1: 2 would offer
- * SCXTNUM_ELx, which nobody switches. */
-static uint64_t pfr0(uint64_t value)
-{
-	uint64_t csv2 = value & FIELD(56);
-
-	value &= FIELD(16) | FIELD(20) | FIELD(24) | FIELD(48) | FIELD(60);
-	return value | 0x11 | (csv2 != 0 ? BIT(56) : 0);
-}
-
-/* ID_AA64DFR0_EL1: debug version and double lock as they are, break- and watchpoints as the realm was made with. */
-static uint64_t dfr0(uint64_t value)
-{
-	return (value & (FIELD(0) | FIELD(36))) | FEATURE_BPS << 12 | FEATURE_WPS << 20;
-}
-
 static uint64_t id_value(unsigned int crm, unsigned int op2)
 {
-	uint64_t value = arch_id_register(crm, op2);
-
-	switch (crm << 4 | op2) {
-	case 0x40:
-		return pfr0(value);
-	case 0x41: /* PFR1: BT, SSBS */
-		return value & (FIELD(0) | FIELD(4));
-	case 0x50:
-		return dfr0(value);
-	case 0x60: /* ISAR0: all but TME */
-		return value & ~FIELD(24);
-	case 0x61: /* ISAR1: all but LS64 */
-		return value & ~FIELD(60);
-	case 0x62: /* ISAR2: the lower half but MOPS, whose instructions HCRX_EL2 keeps undefined */
-		return value & MASK(31, 0) & ~FIELD(16);
-	case 0x70: /* MMFR0: all but FGT */
-		return value & ~FIELD(56);
-	case 0x71: /* MMFR1: HAFDBS, VMIDBits, HPDS, PAN, XNX, ETS, AFP, nTLBPA, TIDCP1, CMOW */
-		return value & ~(FIELD(8) | FIELD(16) | FIELD(24) | FIELD(32) | FIELD(40));
-	case 0x72: /* MMFR2: all but NV, FWB, EVT */
-		return value & ~(FIELD(24) | FIELD(40) | FIELD(56));
-	default: /* not allocated, or nothing in it is for a realm; AArch32's read as zero */
-		return 0;
-	}
+	return realm_id_value(crm, op2, arch_id_register(crm, op2), FEATURE_BPS, FEATURE_WPS);
 }
 
 static enum step undefined(struct run *run)

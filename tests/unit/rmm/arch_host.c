@@ -39,6 +39,9 @@ static unsigned int first_trap, last_trap;
 static uint64_t injected_esr, invalidations;
 /* What rec_run's caller would see in the registers at the last resume. */
 static struct rec last_rec;
+/* What the next exit finds in the realm's timers; whether the last entry masked them. */
+static struct rec_timers next_timers;
+static bool masked_v, masked_p;
 
 static size_t number_of(uint64_t pa)
 {
@@ -144,12 +147,15 @@ void arch_rec_reset(struct rec *rec)
 
 void arch_rec_load(struct rec *rec)
 {
-	(void)rec;
 	injected_esr = 0;
+	masked_v = rec->timers.mask_v;
+	masked_p = rec->timers.mask_p;
 }
 
 void arch_rec_save(struct rec *rec)
 {
+	rec->timers.cntv_ctl = next_timers.cntv_ctl;
+	rec->timers.cntp_ctl = next_timers.cntp_ctl;
 	last_rec = *rec;
 }
 
@@ -318,6 +324,17 @@ static void do_rec(void)
 	printf("\n");
 }
 
+/* Set what the realm's timers will show at the exit; tell whether they were masked at the last entry. */
+static void do_timers(char *arguments)
+{
+	uint64_t values[2] = { 0 };
+
+	(void)numbers(arguments, values, 2);
+	next_timers.cntv_ctl = values[0];
+	next_timers.cntp_ctl = values[1];
+	printf("%d %d\n", masked_v, masked_p);
+}
+
 /* The arena as it is, whoever owns it: what a test checks for leaks. */
 static void do_read(char *arguments)
 {
@@ -380,6 +397,8 @@ int main(void)
 			do_trap(arguments);
 		else if (strncmp(line, "rec", 3) == 0)
 			do_rec();
+		else if (strncmp(line, "timers ", 7) == 0)
+			do_timers(arguments);
 		else if (strncmp(line, "read ", 5) == 0)
 			do_read(arguments);
 		else if (strncmp(line, "write ", 6) == 0)

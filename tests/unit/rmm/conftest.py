@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
+INCLUDE = PROJECT / "guest" / "include"
 # What only runs on the machine: boot, MMU, console, world switch, the freestanding memory functions.
 TARGET_ONLY = {"arch_target", "rec_target", "boot", "console", "lib", "main", "mmu", "panic"}
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
@@ -93,6 +94,11 @@ class Monitor:
         """ESR of the last injected exception (0: none), TLB invalidations so far, PC, general registers."""
         injected, invalidations, pc, *gprs = (int(word, 16) for word in self.ask("rec").split())
         return injected, invalidations, pc, gprs
+
+    def timers(self, virtual: int, physical: int) -> tuple[bool, bool]:
+        """Set the control registers that the next exit will find; whether the last entry masked the two timers."""
+        masked_v, masked_p = self.ask(f"timers {virtual:x} {physical:x}").split()
+        return masked_v == "1", masked_p == "1"
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -200,7 +206,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no gcc for the build host")
     out = tmp_path_factory.mktemp("rmm") / "rmm-host"
     core = [source for source in sorted(SOURCES.glob("*.c")) if source.stem not in TARGET_ONLY]
-    command = [compiler, *FLAGS, *SANITIZERS, f"-I{SOURCES}", "-o", out, Path(__file__).with_name("arch_host.c"), *core]
+    sources = [Path(__file__).with_name("arch_host.c"), *core]
+    command = [compiler, *FLAGS, *SANITIZERS, f"-I{SOURCES}", f"-I{INCLUDE}", "-o", out, *sources]
     subprocess.run(command, check=True)
     return out
 

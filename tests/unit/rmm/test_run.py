@@ -39,6 +39,24 @@ def test_interrupts(monitor, realm, rec, kind, reason):
     assert realm.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("control", "high"),
+    [(0b000, False), (0b001, False), (0b100, False), (0b101, True), (0b111, False), (0b110, False)],
+)
+def test_a_timer_that_was_high_is_masked_for_one_entry(monitor, realm, rec, control, high):
+    monitor.timers(control, 0)
+    assert realm.enter(rec) == 0
+    assert realm.exit_word(0x410) == control
+    assert monitor.timers(0, control) == (False, False), "nothing was high before the first entry"
+    assert realm.enter(rec) == 0
+    assert monitor.timers(0, 0) == (high, False)
+    assert realm.exit_word(0x400) == control
+    assert realm.enter(rec) == 0
+    assert monitor.timers(0, 0) == (False, high)
+    assert realm.enter(rec) == 0
+    assert monitor.timers(0, 0) == (False, False)
+
+
 def test_refused_entries(monitor, realm, rec):
     assert realm.enter(realm.second) == REC, "not runnable"
     assert realm.enter(rec, flags=1) == REC, "no MMIO to emulate"
