@@ -84,10 +84,10 @@ void granule_get(struct granule *granule, uint32_t count)
 	(void)__atomic_fetch_add(&granule->word, count << COUNT_SHIFT, __ATOMIC_RELAXED);
 }
 
-void granule_put(struct granule *granule)
+void granule_put(struct granule *granule, uint32_t count)
 {
 	/* Release: who sees the count drop also sees what was done under the reference. */
-	(void)__atomic_fetch_sub(&granule->word, UINT32_C(1) << COUNT_SHIFT, __ATOMIC_RELEASE);
+	(void)__atomic_fetch_sub(&granule->word, count << COUNT_SHIFT, __ATOMIC_RELEASE);
 }
 
 uint32_t granule_references(const struct granule *granule)

@@ -46,7 +46,7 @@ void granule_release(struct granule *granule);
 
 /* Reference count: of an RD its RECs, of an RTT its live entries. Needs no lock. */
 void granule_get(struct granule *granule, uint32_t count);
-void granule_put(struct granule *granule);
+void granule_put(struct granule *granule, uint32_t count);
 uint32_t granule_references(const struct granule *granule);
 
 /* RMI_GRANULE_DELEGATE, RMI_GRANULE_UNDELEGATE (B4.3). */

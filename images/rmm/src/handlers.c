@@ -51,6 +51,7 @@ static const rmi_function handlers[] = {
 	HANDLER(RMI_RTT_UNMAP_UNPROTECTED, 3, 1, rmi_rtt_unmap_unprotected),
 	HANDLER(RMI_PSCI_COMPLETE, 3, 0, rmi_psci_complete),
 	HANDLER(RMI_FEATURES, 1, 1, rmi_features),
+	HANDLER(RMI_RTT_FOLD, 3, 1, rmi_rtt_fold),
 	HANDLER(RMI_REC_AUX_COUNT, 1, 1, rmi_rec_aux_count),
 	HANDLER(RMI_RTT_INIT_RIPAS, 3, 1, rmi_rtt_init_ripas),
 	HANDLER(RMI_RTT_SET_RIPAS, 4, 1, rmi_rtt_set_ripas),

@@ -91,6 +91,6 @@ uint64_t rmi_rec_destroy(const uint64_t *in, uint64_t *out)
 	realm = rec->realm;
 	granule_release(granule);
 	/* Last: the RD may go as soon as nothing refers to it. */
-	granule_put(realm);
+	granule_put(realm, 1);
 	return RMI_SUCCESS;
 }

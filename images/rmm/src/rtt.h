@@ -70,6 +70,7 @@ uint64_t rmi_data_create_unknown(const uint64_t *in, uint64_t *out);
 uint64_t rmi_data_destroy(const uint64_t *in, uint64_t *out);
 uint64_t rmi_rtt_create(const uint64_t *in, uint64_t *out);
 uint64_t rmi_rtt_destroy(const uint64_t *in, uint64_t *out);
+uint64_t rmi_rtt_fold(const uint64_t *in, uint64_t *out);
 uint64_t rmi_rtt_map_unprotected(const uint64_t *in, uint64_t *out);
 uint64_t rmi_rtt_read_entry(const uint64_t *in, uint64_t *out);
 uint64_t rmi_rtt_unmap_unprotected(const uint64_t *in, uint64_t *out);

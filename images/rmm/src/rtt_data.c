@@ -104,7 +104,7 @@ static uint64_t unassign(const struct realm *realm, const struct rtt_walk *walk)
 	if (ripas == RIPAS_RAM)
 		ripas = RIPAS_DESTROYED;
 	rtt_replace(realm, walk, rtt_protected(RTT_UNASSIGNED, ripas, 0, RTT_PAGE_LEVEL));
-	granule_put(walk->granule);
+	granule_put(walk->granule, 1);
 	granule_release(data);
 	return pa;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RTT_CREATE, RTT_DESTROY, RTT_READ_ENTRY (RMM 1.0, B4.3). */
+/* RTT_CREATE, RTT_DESTROY, RTT_FOLD, RTT_READ_ENTRY (RMM 1.0, B4.3). */
 #include "arch.h"
 #include "rtt.h"
 
@@ -11,6 +11,11 @@ static bool valid_table(const struct rd *rd, uint64_t ipa, uint64_t level)
 {
 	return level > rd->level_start && level <= RTT_PAGE_LEVEL && ipa < realm_ipa_end(rd) &&
 	       ipa % rtt_span((unsigned int)level - 1) == 0;
+}
+
+static bool is_protected(const struct realm *realm, uint64_t ipa)
+{
+	return ipa < realm_protected_end(realm->rd);
 }
 
 /* Give the entries of a new table what the entry it replaces said for all their addresses. */
@@ -35,7 +40,7 @@ static void inherit(uint64_t *table, uint64_t parent, unsigned int level)
 static void install_table(const struct realm *realm, const struct rtt_walk *walk, struct granule *granule)
 {
 	uint64_t parent = rtt_entry(walk), pa = granule_address(granule);
-	bool live = rtt_state(parent, walk->level) == RTT_ASSIGNED && walk->base < realm_protected_end(realm->rd);
+	bool live = rtt_state(parent, walk->level) == RTT_ASSIGNED && is_protected(realm, walk->base);
 
 	if (parent != 0)
 		inherit(arch_granule(pa), parent, walk->level + 1);
@@ -77,21 +82,31 @@ unlock_realm:
 	return status;
 }
 
-/* The walk stands at the parent entry, whose table has no live entries. */
-static uint64_t remove_table(const struct realm *realm, const struct rtt_walk *walk, uint64_t ipa)
+/* The walk stands at the parent entry: replace the table it leads to by `entry`. Returns the table's address. */
+static uint64_t remove_table(const struct realm *realm, const struct rtt_walk *walk, uint64_t entry)
 {
 	uint64_t pa = rtt_entry_address(rtt_entry(walk));
 	struct granule *granule = granule_find_and_lock(pa, GRANULE_RTT);
-	bool is_protected = ipa < realm_protected_end(realm->rd);
 
 	if (granule == NULL)
 		panic("rtt: entry leads to a granule that is no table");
-	rtt_write(walk, is_protected ? rtt_protected(RTT_UNASSIGNED, RIPAS_DESTROYED, 0, walk->level) : 0);
-	/* Also what the table's Unprotected entries mapped, and walks that are cached half-way. */
+	/* Break before make. Invalidate also what the table's entries mapped, and walks that are cached half-way. */
+	rtt_write(walk, 0);
 	arch_invalidate_all(realm->rd->vttbr);
-	granule_put(walk->granule);
+	rtt_write(walk, entry);
+	/* Of its entries only data count, and then a block of them still does in the parent. */
+	if (granule_references(granule) != 0)
+		granule_put(granule, RTT_ENTRIES);
+	else
+		granule_put(walk->granule, 1);
 	granule_release(granule);
 	return pa;
+}
+
+/* Does the walk for a table's address stand at the entry that leads to it? */
+static bool at_table(const struct rtt_walk *walk, uint64_t level)
+{
+	return walk->level + 1 == level && rtt_state(rtt_entry(walk), walk->level) == RTT_TABLE;
 }
 
 uint64_t rmi_rtt_destroy(const uint64_t *in, uint64_t *out)
@@ -105,15 +120,61 @@ uint64_t rmi_rtt_destroy(const uint64_t *in, uint64_t *out)
 	if (!valid_table(realm.rd, in[1], in[2]))
 		goto unlock;
 	rtt_walk(&realm, in[1], (unsigned int)in[2] - 1, &walk);
-	if (walk.level + 1 != in[2] || rtt_state(rtt_entry(&walk), walk.level) != RTT_TABLE) {
+	if (!at_table(&walk, in[2])) {
 		status = rtt_error(&walk);
 		out[1] = rtt_next_live(&walk, in[1]);
 	} else if (granule_references(granule_find(rtt_entry_address(rtt_entry(&walk)))) != 0) {
 		status = RMI_STATUS(RMI_ERROR_RTT, in[2]);
 		out[1] = in[1];
 	} else {
-		out[0] = remove_table(&realm, &walk, in[1]);
+		out[0] = remove_table(&realm, &walk,
+				      is_protected(&realm, in[1]) ?
+					      rtt_protected(RTT_UNASSIGNED, RIPAS_DESTROYED, 0, walk.level) : 0);
 		out[1] = rtt_next_live(&walk, in[1]);
+		status = RMI_SUCCESS;
+	}
+unlock:
+	realm_unlock(&realm);
+	return status;
+}
+
+/* The entry that says for all addresses of a table at `level` what its entries say; false if there is none (A5.5). */
+static bool fold_entries(const uint64_t *table, unsigned int level, uint64_t *folded)
+{
+	enum rtt_state state = rtt_state(table[0], level);
+	uint64_t step = state == RTT_ASSIGNED ? rtt_span(level) : 0;
+	unsigned int i;
+
+	/* There are blocks at levels 1 and 2, of contiguous and aligned memory. */
+	if (state == RTT_TABLE ||
+	    (state == RTT_ASSIGNED && (level == 1 || rtt_entry_address(table[0]) % rtt_span(level - 1) != 0)))
+		return false;
+	for (i = 1; i < RTT_ENTRIES; i++)
+		if (table[i] != table[0] + i * step)
+			return false;
+	*folded = table[0];
+	if ((table[0] & 1) != 0 && level == RTT_PAGE_LEVEL)
+		*folded &= ~UINT64_C(2); /* as in inherit() */
+	return true;
+}
+
+uint64_t rmi_rtt_fold(const uint64_t *in, uint64_t *out)
+{
+	struct realm realm;
+	struct rtt_walk walk;
+	uint64_t status = RMI_ERROR_INPUT, entry;
+
+	if (!realm_lock(in[0], &realm))
+		return RMI_ERROR_INPUT;
+	if (!valid_table(realm.rd, in[1], in[2]))
+		goto unlock;
+	rtt_walk(&realm, in[1], (unsigned int)in[2] - 1, &walk);
+	if (!at_table(&walk, in[2])) {
+		status = rtt_error(&walk);
+	} else if (!fold_entries(arch_granule(rtt_entry_address(rtt_entry(&walk))), walk.level + 1, &entry)) {
+		status = RMI_STATUS(RMI_ERROR_RTT, in[2]);
+	} else {
+		out[0] = remove_table(&realm, &walk, entry);
 		status = RMI_SUCCESS;
 	}
 unlock:
@@ -126,7 +187,7 @@ uint64_t rmi_rtt_read_entry(const uint64_t *in, uint64_t *out)
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t entry, status = RMI_ERROR_INPUT;
-	bool is_protected;
+	bool own;
 
 	if (!realm_lock(in[0], &realm))
 		return RMI_ERROR_INPUT;
@@ -135,14 +196,14 @@ uint64_t rmi_rtt_read_entry(const uint64_t *in, uint64_t *out)
 		goto unlock;
 	rtt_walk(&realm, in[1], (unsigned int)in[2], &walk);
 	entry = rtt_entry(&walk);
-	is_protected = in[1] < realm_protected_end(realm.rd);
+	own = is_protected(&realm, in[1]);
 	out[0] = walk.level;
 	out[1] = (uint64_t)rtt_state(entry, walk.level);
-	if (out[1] == RTT_ASSIGNED && !is_protected)
+	if (out[1] == RTT_ASSIGNED && !own)
 		out[2] = entry & UNPROTECTED_VISIBLE;
 	else if (out[1] != RTT_UNASSIGNED)
 		out[2] = rtt_entry_address(entry);
-	if (is_protected && out[1] != RTT_TABLE)
+	if (own && out[1] != RTT_TABLE)
 		out[3] = (uint64_t)rtt_ripas(entry);
 	status = RMI_SUCCESS;
 unlock:

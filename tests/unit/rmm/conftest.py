@@ -30,7 +30,7 @@ FUNCTIONS = {
     "data_destroy": 0x155, "realm_activate": 0x157, "realm_create": 0x158, "realm_destroy": 0x159,
     "rec_create": 0x15A, "rec_destroy": 0x15B, "rec_enter": 0x15C, "rtt_create": 0x15D, "rtt_destroy": 0x15E,
     "map_unprotected": 0x15F, "read_entry": 0x161, "unmap_unprotected": 0x162, "psci_complete": 0x164,
-    "features": 0x165, "rec_aux_count": 0x167, "init_ripas": 0x168, "set_ripas": 0x169,
+    "features": 0x165, "rec_aux_count": 0x167, "rtt_fold": 0x166, "init_ripas": 0x168, "set_ripas": 0x169,
 }  # fmt: skip
 
 

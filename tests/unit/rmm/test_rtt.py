@@ -110,6 +110,53 @@ def test_unprotected(monitor, realm):
     assert monitor.ok("read_entry", realm.rd, SHARED, 3) == (2, 0, 0, 0)
 
 
+def test_fold_and_unfold(monitor, realm):
+    base, table = realm.RAM + BLOCK, 0
+    realm.init_ripas(base, base + BLOCK, span=BLOCK)
+    table = realm.table(base, 3)
+    assert monitor.rmi("rtt_fold", realm.rd, base, 2)[0] == INPUT, "not the first address of a table at level 2"
+    assert monitor.ok("rtt_fold", realm.rd, base, 3)[0] == table
+    assert monitor.read(table) == bytes(PAGE)
+    assert monitor.ok("read_entry", realm.rd, base, 3) == (2, 0, 0, RAM)
+    assert monitor.rmi("rtt_fold", realm.rd, base, 3)[0] == rtt(2), "no table there"
+    monitor.ok("undelegate", table)
+    table = realm.table(base, 3)
+    page = realm.data(base + PAGE, b"x")
+    assert monitor.rmi("rtt_fold", realm.rd, base, 3)[0] == rtt(3), "entries differ"
+    assert monitor.ok("data_destroy", realm.rd, base + PAGE)[0] == page
+    assert monitor.rmi("rtt_fold", realm.rd, base, 3)[0] == rtt(3), "one is DESTROYED"
+
+
+def test_fold_data_to_a_block(monitor, realm):
+    pages = [monitor.granule() for _ in range(1024)]
+    first = next(i for i, page in enumerate(pages) if page % BLOCK == 0)
+    assert pages[first : first + 512] == list(range(pages[first], pages[first] + BLOCK, PAGE)), (
+        "the test's own allocator"
+    )
+    for i, page in enumerate(pages[first : first + 512]):
+        monitor.ok("data_create_unknown", realm.rd, page, realm.RAM + i * PAGE)
+    table = monitor.ok("rtt_fold", realm.rd, realm.RAM, 3)[0]
+    assert table == realm.tables[1]
+    assert monitor.ok("read_entry", realm.rd, realm.RAM, 3) == (2, 1, pages[first], EMPTY)
+    assert monitor.rmi("rtt_destroy", realm.rd, realm.RAM, 2)[0] == rtt(2), "a block keeps its table alive"
+    assert monitor.rmi("data_destroy", realm.rd, realm.RAM)[:3] == (rtt(2), 0, realm.RAM)
+    monitor.ok("rtt_create", realm.rd, table, realm.RAM, 3)
+    for i in range(512):
+        assert monitor.ok("data_destroy", realm.rd, realm.RAM + i * PAGE)[0] == pages[first + i]
+    assert monitor.ok("rtt_destroy", realm.rd, realm.RAM, 3)[0] == table
+    assert monitor.ok("rtt_destroy", realm.rd, realm.RAM, 2)[0] == realm.tables[0]
+
+
+def test_fold_unprotected(monitor, realm):
+    upper, table = realm.table(SHARED, 2), realm.table(SHARED, 3)
+    for i in range(512):
+        monitor.ok("map_unprotected", realm.rd, SHARED + i * PAGE, 3, 0x8000_0000 + i * PAGE | 6 << 2 | 3 << 6)
+    assert monitor.ok("rtt_fold", realm.rd, SHARED, 3)[0] == table
+    assert monitor.ok("read_entry", realm.rd, SHARED, 2) == (2, 1, 0x8000_0000 | 6 << 2 | 3 << 6, 0)
+    assert monitor.ok("unmap_unprotected", realm.rd, SHARED, 2)[0] == SHARED + (1 << 30)
+    assert monitor.ok("rtt_destroy", realm.rd, SHARED, 2)[0] == upper
+
+
 class Model:
     """RAM of one level-3 table: state, RIPAS and granule of each page."""
 
