@@ -8,7 +8,7 @@ ORCH := $(BIN)/orch
 .PHONY: help system venv testbed demo check unit test bench reproducible clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 system: # missing system packages; prints the plan when there is something to do
 	@$(PYTHON) orchestrator/build/bootstrap.py
@@ -36,6 +36,10 @@ test: check testbed ## check, then all tests: unit and emulator
 
 bench: testbed ## boot, restore and counting costs, printed as medians and ratios
 	@$(BIN)/python benchmarks/machine.py
+
+.PHONY: bench-rmm
+bench-rmm: venv ## what calls into the RMM cost, in instructions by world
+	@PYTHONPATH=tests/emulator $(BIN)/python benchmarks/rmm.py
 
 reproducible: testbed ## build every artifact again, elsewhere and cold, and compare (15 min)
 	@$(BIN)/python benchmarks/reproducible.py

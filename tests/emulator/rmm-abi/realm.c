@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The realm's side of the checks: does what the host asks for (realm_ops.h), and tells what came of it. */
+#include <stdbool.h>
+
+#include "realm_ops.h"
+
+#include "abi.h"
+#include "state.h"
+
+struct host_call {
+	uint16_t imm, pad[3];
+	uint64_t gprs[31];
+};
+_Static_assert(sizeof(struct host_call) == 0x100, "RsiHostCall");
+
+static struct host_call calls[REALM_CPUS] __attribute__((aligned(256)));
+
+extern volatile uint64_t trap_esr, trap_far, trap_elr, trap_count;
+static volatile uint64_t irq_last, irq_count;
+static uint64_t irq_end;
+
+void smc(uint64_t *registers);
+uint64_t load(uint64_t address, uint64_t kind);
+void store(uint64_t address, uint64_t kind, uint64_t value);
+void execute(uint64_t address);
+void bench_rsi(uint64_t id, uint64_t repetitions);
+void bench_calls(uint64_t call, uint64_t repetitions);
+void bench_mmio(uint64_t address, uint64_t repetitions);
+void take_interrupt(void);
+void realm_main(uint64_t cpu, const uint64_t *start);
+
+void take_interrupt(void)
+{
+	uint64_t id = READ_SYSREG(s3_0_c12_c12_0); /* ICC_IAR1_EL1 */
+
+	irq_last = id;
+	irq_count++;
+	if (id == 27)
+		WRITE_SYSREG(cntv_ctl_el0, 0);
+	if (id == 30)
+		WRITE_SYSREG(cntp_ctl_el0, 0);
+	if (irq_end != 0)
+		WRITE_SYSREG(s3_0_c12_c12_1, id); /* ICC_EOIR1_EL1 */
+	/* One at a time: back to the interrupted code with interrupts masked. */
+	WRITE_SYSREG(spsr_el1, READ_SYSREG(spsr_el1) | BIT(7));
+	__asm__ volatile("isb");
+}
+
+/* Leave interrupts open until one was taken, but not for longer than told. */
+static void wait_interrupt(uint64_t iterations, uint64_t end)
+{
+	irq_end = end;
+	__asm__ volatile("msr daifclr, #2" : : : "memory");
+	while (irq_count == 0 && iterations-- != 0)
+		__asm__ volatile("isb" : : : "memory");
+	__asm__ volatile("msr daifset, #2" : : : "memory");
+}
+
+static void start_timer(uint64_t physical, uint64_t ticks)
+{
+	if (physical != 0) {
+		WRITE_SYSREG(cntp_cval_el0, READ_SYSREG(cntpct_el0) + ticks);
+		WRITE_SYSREG(cntp_ctl_el0, 1);
+	} else {
+		WRITE_SYSREG(cntv_cval_el0, READ_SYSREG(cntvct_el0) + ticks);
+		WRITE_SYSREG(cntv_ctl_el0, 1);
+	}
+	__asm__ volatile("isb");
+}
+
+static uint64_t sysreg(uint64_t number)
+{
+	switch (number) {
+	case SYSREG_MPIDR:
+		return READ_SYSREG(mpidr_el1);
+	case SYSREG_PFR0:
+		return READ_SYSREG(id_aa64pfr0_el1);
+	case SYSREG_DFR0:
+		return READ_SYSREG(id_aa64dfr0_el1);
+	case SYSREG_PMCR:
+		return READ_SYSREG(pmcr_el0);
+	case SYSREG_ZFR0:
+		return READ_SYSREG(s3_0_c0_c4_4);
+	case SYSREG_PFR1:
+		return READ_SYSREG(id_aa64pfr1_el1);
+	default:
+		return READ_SYSREG(s3_0_c0_c7_7);
+	}
+}
+
+#define COUNT(name) +1
+#define SET(name) WRITE_SYSREG(name, pattern + index * 0x10); index++;
+#define GET(name) values[index++] = READ_SYSREG(name);
+#define STATE_COUNT (0 STATE_COMMON(COUNT) STATE_KEYS(COUNT))
+static uint64_t state[REALM_CPUS][STATE_COUNT];
+
+/* ID_AA64ISAR1_EL1: APA, API, GPA, GPI; ID_AA64ISAR2_EL1: GPA3, APA3. */
+static bool has_keys(void)
+{
+	return (READ_SYSREG(id_aa64isar1_el1) & UINT64_C(0xff000ff0)) != 0 || (READ_SYSREG(s3_0_c0_c6_2) & 0xff00) != 0;
+}
+
+static void get_state(uint64_t *values)
+{
+	unsigned int index = 0;
+
+	STATE_COMMON(GET)
+	if (has_keys()) {
+		STATE_KEYS(GET)
+	}
+	while (index < STATE_COUNT)
+		values[index++] = 0;
+}
+
+static void set_state(uint64_t cpu, uint64_t pattern)
+{
+	unsigned int index = 0;
+
+	STATE_COMMON(SET)
+	if (has_keys()) {
+		STATE_KEYS(SET)
+	}
+	fp_set(pattern);
+	get_state(state[cpu]);
+}
+
+static void compare_state(uint64_t cpu, uint64_t pattern, uint64_t *result)
+{
+	uint64_t now[STATE_COUNT];
+	unsigned int i;
+
+	get_state(now);
+	result[0] = fp_differences(pattern);
+	result[1] = result[0] != 0 ? 1000 : 0;
+	for (i = 0; i < STATE_COUNT; i++) {
+		if (now[i] != state[cpu][i]) {
+			result[0]++;
+			result[1] = i;
+		}
+	}
+}
+
+static void touch(uint64_t address, uint64_t pages)
+{
+	for (; pages != 0; pages--, address += PAGE)
+		store(address, STORE_X, pages);
+}
+
+/* Operations that need more of the machine than a register or two; false for a number that is none. */
+static void operate_machine(uint64_t cpu, uint64_t *g)
+{
+	switch (g[0]) {
+	case OP_GIC_ON:
+		WRITE_SYSREG(s3_0_c4_c6_0, 0xff);  /* ICC_PMR_EL1 */
+		WRITE_SYSREG(s3_0_c12_c12_7, 1);   /* ICC_IGRPEN1_EL1 */
+		__asm__ volatile("isb");
+		break;
+	case OP_IRQ:
+		wait_interrupt(g[1], g[2]);
+		break;
+	case OP_TIMER:
+		start_timer(g[1], g[2]);
+		wait_interrupt(g[3], 1);
+		break;
+	case OP_EOI:
+		WRITE_SYSREG(s3_0_c12_c12_1, g[1]);
+		__asm__ volatile("isb");
+		break;
+	case OP_SGI:
+		WRITE_SYSREG(s3_0_c12_c11_5, g[1]); /* ICC_SGI1R_EL1 */
+		break;
+	case OP_SET_STATE:
+		set_state(cpu, g[1]);
+		break;
+	case OP_GET_STATE:
+		compare_state(cpu, g[1], &g[1]);
+		break;
+	case OP_COUNTERS:
+		g[1] = READ_SYSREG(cntvct_el0);
+		g[2] = READ_SYSREG(cntpct_el0);
+		g[3] = READ_SYSREG(cntfrq_el0);
+		break;
+	case OP_BENCH_RSI:
+		bench_rsi(g[1], g[2]);
+		break;
+	case OP_BENCH_CALLS:
+		bench_calls((uint64_t)&calls[cpu], g[1]);
+		break;
+	case OP_BENCH_MMIO:
+		bench_mmio(g[1], g[2]);
+		break;
+	case OP_TOUCH:
+		touch(g[1], g[2]);
+		break;
+	default:
+		break;
+	}
+}
+
+static void operate(uint64_t cpu, uint64_t *g)
+{
+	unsigned int i;
+	uint64_t n;
+
+	switch (g[0]) {
+	case OP_INVERT:
+		for (i = 1; i < 31; i++)
+			g[i] = ~g[i];
+		break;
+	case OP_SMC:
+		smc(&g[1]);
+		break;
+	case OP_LOAD:
+		g[1] = load(g[1], g[2]);
+		break;
+	case OP_STORE:
+		store(g[1], g[2], g[3]);
+		break;
+	case OP_EXECUTE:
+		execute(g[1]);
+		break;
+	case OP_WFI:
+		__asm__ volatile("wfi" : : : "memory");
+		break;
+	case OP_WFE:
+		__asm__ volatile("wfe" : : : "memory");
+		break;
+	case OP_HVC:
+		__asm__ volatile("hvc #0" : : : "memory", "x0", "x1", "x2", "x3");
+		break;
+	case OP_UDF:
+		__asm__ volatile("udf #0" : : : "memory");
+		break;
+	case OP_SPIN:
+		for (n = g[1]; n != 0; n--)
+			__asm__ volatile("isb" : : : "memory");
+		break;
+	case OP_SYSREG:
+		g[1] = sysreg(g[1]);
+		break;
+	default:
+		operate_machine(cpu, g);
+		break;
+	}
+}
+
+static void report_traps(uint64_t *g)
+{
+	g[R_ESR] = trap_esr;
+	g[R_FAR] = trap_far;
+	g[R_ELR] = trap_elr;
+	g[R_COUNT] = trap_count;
+	g[R_IRQ] = irq_last;
+	g[R_IRQS] = irq_count;
+}
+
+static void forget_traps(void)
+{
+	trap_esr = 0;
+	trap_far = 0;
+	trap_elr = 0;
+	trap_count = 0;
+	irq_last = 0;
+	irq_count = 0;
+}
+
+void realm_main(uint64_t cpu, const uint64_t *start)
+{
+	struct host_call *call = &calls[cpu];
+	uint64_t *g = call->gprs, request[11] = { 0 };
+	unsigned int i;
+
+	call->imm = OP_HELLO;
+	for (i = 0; i < 8; i++)
+		g[2 + i] = start[i];
+	g[1] = READ_SYSREG(mpidr_el1);
+	for (;;) {
+		request[0] = RSI_HOST_CALL;
+		request[1] = (uint64_t)call;
+		smc(request);
+		call->imm = (uint16_t)g[0];
+		forget_traps();
+		operate(cpu, g);
+		/* The operation that uses all registers reports no traps. */
+		if (call->imm != OP_INVERT)
+			report_traps(g);
+	}
+}

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bare-metal checks of the RMM through RMI and RSI alone: one boot of a payload in Linux' place (rmm-abi).
+
+`ORCH_RMM=/path/rmm.bin pytest tests/emulator/test_rmm_abi.py` runs them against another RMM image for this platform,
+which the firmware node then carries in place of the project's (its parameter rmm_file). Nothing here depends on whose
+RMM it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from pathlib import Path
+
+import pytest
+from bare_metal import prepare, run_payload
+
+PAGE = 4096
+CHECKS = 100  # at least; a payload that ends early must not pass
+SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+    """What the payload printed, and the image of the realm inside it."""
+    parts = prepare()
+    console = run_payload(parts, "checks", tmp_path_factory.mktemp("rmm-abi"), timeout=SECONDS)
+    return console, (parts.payloads / "realm.bin").read_bytes()
+
+
+def failures(console: str) -> list[str]:
+    """The failed checks of a TAP report, each behind its diagnostics."""
+    failed, diagnostics = [], []
+    for line in console.splitlines():
+        if line.startswith("# ") and not line.startswith("# rim"):
+            diagnostics.append(line)
+        elif line.startswith("not ok "):
+            failed += [*diagnostics, line]
+        if line.startswith(("ok ", "not ok ")):
+            diagnostics = []
+    return failed
+
+
+def test_all_checks_pass(machine: tuple[str, bytes]) -> None:
+    console, _ = machine
+    assert "Bail out!" not in console, console[console.index("Bail out!") :].splitlines()[0]
+    results = [line for line in console.splitlines() if line.startswith(("ok ", "not ok "))]
+    assert len(results) >= CHECKS
+    assert f"1..{len(results)}" in console.splitlines()
+    failed = failures(console)
+    assert not failed, "\n" + "\n".join(failed)
+
+
+class Rim:
+    """The initial measurement as the RMM specification defines it (1.0, A7.1, B4.3), SHA-256."""
+
+    def __init__(self, flags: int, s2sz: int, num_bps: int, num_wps: int) -> None:
+        params = bytearray(PAGE)
+        struct.pack_into("<Q", params, 0x00, flags)
+        params[0x08], params[0x18], params[0x20] = s2sz, num_bps, num_wps
+        self.value = _hash(bytes(params))
+
+    def data(self, ipa: int, flags: int, page: bytes) -> None:
+        """DATA_CREATE."""
+        content = _hash(page) if flags & 1 else bytes(64)
+        self._extend(0, struct.pack("<QQ", ipa, flags) + content)
+
+    def rec(self, flags: int, pc: int, *gprs: int) -> None:
+        """REC_CREATE of a runnable REC."""
+        params = bytearray(PAGE)
+        struct.pack_into("<Q", params, 0x000, flags)
+        struct.pack_into("<Q", params, 0x200, pc)
+        struct.pack_into("<8Q", params, 0x300, *gprs)
+        self._extend(1, _hash(bytes(params)))
+
+    def ripas(self, base: int, top: int) -> None:
+        """One entry that RTT_INIT_RIPAS changed."""
+        self._extend(2, struct.pack("<QQ", base, top))
+
+    def _extend(self, kind: int, content: bytes) -> None:
+        descriptor = struct.pack("<B7xQ", kind, 0x100) + self.value + content
+        self.value = _hash(descriptor.ljust(0x100, b"\0"))
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest().ljust(64, b"\0")
+
+
+def replayed(console: str, name: str, image: bytes) -> tuple[Rim, str]:
+    """The RIM computed from what the payload says that it asked for, and the one that the realm read, in hex."""
+    rim, seen = None, ""
+    for line in console.splitlines():
+        words = line.split()
+        if words[:3] != ["#", "rim", name]:
+            continue
+        what, values = words[3], words[4:]
+        if what == "is":
+            seen = values[0]
+            continue
+        numbers = [int(value, 16) for value in values]
+        if what == "create":
+            rim = Rim(*numbers)
+            continue
+        assert rim is not None, line
+        if what == "image":
+            ipa, flags, offset = numbers
+            rim.data(ipa, flags, image[offset : offset + PAGE].ljust(PAGE, b"\0"))
+        elif what == "number":
+            ipa, flags, first = numbers
+            rim.data(ipa, flags, struct.pack("<512Q", *range(first, first + 512)))
+        elif what == "rec":
+            rim.rec(*numbers)
+        else:
+            assert what == "ripas", line
+            rim.ripas(*numbers)
+    assert rim is not None
+    return rim, seen
+
+
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_initial_measurement(machine: tuple[str, bytes], name: str) -> None:
+    console, image = machine
+    rim, seen = replayed(console, name, image)
+    assert seen == rim.value.hex()
+
+
+def test_initial_measurement_depends_on_everything(machine: tuple[str, bytes]) -> None:
+    """The computation itself: one changed byte of the image, or one line less, gives another value."""
+    console, image = machine
+    rim, _ = replayed(console, "A", image)
+    assert replayed(console, "A", b"\xff" + image[1:])[0].value != rim.value
+    lines = console.splitlines()
+    for what in ("ripas", "image", "number", "rec"):
+        without = [line for line in lines if f"# rim A {what} " not in line]
+        assert len(without) < len(lines)
+        assert replayed("\n".join(without), "A", image)[0].value != rim.value
+
+
+def test_failures_are_found_with_their_diagnostics() -> None:
+    console = "# rim A x\n# a.c:1: x: expected 1, got 2\nnot ok 1 - a\nok 2 - b\n# features\nok 3 - c\n"
+    assert failures(console) == ["# a.c:1: x: expected 1, got 2", "not ok 1 - a"]
+
+
+def test_unexpected_exception_ends_the_machine(tmp_path: Path) -> None:
+    """The payload says what happened and where, and switches off: a granule protection fault (DFSC 0x28) of a read."""
+    console = run_payload(prepare(), "crash", tmp_path, timeout=SECONDS)
+    assert re.search(r"^Bail out! exception in vector 4: ESR 0x96000028 ELR 0x6\w+ FAR 0x40100000$", console, re.M)
+    assert "1..0" not in console
+
+
+def test_time_out_names_the_payload(tmp_path: Path) -> None:
+    """A machine that does not end is ended, with the console's last lines in the message."""
+    with pytest.raises(AssertionError, match=r"payload checks: timed out after 0.3 s(.|\n)*"):
+        run_payload(prepare(), "checks", tmp_path, timeout=0.3)
