@@ -20,6 +20,7 @@ MINIMUM_PYTHON = (3, 11)
 TOOLS = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "aarch64-linux-gnu-ld": "binutils-aarch64-linux-gnu",
+    "aarch64-linux-gnu-objcopy": "binutils-aarch64-linux-gnu",
     "aarch64-linux-gnu-readelf": "binutils-aarch64-linux-gnu",
     "bash": "bash",
     "bc": "bc",
@@ -30,6 +31,7 @@ TOOLS = {
     "flex": "flex",
     "gcc": "gcc",
     "gzip": "gzip",
+    "ld": "binutils",
     "make": "make",
     "patch": "patch",
     "perl": "perl",

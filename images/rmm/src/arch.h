@@ -58,5 +58,7 @@ void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far);
 
 /* Value of an ID register of group op0 3, op1 0, CRn 0, as the CPU has it; 0 if not allocated. */
 uint64_t arch_id_register(unsigned int crm, unsigned int op2);
+/* CTR_EL0. */
+uint64_t arch_cache_type(void);
 
 #endif

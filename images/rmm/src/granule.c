@@ -123,8 +123,7 @@ uint64_t rmi_granule_undelegate(const uint64_t *in, uint64_t *out)
 	(void)out;
 	if (granule == NULL)
 		return RMI_ERROR_INPUT;
-	/* Zero already by the invariant; once more, because this is the last line of defence. */
-	(void)arch_wipe(in[0]);
+	/* It holds zeroes: see the invariant in granule.h. */
 	if (!arch_undelegate(in[0])) {
 		granule_unlock(granule);
 		return RMI_ERROR_INPUT;

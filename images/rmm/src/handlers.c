@@ -23,7 +23,7 @@ static uint64_t rmi_features(const uint64_t *in, uint64_t *out)
 {
 	out[0] = 0;
 	if (in[0] == 0)
-		out[0] = FEATURE_S2SZ | FEATURE_BPS << 14 | FEATURE_WPS << 20 | BIT(32) |
+		out[0] = FEATURE_S2SZ | (uint64_t)realm_max_bps() << 14 | (uint64_t)realm_max_wps() << 20 | BIT(32) |
 			 (uint64_t)(arch_gic_list_registers() - 1) << 34 | FEATURE_RECS_ORDER << 38;
 	return RMI_SUCCESS;
 }

@@ -53,13 +53,27 @@ static bool valid_translation(const struct realm_params *params)
 	return params->rtt_num_start == (params->s2sz > covered ? 1U << (params->s2sz - covered) : 1U);
 }
 
+/* ID_AA64DFR0_EL1. */
+#define DFR0_CRM 5
+#define DFR0_OP2 0
+
+unsigned int realm_max_bps(void)
+{
+	return (unsigned int)(arch_id_register(DFR0_CRM, DFR0_OP2) >> 12 & 15);
+}
+
+unsigned int realm_max_wps(void)
+{
+	return (unsigned int)(arch_id_register(DFR0_CRM, DFR0_OP2) >> 20 & 15);
+}
+
 static bool valid_params(const struct realm_params *params)
 {
 	if (params->flags != 0 || params->hash_algo != HASH_SHA_256 || !valid_translation(params))
 		return false;
 	/* Zero is reserved (A8); the SVE and PMU fields count only with their flags. */
-	if (params->num_bps == 0 || params->num_bps > FEATURE_BPS || params->num_wps == 0 ||
-	    params->num_wps > FEATURE_WPS)
+	if (params->num_bps == 0 || params->num_bps > realm_max_bps() || params->num_wps == 0 ||
+	    params->num_wps > realm_max_wps())
 		return false;
 	return params->rtt_base % (params->rtt_num_start * GRANULE_SIZE) == 0;
 }
@@ -113,6 +127,8 @@ static void fill_rd(struct rd *rd, const struct realm_params *params)
 	rd->rtt_num_start = params->rtt_num_start;
 	rd->level_start = (uint32_t)params->rtt_level_start;
 	rd->s2sz = params->s2sz;
+	rd->num_bps = params->num_bps;
+	rd->num_wps = params->num_wps;
 	memcpy(rd->rpv, params->rpv, sizeof(rd->rpv));
 	measure_realm(rd, params);
 }

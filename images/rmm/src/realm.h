@@ -24,6 +24,7 @@ struct rd {
 	uint32_t rtt_num_start;
 	uint32_t level_start;
 	uint32_t s2sz;
+	uint8_t num_bps, num_wps;     /* less one; what the realm's ID registers say, the registers themselves read as zero */
 	uint32_t next_rec;            /* RECs created ever: also the index the next one must have */
 	uint8_t rpv[64];
 	uint8_t measurement[MEASUREMENTS][MEASUREMENT_BYTES];
@@ -60,6 +61,10 @@ static inline void realm_set_state(const struct realm *realm, enum realm_state s
 {
 	__atomic_store_n(&realm->rd->state, (uint64_t)state, __ATOMIC_RELEASE);
 }
+
+/* Break- and watchpoints that a realm may be made with, less one: those of the CPU (ID_AA64DFR0_EL1). */
+unsigned int realm_max_bps(void);
+unsigned int realm_max_wps(void);
 
 /* B4.3: RMI commands. */
 uint64_t rmi_realm_create(const uint64_t *in, uint64_t *out);

@@ -9,7 +9,7 @@
 #include "rtt.h"
 #include "types.h"
 
-#define REC_SYSREGS 40U
+#define REC_SYSREGS 24U
 
 /* What the next REC_ENTER must finish before the realm goes on. */
 enum rec_pending {
@@ -52,6 +52,7 @@ struct rec {
 		bool change_destroyed;
 	} ripas;
 
+	uint64_t csselr;              /* CSSELR_EL1, as long as its accesses trap */
 	uint64_t trap_flags;          /* ENTER_TRAP_WFI, ENTER_TRAP_WFE of this entry */
 	struct rec_timers timers;
 	struct rec_gic gic;

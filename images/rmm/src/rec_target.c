@@ -19,8 +19,7 @@ void fp_load(const uint64_t *state);
 	X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) X(ttbr0_el1) X(ttbr1_el1)         \
 	X(tcr_el1) X(mair_el1) X(amair_el1) X(vbar_el1) X(esr_el1) X(afsr0_el1) X(afsr1_el1) X(far_el1)        \
 	X(contextidr_el1) X(tpidr_el1) X(tpidr_el0) X(tpidrro_el0) X(par_el1) X(csselr_el1) X(cntkctl_el1)     \
-	X(mdscr_el1) X(apiakeylo_el1) X(apiakeyhi_el1) X(apibkeylo_el1) X(apibkeyhi_el1) X(apdakeylo_el1)      \
-	X(apdakeyhi_el1) X(apdbkeylo_el1) X(apdbkeyhi_el1) X(apgakeylo_el1) X(apgakeyhi_el1)
+	X(mdscr_el1)
 
 #define SYSREG_INDEX(name) SYSREG_##name,
 enum sysreg_index { SYSREGS(SYSREG_INDEX) SYSREG_COUNT };
@@ -38,8 +37,10 @@ struct ns_state {
 };
 static struct ns_state ns_states[MAX_CPUS];
 
-/* HCR_EL2: VM SWIO PTW FMO IMO AMO FB BSU=IS TID3 TSC TIDCP TACR TSW RW TLOR TERR TEA APK API FWB GPF. */
-#define HCR_REALM UINT64_C(0x14338807c063f)
+/* HCR_EL2: VM SWIO PTW FMO IMO AMO FB BSU=IS TID3 TSC TIDCP TACR TSW RW TLOR TERR TEA FWB GPF; TID4, which is RES0 on a CPU
+ * without FEAT_EVT: there a realm sees the real caches. Not APK and API: realms have no pointer authentication, so its keys
+ * are not switched either. */
+#define HCR_REALM UINT64_C(0x34038807c063f)
 #define HCR_TWI   BIT(13)
 #define HCR_TWE   BIT(14)
 
@@ -331,11 +332,18 @@ void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far)
 
 /* ---- ID registers ---------------------------------------------------------------------------------------- */
 
+uint64_t arch_cache_type(void)
+{
+	return READ_SYSREG(ctr_el0);
+}
+
 #define ID(crm, op2, name) case (crm) << 3 | (op2): return READ_SYSREG(name)
 
 uint64_t arch_id_register(unsigned int crm, unsigned int op2)
 {
 	switch (crm << 3 | op2) {
+	ID(1, 1, id_pfr1_el1);
+	ID(1, 2, id_dfr0_el1);
 	ID(4, 0, id_aa64pfr0_el1);
 	ID(4, 1, id_aa64pfr1_el1);
 	ID(5, 0, id_aa64dfr0_el1);

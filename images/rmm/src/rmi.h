@@ -46,8 +46,6 @@
 
 /* B3/B4.4: feature register 0. */
 #define FEATURE_S2SZ          UINT64_C(48)
-#define FEATURE_BPS           UINT64_C(1)   /* breakpoints minus one; the registers read as zero */
-#define FEATURE_WPS           UINT64_C(1)
 #define FEATURE_RECS_ORDER    UINT64_C(8)
 
 #define MAX_RECS ((1U << FEATURE_RECS_ORDER) - 1)

@@ -11,10 +11,16 @@
 #define ICC_ASGI1R_EL1 SYS(3, 0, 12, 11, 6)
 #define ICC_SGI0R_EL1  SYS(3, 0, 12, 11, 7)
 #define ACTLR_EL1      SYS(3, 0, 1, 0, 1)
+#define CCSIDR_EL1     SYS(3, 1, 0, 0, 0)
+#define CLIDR_EL1      SYS(3, 1, 0, 0, 1)
+#define CSSELR_EL1     SYS(3, 2, 0, 0, 0)
+#define CSSELR_BITS    MASK(3, 0)
 
-static uint64_t id_value(unsigned int crm, unsigned int op2)
+static uint64_t id_value(const struct rec *rec, unsigned int crm, unsigned int op2)
 {
-	return realm_id_value(crm, op2, arch_id_register(crm, op2), FEATURE_BPS, FEATURE_WPS);
+	const struct rd *rd = arch_granule(granule_address(rec->realm));
+
+	return realm_id_value(crm, op2, arch_id_register(crm, op2), rd->num_bps, rd->num_wps);
 }
 
 static enum step undefined(struct run *run)
@@ -30,6 +36,15 @@ static enum step read_as(struct run *run, uint64_t value)
 		rec_set_register(run->rec, ESR_SYS_RT(run->rec->esr), value);
 	run->rec->pc += 4;
 	return STEP_RESUME;
+}
+
+static enum step select_cache(struct run *run)
+{
+	struct rec *rec = run->rec;
+
+	if ((rec->esr & ESR_SYS_READ) == 0)
+		rec->csselr = rec_register(rec, ESR_SYS_RT(rec->esr)) & CSSELR_BITS;
+	return read_as(run, rec->csselr);
 }
 
 /* Software-generated interrupts and deactivation are the host's to emulate: it has the realm's GIC. */
@@ -59,12 +74,18 @@ enum step run_sysreg(struct run *run)
 		return leave_to_host(run);
 	case ACTLR_EL1:
 		return read_as(run, 0);
+	case CLIDR_EL1:
+		return read_as(run, realm_id_clidr(arch_cache_type()));
+	case CCSIDR_EL1:
+		return read_as(run, realm_id_ccsidr(arch_cache_type(), run->rec->csselr));
+	case CSSELR_EL1:
+		return select_cache(run);
 	default:
 		break;
 	}
 	/* HCR_EL2.TID3's group. */
 	if ((reg & SYS(3, 7, 15, 0, 0)) == SYS(3, 0, 0, 0, 0) && crm >= 1 && crm <= 7 && (esr & ESR_SYS_READ) != 0)
-		return read_as(run, id_value(crm, op2));
+		return read_as(run, id_value(run->rec, crm, op2));
 	/* Self-hosted debug (op0 2, op1 0): present in the ID registers, inert. */
 	if ((reg & SYS(3, 7, 0, 0, 0)) == SYS(2, 0, 0, 0, 0))
 		return read_as(run, 0);

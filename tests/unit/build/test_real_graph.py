@@ -11,7 +11,7 @@ import pytest
 from orchestrator.build.graph import Graph, Keys, in_order
 
 ROOT = Path(__file__).resolve().parents[3]
-MACHINE = ("qemu", "qemu-plugin", "firmware", "kernel", "host-image", "rmi-check")
+MACHINE = ("qemu", "qemu-plugin", "firmware", "kernel", "host-image", "guest-image", "rmi-check", "trp")
 
 
 @pytest.fixture
@@ -33,11 +33,14 @@ def keys(root: Path) -> dict[str, str]:
         ("images/firmware/patches/0001-manifest-console-checksum.patch", {"firmware"}),
         ("images/firmware/build.sh", {"firmware"}),
         ("images/rmm/build.sh", {"rmm", "firmware"}),
+        ("images/rmm/src/granule.c", {"rmm", "firmware"}),
+        ("images/rmm/build-trp.sh", {"trp"}),
         ("images/kernel/kernel.fragment", {"kernel", "rmi-check"}),
         ("images/host/root/init", {"host-image"}),
+        ("images/guest/root/init", {"guest-image"}),
         ("images/qemu/plugin/counter.c", {"qemu-plugin"}),
-        ("guest/tools/resume.c", {"guest-tools", "host-image"}),
-        ("guest/include/orch_marker.h", {"guest-tools", "host-image", "qemu-plugin", "rmi-check"}),
+        ("guest/tools/resume.c", {"guest-tools", "host-image", "guest-image"}),
+        ("guest/include/orch_marker.h", {"guest-tools", "host-image", "guest-image", "qemu-plugin", "rmi-check"}),
         ("tests/emulator/rmi-check/rmi_check.c", {"rmi-check"}),
     ],
 )

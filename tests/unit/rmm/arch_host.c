@@ -140,6 +140,12 @@ uint64_t arch_id_register(unsigned int crm, unsigned int op2)
 	return ~UINT64_C(0);
 }
 
+/* 64-byte lines; IDC and DIC. */
+uint64_t arch_cache_type(void)
+{
+	return UINT64_C(0xb444c004);
+}
+
 void arch_rec_reset(struct rec *rec)
 {
 	rec->sys[0] = 1;

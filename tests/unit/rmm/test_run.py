@@ -275,6 +275,18 @@ def test_features_that_a_realm_does_not_see(monitor, realm, rec, register, hidde
     assert monitor.rec_state()[3][5] & hidden == 0
 
 
+def test_caches_of_a_virtual_machine(monitor, realm, rec):
+    for register, value in (((1, 0, 0, 1), 1 << 24 | 4), ((1, 0, 0, 0), 2)):
+        monitor.trap(0, sysreg(3, *register, rt=5))
+        realm.enter(rec)
+        assert monitor.rec_state()[3][5] == value
+    monitor.trap(0, sysreg(3, 2, 0, 0, 0, rt=1, read=False), gprs=(0, 0x13))
+    realm.enter(rec)
+    monitor.trap(0, sysreg(3, 2, 0, 0, 0, rt=5))
+    realm.enter(rec)
+    assert monitor.rec_state()[3][5] == 3
+
+
 def test_undefined(monitor, realm, rec):
     for esr in (EC_HVC << 26, sysreg(3, 3, 9, 12, 0), 0x19 << 26, 0):
         monitor.trap(0, esr)
