@@ -44,7 +44,7 @@ def _targets(context: Context, requests: tuple[str, ...]) -> list[Node]:
     testbed = context.testbed
     if requests:
         return [context.project.node(testbed.graph, request) for request in requests]
-    return list(context.project.machine_nodes(testbed.graph).values())
+    return list(dict.fromkeys(context.project.machine_nodes(testbed.graph).values()))
 
 
 def _explain(planned: list[Planned]) -> None:

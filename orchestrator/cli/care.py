@@ -20,7 +20,8 @@ def testbed(context: Context, *, frozen: bool, dry_run: bool) -> None:
 
     context.frozen = frozen
     bed = context.testbed
-    nodes = list(context.project.machine_nodes(bed.graph).values())
+    guests = bed.guests.nodes(bed.guests.possible())
+    nodes = list(dict.fromkeys([*context.project.machine_nodes(bed.graph).values(), *guests]))
     print_plan(context, bed.builder.plan(nodes))
     if dry_run:
         return

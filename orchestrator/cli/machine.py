@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`orch up`, `down`, `status`, `ssh`, `cp`, `console`, `logs`, `counters`."""
+"""`orch up`, `down`, `status`, `ssh`, `cp`, `console`, `logs`, `counters`: the machine and its guests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.context import Context, pass_context
+from orchestrator.cli.guest import GUESTS, guest_console, guest_log, in_one_line, start_guest, to_world
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
 
-WORLDS = click.Choice(["host"])
+    from orchestrator.testbed.guests import GuestOptions
+    from orchestrator.testbed.testbed import UpOptions
+
+WORLDS = click.Choice(["host", *GUESTS])
 _ESCAPE = 0x1D  # Ctrl-]
 _FOLLOW = 0.1  # s between looks at growing logs
 
@@ -32,12 +36,22 @@ _FOLLOW = 0.1  # s between looks at growing logs
 @click.option("--deterministic", is_flag=True, help="virtual time driven by instructions, fixed clock and seed")
 @click.option("--count", is_flag=True, help="count instructions by world and exception level")
 @click.option("--count-mode", type=click.Choice(["fast", "reference", "both"]), default="fast", help="with --count")
+@click.option("--realm", is_flag=True, help="then start the realm and wait until it is ready")
+@click.option("--vm", is_flag=True, help="then start the normal VM and wait until it is ready")
+@click.option("--mem", type=int, metavar="MIB", help="memory of the guests started [guest.memory_mib]")
+@click.option("--vcpus", type=int, metavar="N", help="vCPUs of the guests started [guest.vcpus]")
+@click.option("--pretouch", is_flag=True, help="give the guests started all of their memory before they run")
 @click.option("--frozen", is_flag=True, help="refuse to replace a pinned package that the mirror has dropped")
-@click.option("--dry-run", is_flag=True, help="print what would be built and the emulator's command line")
+@click.option("--dry-run", is_flag=True, help="print what would be built, and the command lines of emulator and VMM")
 @pass_context
 def up(
     context: Context,
     *,
+    realm: bool,
+    vm: bool,
+    mem: int | None,
+    vcpus: int | None,
+    pretouch: bool,
     fresh: bool,
     deterministic: bool,
     count: bool,
@@ -45,36 +59,53 @@ def up(
     frozen: bool,
     dry_run: bool,
 ) -> None:
-    """Bring the machine up: build what is missing, restore its snapshot or boot, wait for SSH."""
+    """Bring the machine up: build what is missing, restore its snapshot or boot, wait for SSH; then the guests."""
+    from orchestrator.testbed.guests import GuestOptions  # noqa: PLC0415
     from orchestrator.testbed.testbed import UpOptions  # noqa: PLC0415
 
     context.frozen = frozen
+    names = [name for name, asked in zip(GUESTS, (realm, vm), strict=True) if asked]
+    if not names and (mem is not None or vcpus is not None or pretouch):
+        raise UsageError("--mem, --vcpus and --pretouch are about guests: add --realm or --vm")
     options = UpOptions(fresh=fresh, deterministic=deterministic, count=count, count_mode=count_mode)
+    wanted = GuestOptions(memory_mib=mem, vcpus=vcpus, pretouch=pretouch)
+    guests = context.testbed.guests
+    guests.config(wanted)
     if dry_run:
-        _dry_up(context, options)
+        _dry_up(context, options, names, wanted)
         return
+    guests.build([to_world(name) for name in names])  # a mistake in there should not cost a boot
     result = context.testbed.up(options)
     click.echo(f"{result.how}; SSH on 127.0.0.1:{result.ssh_port} after {result.seconds:.1f} s; `orch ssh host`")
+    for name in names:
+        start_guest(guests, name, wanted)
 
 
-def _dry_up(context: Context, options: object) -> None:
+def _dry_up(context: Context, options: UpOptions, names: list[str], wanted: GuestOptions) -> None:
     from orchestrator.machine.cmdline import command_line  # noqa: PLC0415
-    from orchestrator.testbed.testbed import UpOptions  # noqa: PLC0415
 
-    assert isinstance(options, UpOptions)  # noqa: S101 - for the type checker
     testbed = context.testbed
-    nodes = list(context.project.machine_nodes(testbed.graph).values())
-    for line in testbed.builder.commands(testbed.builder.plan(nodes)):
+    worlds = [to_world(name) for name in names]
+    nodes = [*context.project.machine_nodes(testbed.graph).values(), *testbed.guests.nodes(worlds)]
+    for line in testbed.builder.commands(testbed.builder.plan(list(dict.fromkeys(nodes)))):
         click.echo(line)
     spec = testbed.spec(testbed.artifacts(), options, context.project.config.ssh.port)
     click.echo(shlex.join(command_line(spec)))
+    for world in worlds:
+        click.echo(shlex.join(testbed.guests.command(world, wanted)))
 
 
 @click.command("down")
+@click.argument("world", type=click.Choice(GUESTS), required=False)
 @pass_context
-def down(context: Context) -> None:
-    """Stop the machine; nothing of it is left."""
-    click.echo("stopped" if context.testbed.down() else "was not up")
+def down(context: Context, world: str | None) -> None:
+    """Stop the machine with its guests, or just the guest WORLD; nothing of it is left."""
+    if world is None:
+        click.echo("stopped" if context.testbed.down() else "was not up")
+    elif context.testbed.running() is None:
+        click.echo(f"{world}: was not up")
+    else:
+        click.echo(f"{world}: {context.testbed.guests.stop(to_world(world))}")
 
 
 @click.command("status")
@@ -86,8 +117,11 @@ def status(context: Context, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(table, indent=1, sort_keys=True))
         return
+    guests = table.pop("guests")
     for key, value in table.items():
         click.echo(f"{key:14} {'' if value is None else value}")
+    for name, facts in guests.items():
+        click.echo(f"{name:14} {in_one_line(facts)}")
 
 
 @click.command("ssh", context_settings={"ignore_unknown_options": True})
@@ -98,7 +132,8 @@ def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
     """Log in to WORLD, or run COMMAND there (after --) and exit with its exit code."""
     from orchestrator.shell.ssh import execute, login  # noqa: PLC0415
 
-    del world
+    if world != "host":
+        raise UsageError(f"the {world} has no network yet", hint=f"`orch console {world}` reaches it")
     with context.testbed.host() as link:
         if command:
             raise click.exceptions.Exit(execute(link, command))
@@ -125,12 +160,18 @@ def cp(context: Context, source: str, target: str) -> None:
 
 
 @click.command("console")
-@click.option("--uart", type=click.Choice(["uart0", "uart1"]), default="uart0", help="uart1 is EL3's crash console")
+@click.argument("world", type=WORLDS, default="host")
+@click.option("--uart", type=click.Choice(["uart0", "uart1"]), help="of the host [uart0]; uart1 is EL3's crash console")
 @pass_context
-def console(context: Context, uart: str) -> None:
-    """Talk to a UART of the running machine; Ctrl-] leaves."""
+def console(context: Context, world: str, uart: str | None) -> None:
+    """Talk to the console of WORLD, or of the machine itself (host); Ctrl-] leaves."""
     testbed = context.testbed
     testbed.need_running()
+    if world != "host":
+        if uart is not None:
+            raise UsageError(f"--uart is about the host: the {world} has one console")
+        raise click.exceptions.Exit(guest_console(context, world))
+    uart = uart or "uart0"
     with testbed.instance.attach(uart) as link:
         click.echo(f"connected to {uart}; Ctrl-] leaves", err=True)
         _talk(link)
@@ -169,7 +210,10 @@ def _talk(link: socket.socket) -> None:
 @click.argument("names", nargs=-1)
 @pass_context
 def logs(context: Context, names: tuple[str, ...], *, follow: bool) -> None:
-    """Time-stamped logs of all UARTs, or of NAMES, merged by time and tagged."""
+    """Time-stamped logs of all UARTs, or of NAMES, merged by time and tagged; a guest (realm, vm) is shown alone."""
+    if set(names) & set(GUESTS):
+        guest_log(context, names, follow=follow)
+        return
     files = context.testbed.console_logs()
     unknown = sorted(set(names) - set(files))
     if unknown:

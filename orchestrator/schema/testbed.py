@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.schema.yamlfile import Strict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Ticks = Literal[100, 250, 300, 1000]
+# The host has 3072 MiB and needs some for itself; below 64 a guest's kernel, initrd and bounce buffers are cramped.
+GUEST_MIB_MIN, GUEST_MIB_MAX = 64, 2560
+GUEST_CPUS_MAX = 8
+SWIOTLB_SLAB_BYTES = 2048
 
 
 class CpuFeature(Strict):
@@ -50,7 +54,23 @@ class Kernel(Strict):
 
     host_hz: Ticks = 100
     guest_hz: Ticks = 100
-    fragment: Path | None = Field(default=None, description="extra lines for the host kernel's configuration")
+    fragment: Path | None = Field(default=None, description="extra lines for the configuration of the kernels")
+
+
+class Guest(Strict):
+    """What realm and normal VM are given, both the same."""
+
+    memory_mib: int = Field(default=256, ge=GUEST_MIB_MIN, le=GUEST_MIB_MAX, multiple_of=2)
+    vcpus: int = Field(default=1, ge=1, le=GUEST_CPUS_MAX)
+    swiotlb_slabs: int = Field(default=4096, ge=128, le=262144, description="bounce buffers, 2 KiB each")
+    cmdline_extra: str = Field(default="", max_length=1024, pattern=r"^[ -~]*$", description="more kernel arguments")
+
+    @model_validator(mode="after")
+    def _buffers_leave_memory(self) -> Self:
+        """Bounce buffers are taken from the guest's memory when it boots."""
+        if self.swiotlb_slabs * SWIOTLB_SLAB_BYTES * 2 > self.memory_mib << 20:
+            raise ValueError("'swiotlb_slabs' (2 KiB each) may take half of 'memory_mib' at most")
+        return self
 
 
 class Stack(Strict):
@@ -77,6 +97,9 @@ class Timeouts(Strict):
     restore: Seconds = 30
     snapshot: Seconds = 60
     down: Seconds = 20
+    guest_start: Seconds = 60
+    guest_ready: Seconds = 120
+    guest_down: Seconds = 120
 
 
 class TestbedConfig(Strict):
@@ -85,6 +108,7 @@ class TestbedConfig(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
     machine: Machine
     kernel: Kernel = Kernel()
+    guest: Guest = Guest()
     stack: Stack = Stack()
     ssh: Ssh = Ssh()
     timeouts: Timeouts = Timeouts()

@@ -10,16 +10,20 @@ import os
 import posixpath
 import select
 import shlex
+import signal
 import stat
+import termios
 import threading
 import time
+import tty
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import paramiko
 from fabric import Connection
-from invoke.exceptions import UnexpectedExit
+from invoke.exceptions import CommandTimedOut, ThreadException, UnexpectedExit
 
 from orchestrator.errors import BootError, OrchError, UsageError
 from orchestrator.shell.keys import SshKeys, public_line
@@ -96,9 +100,62 @@ def capture(link: Connection, command: str, timeout: float = 60.0) -> str:
     return str(done.stdout)
 
 
+@dataclass(frozen=True)
+class Finished:
+    """How a command on the machine ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def words(self) -> str:
+        """The last line that it said, on stderr if there is one."""
+        lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
+        return lines[-1].strip() if lines else f"exit code {self.code} without a word"
+
+
+def attempt(link: Connection, command: str, timeout: float = 60.0) -> Finished:
+    """Run a command that may fail; raises BootError if the machine goes away or `timeout` (s) passes."""
+    try:
+        done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
+    except CommandTimedOut:
+        raise BootError(f"the host did not end '{command.split(';', maxsplit=1)[0]}' within {timeout:g} s") from None
+    except (OSError, EOFError, paramiko.SSHException, ThreadException) as error:
+        raise BootError(f"the host no longer answers: {error or type(error).__name__}") from None
+    if done.exited == -1:  # the connection ended before the command did
+        raise BootError("the host no longer answers")
+    return Finished(int(done.exited), str(done.stdout), str(done.stderr))
+
+
+def terminal(link: Connection, argv: Sequence[str]) -> int:
+    """Run a command on our terminal, every key passed on as it is; without a terminal like `execute`."""
+    if not os.isatty(0):
+        return execute(link, argv)
+    channel = link.client.get_transport().open_session()
+    size = os.get_terminal_size(0)
+    channel.get_pty(os.environ.get("TERM", "vt100"), size.columns, size.lines)
+    saved = termios.tcgetattr(0)
+
+    def resized(*_: object) -> None:
+        size = os.get_terminal_size(0)
+        channel.resize_pty(size.columns, size.lines)
+
+    before = signal.signal(signal.SIGWINCH, resized)
+    try:
+        tty.setraw(0)
+        return _join(channel, argv)
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, saved)
+        signal.signal(signal.SIGWINCH, before)
+
+
 def execute(link: Connection, argv: Sequence[str]) -> int:
     """Run a command with our own stdin, stdout and stderr, byte for byte; returns its exit code."""
-    channel = link.client.get_transport().open_session()
+    return _join(link.client.get_transport().open_session(), argv)
+
+
+def _join(channel: paramiko.Channel, argv: Sequence[str]) -> int:
     channel.exec_command(argv[0] if len(argv) == 1 else shlex.join(argv))
     feeder = threading.Thread(target=_feed, args=(channel,), daemon=True)
     feeder.start()

@@ -34,6 +34,7 @@ def check_machine(testbed: Testbed) -> list[str]:
     """
     try:
         artifacts = testbed.build()
+        testbed.guests.build(testbed.guests.possible())
         stamp = _stamp(testbed, artifacts)
         if stamp.exists():
             return ["checked before: nothing changed since"]

@@ -31,6 +31,7 @@ def clean_testbed(testbed: Testbed, *, unused: bool, everything: bool) -> Iterat
 def _remove_unused(testbed: Testbed) -> Iterator[str]:
     """Artifacts that no node of this checkout with its present inputs refers to."""
     targets = [testbed.project.node(testbed.graph, name) for name in testbed.graph.declared]
+    targets += testbed.project.machine_nodes(testbed.graph).values()  # the guests' kernel may have other ticks
     kept = {testbed.builder.keys.key(node) for node in in_order(targets)}
     for key in testbed.cache.all_keys():
         if key not in kept:

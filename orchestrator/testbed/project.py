@@ -7,6 +7,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -15,6 +16,10 @@ from orchestrator.build.graph import Graph, Node
 from orchestrator.errors import UsageError
 from orchestrator.schema.testbed import TestbedConfig
 from orchestrator.schema.yamlfile import load
+from orchestrator.testbed.guest import SEEDED, GuestFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +81,13 @@ class Project:
         names = ["qemu", "qemu-plugin", "firmware", "kernel", "host-image", "rearm"]
         stack = self.config.stack
         replaced = {"qemu": stack.qemu, "kernel": stack.host_kernel, "rearm": stack.host_kernel}
-        return {name: self.node(graph, name) for name in names if replaced.get(name) is None}
+        nodes = {name: self.node(graph, name) for name in names if replaced.get(name) is None}
+        return nodes | self.guest_nodes(graph, SEEDED)
+
+    def guest_nodes(self, graph: Graph, files: Iterable[GuestFile]) -> dict[str, Node]:
+        """The nodes that these files of guests come from; a guest's kernel is the host's where the ticks are equal."""
+        requests = {"guest-kernel": f"kernel:hz={self.config.kernel.guest_hz}"}
+        return {file.node: self.node(graph, requests.get(file.node, file.node)) for file in files}
 
     def untested(self) -> list[str]:
         """What `stack:` replaces, for the warning that comes with it."""

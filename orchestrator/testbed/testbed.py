@@ -27,6 +27,8 @@ from orchestrator.machine.spec import Counter, Initrd, MachineSpec
 from orchestrator.machine.states import State
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import SshKeys
+from orchestrator.testbed.guest import SEEDED
+from orchestrator.testbed.guests import Guests
 from orchestrator.testbed.overlay import OverlayFile, write_overlay
 from orchestrator.testbed.snapshots import Snapshots
 
@@ -77,6 +79,7 @@ class Testbed:
         self.keys = SshKeys(self.state / "keys")
         self.instance = Instance(self.state / "run")
         self.snapshots = Snapshots(self.state / "snapshots")
+        self.guests = Guests(self)
 
     # --- building -------------------------------------------------------------------------------------------------
 
@@ -129,10 +132,12 @@ class Testbed:
         return path
 
     def overlay_files(self, artifacts: dict[str, Path]) -> list[OverlayFile]:
-        """What this testbed adds to the host's root, or puts in place of what is there: SSH keys, kernel modules."""
+        """What this testbed adds to the host's root, or puts in place of what is there: SSH keys, modules, guests."""
         self.keys.ensure()
         modules = [artifacts[name] / f"{name}.ko" for name in ("rearm",) if name in artifacts]
+        guests = [(file.path, artifacts[file.node] / file.name) for file in SEEDED if file.node in artifacts]
         return [
+            *(OverlayFile(target, path.read_bytes()) for target, path in guests if path.exists()),
             *(OverlayFile(f"/usr/lib/{path.name}", path.read_bytes()) for path in modules if path.exists()),
             OverlayFile("/etc/dropbear/dropbear_ed25519_host_key", self.keys.dropbear_host_key(), 0o600),
             OverlayFile("/root/.ssh/authorized_keys", self.keys.authorized_keys().encode(), 0o600),
@@ -190,6 +195,7 @@ class Testbed:
         saved = snapshots.find(key) if restorable and not options.fresh else None
         record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
         write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
+        self.guests.machine_started([file for file in SEEDED if (artifacts[file.node] / file.name).exists()])
         try:
             how = self._restore(spec, saved) if saved else "cold"
             if how == "cold":
@@ -268,6 +274,8 @@ class Testbed:
         """Stop the machine and remove what it left; returns whether there was one."""
         with self.exclusive():
             was_up = self.running() is not None
+            if was_up:
+                self.guests.stop_all()
             self.instance.stop(self.project.config.timeouts.down)
             self.instance.cleanup_stale()
             (self.state / "up.json").unlink(missing_ok=True)
@@ -319,6 +327,7 @@ class Testbed:
             "rss_mib": (now.qemu_rss + now.supervisor_rss) >> 20 if now.alive else None,
             "logs": str(self.instance.paths.console),
             "last_line": now.last_line or None,
+            "guests": self.guests.status(),
         }
 
     def console_logs(self) -> dict[str, Path]:

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linux in a realm and in a normal VM, as a user sees it: up, a shell that answers, time, power-off, nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from emulated import Bed
+
+HZ = 100  # testbed.yaml: kernel.guest_hz
+WORLDS = ("realm", "vm")
+RSI = "RME: Using RSI version 1.0"
+# Linux says that it bounces ("Memory encryption is active …") at the first bounce, which takes a device that does DMA.
+BOUNCE_POOL = "(8MB)"
+
+
+class Console:
+    """`orch console WORLD` with a typist in front of it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._seen = ""
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
+
+    def until(self, pattern: str, seconds: float = 60) -> re.Match[str]:
+        """Wait for the pattern in what has been shown since the last match."""
+        assert self._process.stdout is not None
+        source, deadline = self._process.stdout.fileno(), time.monotonic() + seconds
+        while not (match := re.search(pattern, self._seen)):
+            left = deadline - time.monotonic()
+            assert left > 0, f"'{pattern}' not shown within {seconds} s; shown: {self._seen}"
+            if select.select([source], [], [], left)[0]:
+                data = os.read(source, 4096)
+                assert data, f"the console ended before '{pattern}'; shown: {self._seen}"
+                self._seen += data.decode(errors="replace").replace("\r", "")
+        self._seen = self._seen[match.end() :]
+        return match
+
+    def say(self, command: str, seconds: float = 60) -> str:
+        """Run a command and return what it printed. The quotes tell output from the echo of what was typed."""
+        self.type(f"echo be''gin; {command}; echo en''d\n")
+        return self.until(r"begin\n(?P<out>(?:.|\n)*?)end\n", seconds)["out"].strip()
+
+
+@contextmanager
+def console(bed: Bed, world: str) -> Iterator[Console]:
+    process = subprocess.Popen(
+        bed.command("console", world), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield Console(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def status(bed: Bed) -> dict[str, Any]:
+    guests: dict[str, Any] = json.loads(bed.orch("status", "--json").stdout)["guests"]
+    return guests
+
+
+def wait_for_end(bed: Bed, world: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while (now := status(bed)[world])["state"] == "running":
+        assert time.monotonic() < deadline, "the guest does not end"
+    return dict(now)
+
+
+def up(bed: Bed, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = bed.orch("up", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def check_time(guest: Console) -> None:
+    """Two seconds of work: the clock and the ticks agree with each other and, roughly, with our own clock."""
+    guest.say("t() { awk '/arch_timer/ { print $2 }' /proc/interrupts; }")
+    guest.say("u() { cut -d' ' -f1 /proc/uptime; }")
+    started = time.monotonic()
+    guest.say("a=$(t) b=$(u); timeout 2 sh -c 'while :; do :; done'; c=$(u)")
+    outside = time.monotonic() - started
+    begin, end, ticks = guest.say("echo $b $c $(($(t) - a))").split()
+    inside = float(end) - float(begin)
+    assert 1.9 < inside <= outside + 0.1
+    assert outside < 3 * inside
+    assert 0.7 * HZ < int(ticks) / inside < 1.2 * HZ, f"{ticks} ticks in {inside} s"
+    started = time.monotonic()
+    guest.say("sleep 2")  # idle: the tick is off, and a timer has to wake the CPU
+    assert 1.9 < time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_whole_life(bed: Bed, world: str) -> None:
+    done = up(bed, f"--{world}")
+    assert f"{world}: started; ready after" in done.stdout
+    assert f"{world}: already up" in up(bed, f"--{world}").stdout
+    now = status(bed)[world]
+    assert (now["state"], now["memory_mib"], now["vcpus"]) == ("running", 256, 1)
+    assert isinstance(now["pid"], int)
+    with console(bed, world) as guest:
+        assert guest.say("echo $((6*7))") == "42"
+        assert guest.say("dmesg | grep RSI") == (RSI if world == "realm" else "")
+        assert BOUNCE_POOL in guest.say("dmesg | grep 'IO TLB: mapped'")
+        assert guest.say("tty; hostname; id -u; nproc").split() == ["/dev/ttyAMA0", "guest", "0", "1"]
+        guest.type("sh -c 'echo run\"\"ning; sleep 1000'\n")
+        guest.until("running\n")
+        guest.type("\x03")  # job control: the shell is back
+        assert guest.say("echo back") == "back"
+        guest.type("exit\n")
+        guest.until("BusyBox")  # a new one
+        check_time(guest)
+        guest.type("poweroff\n")
+        assert wait_for_end(bed, world)["state"] == "off"
+    assert "orch: guest-ready" in bed.orch("logs", world).stdout
+    if world == "realm":
+        driver = status(bed)["driver"]
+        assert (driver["granules"], driver["leaked"]) == (0, 0)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_down_and_up_again(bed: Bed, world: str) -> None:
+    up(bed, f"--{world}", "--mem", "128", "--pretouch")
+    assert status(bed)[world]["memory_mib"] == 128
+    other = bed.orch("up", f"--{world}", "--mem", "256")
+    assert other.returncode == 2
+    assert f"`orch down {world}` first" in other.stderr
+    stopped = bed.orch("down", world).stdout
+    assert stopped == (f"{world}: stopped; delegated granules: 0\n" if world == "realm" else f"{world}: stopped\n")
+    assert status(bed)[world]["state"] == "stopped"
+    assert bed.orch("down", world).stdout == f"{world}: was not up\n"
+    up(bed, f"--{world}")
+    with console(bed, world) as guest:
+        guest.say("true")
+        guest.type("reboot\n")
+        assert wait_for_end(bed, world)["state"] == "reset"
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_host_goes_down_with_a_guest_in_it(bed: Bed, world: str) -> None:
+    up(bed, f"--{world}")
+    assert bed.orch("down").stdout == "stopped\n"
+    assert "orch: guest-ready" in bed.orch("logs", world).stdout  # kept
+    assert status(bed)[world]["state"] == "absent"
+    assert up(bed).stdout.startswith("restored")  # and no snapshot has a guest in it
+    assert bed.orch("ssh", "host", "--", "ls /run/guest 2>/dev/null; true").stdout == ""
+
+
+def test_twins_see_the_same_machine(bed: Bed) -> None:
+    """What one asks of its surroundings has one answer in both worlds, but for the run's number."""
+    up(bed, "--realm", "--vm")
+    seen = {}
+    for world in WORLDS:
+        with console(bed, world) as guest:
+            commands = ("uname -a", "cat /proc/cpuinfo", "ls /proc/device-tree", "free | head -2 | cut -c 1-20")
+            seen[world] = [guest.say(command) for command in commands]
+            seen[world].append(re.sub(r"orch.run=\d+", "", guest.say("cat /proc/cmdline")))
+    assert seen["realm"] == seen["vm"]
+
+
+def test_a_kernel_that_panics_is_told(make_bed: Callable[..., Bed]) -> None:
+    bed = make_bed(extra='guest:\n  cmdline_extra: "rdinit=/none root=/dev/none"\n')
+    done = bed.orch("up", "--vm")
+    assert done.returncode == 4
+    assert "error: vm: it ended before state 'guest-ready': reset" in done.stderr
+    assert "Kernel panic - not syncing" in done.stderr
+    assert bed.orch("ssh", "host", "--", "true").returncode == 0
+
+
+def test_a_guest_that_never_gets_ready_is_stopped(make_bed: Callable[..., Bed]) -> None:
+    bed = make_bed(extra='guest:\n  cmdline_extra: "rdinit=/bin/sh"\ntimeouts:\n  guest_ready: 4\n')
+    done = bed.orch("up", "--vm")
+    assert done.returncode == 4
+    assert "error: vm: state 'guest-ready': not reached within 4 s" in done.stderr
+    assert "built-in shell" in done.stderr  # the console's last lines
+    assert status(bed)["vm"]["state"] == "stopped"
+
+
+def test_vmm_killed_from_outside(bed: Bed) -> None:
+    up(bed, "--vm")
+    pid = status(bed)["vm"]["pid"]
+    bed.orch("ssh", "host", "--", f"kill -KILL {pid}")
+    assert wait_for_end(bed, "vm")["state"] == "lost"
+    up(bed, "--vm")

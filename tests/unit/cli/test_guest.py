@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands about guests without a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.guest import GUESTS, in_one_line
+from orchestrator.cli.main import orch
+from orchestrator.errors import BootError, UsageError
+from orchestrator.testbed.guest import World
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_names_are_those_of_the_worlds() -> None:
+    assert tuple(World) == GUESTS
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "words"),
+    [
+        ("up --mem 512", UsageError, "add --realm or --vm"),
+        ("up --vm --mem 3", UsageError, "memory_mib"),
+        ("ssh realm", UsageError, "the realm has no network yet"),
+        ("console vm", BootError, "is not up"),
+        ("logs vm", UsageError, "no log of the vm yet"),
+        ("logs vm uart0", UsageError, "shown alone"),
+    ],
+)
+def test_refusals(command: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        orch.main(command.split(), standalone_mode=False)
+
+
+def test_down_without_a_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    orch.main(["down", "realm"], standalone_mode=False)
+    assert capsys.readouterr().out == "realm: was not up\n"
+
+
+def test_status_line() -> None:
+    facts = {"state": "running", "detail": None, "pid": 7, "stats": {"irq": 3, "fiq": 0}}
+    assert in_one_line(facts) == "running, pid 7, stats [irq 3]"
+    assert in_one_line({"granules": 0, "leaked": 0}) == "granules 0, leaked 0"

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests as data: the twins' command lines, what the host reports, and the scripts that ask it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.schema.testbed import Guest
+from orchestrator.testbed import guest
+from orchestrator.testbed.guest import GuestState, World, read_exit, read_probe
+
+
+def test_kernel_command_line() -> None:
+    assert guest.kernel_command_line(Guest(), 7) == (
+        "console=ttyAMA0 panic=-1 quiet nokaslr arm64.nomops swiotlb=4096 orch.run=7"
+    )
+    assert guest.kernel_command_line(Guest(cmdline_extra="loglevel=8"), 0).endswith(" orch.run=0 loglevel=8")
+
+
+def test_twins_differ_in_nothing_but_the_world() -> None:
+    realm, vm = (guest.vmm_command(world, Guest(vcpus=2), 3, pretouch=True) for world in World)
+    assert [(a, b) for a, b in zip(realm, vm, strict=True) if a != b] == [
+        ("realm", "vm"),
+        ("/run/guest/realm", "/run/guest/vm"),
+    ]
+    assert realm[:2] == ["/usr/bin/rvmm", "run"]
+    assert ("--mem 256 --vcpus 2 --run-id 3 --pretouch --detach") in " ".join(realm)
+
+
+def test_only_the_realm_needs_the_driver() -> None:
+    assert set(guest.files_for(World.REALM)) - set(guest.files_for(World.VM)) == {guest.DRIVER}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("off", (GuestState.OFF, "")),
+        ("stopped", (GuestState.STOPPED, "")),
+        ("error: no memory: 3", (GuestState.ERROR, "no memory: 3")),
+        ("nonsense", (GuestState.ERROR, "nonsense")),
+        (None, (GuestState.LOST, "the VMM ended without a word")),
+    ],
+)
+def test_last_words(line: str | None, expected: tuple[GuestState, str]) -> None:
+    assert read_exit(line) == expected
+
+
+def test_report_of_nothing() -> None:
+    probe = read_probe("host available 2971332 kB\n")
+    assert {report.state for report in probe.guests.values()} == {GuestState.ABSENT}
+    assert probe.driver == {}
+    assert probe.available_kib == 2971332
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in place of the host's, and a shell in place of the VMM: what counts is the name of its file."""
+    monkeypatch.setattr(guest, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(guest, "_VMM", str(tmp_path / "rvmm"))
+    shutil.copy("/bin/bash", tmp_path / "rvmm")
+    for world in World:
+        (tmp_path / world).mkdir()
+    yield tmp_path
+    for pid in tmp_path.glob("*/pid"):
+        subprocess.run(["kill", "-KILL", pid.read_text().strip()], check=False, capture_output=True)
+
+
+def shell(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=20)
+
+
+def begin(host: Path, world: World, traps: str) -> subprocess.Popen[bytes]:
+    script = f"{traps}\necho $$ >pid; while :; do read -t 0.02 <> <(:); done"
+    process = subprocess.Popen([host / "rvmm", "-c", script], cwd=host / world)
+    while not (host / world / "pid").exists():
+        assert process.poll() is None
+    return process
+
+
+def test_probe_of_a_running_and_of_an_ended_guest(host: Path) -> None:
+    running = begin(host, World.REALM, 'trap \'echo "{\\"irq\\": 5}" >stats.json\' USR1')
+    (host / "vm/pid").write_text("1\n")  # recycled: another program has it now
+    (host / "vm/exit").write_text("error: KVM_RUN: no\n")
+    probe = read_probe(shell(guest.probe_script()).stdout)
+    realm, vm = probe.guests[World.REALM], probe.guests[World.VM]
+    assert (realm.state, realm.pid, realm.stats) == (GuestState.RUNNING, running.pid, {"irq": 5})
+    assert realm.rss_kib
+    assert (vm.state, vm.detail, vm.pid) == (GuestState.ERROR, "KVM_RUN: no", None)
+    running.kill()
+    running.wait()
+    assert read_probe(shell(guest.probe_script()).stdout).guests[World.REALM].state is GuestState.LOST
+    (host / "vm/pid").unlink()
+
+
+def test_the_end_is_waited_for(host: Path) -> None:
+    obedient = begin(host, World.VM, "trap 'exit 0' TERM")
+    assert shell(guest.end_script(World.VM, "TERM", 10)).returncode == 0
+    assert obedient.wait() == 0
+    deaf = begin(host, World.REALM, "trap '' TERM")
+    assert shell(guest.end_script(World.REALM, "TERM", 0.1)).returncode == 4
+    assert shell(guest.end_script(World.REALM, "KILL", 10)).returncode == 0
+    assert deaf.wait() == -signal.SIGKILL
+
+
+def test_a_refused_start_is_told_on_stderr(host: Path) -> None:
+    (host / "vm/exit").write_text("off\n")
+    done = shell(guest.start_script(World.VM, ["sh", "-c", "echo rvmm: no kernel >&2; exit 3"]))
+    assert (done.returncode, done.stderr) == (3, "rvmm: no kernel\n")
+    assert not (host / "vm/exit").exists()  # a start begins with an empty folder

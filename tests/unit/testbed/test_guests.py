@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of guests against a host that is played: what is copied, in which words a start fails, what is stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.build.progress import Silent
+from orchestrator.errors import BootError, UsageError
+from orchestrator.shell import ssh
+from orchestrator.shell.ssh import Finished
+from orchestrator.testbed import guest
+from orchestrator.testbed.guest import World
+from orchestrator.testbed.guests import GuestOptions, Guests
+from orchestrator.testbed.project import Project
+from orchestrator.testbed.testbed import Testbed as Bed
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class Host:
+    """What the host would answer, and what it was asked."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Finished] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
+    free_kib: int = 2_900_000
+
+    def attempt(self, _link: object, command: str, _timeout: float = 0) -> Finished:
+        self.asked.append(command)
+        if command == guest.probe_script():
+            lines = [f"{subject} {rest}" for subject, rest in self.facts.items()]
+            return Finished(0, "\n".join([*lines, f"host available {self.free_kib} kB"]), "")
+        for part, answer in self.answers.items():
+            if part in command:
+                return answer
+        if " run --world vm" in command or " run --world realm" in command:
+            self.facts["vm" if "--world vm" in command else "realm"] = "pid 300"
+        if "kill -TERM" in command:
+            self.facts |= dict.fromkeys(set(self.facts) & set(World), "exit stopped")
+        return Finished(0, "", "")
+
+    def put(self, _link: object, _source: Path, target: str) -> None:
+        self.copied.append(target.removesuffix(".new"))
+
+    def get(self, _link: object, _source: str, target: Path) -> None:
+        target.write_bytes(b"first\r\n\x1b[1mlast\x1b[0m words\r\n")
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    played = Host()
+    for name in ("attempt", "put", "get"):
+        monkeypatch.setattr(ssh, name, getattr(played, name))
+    monkeypatch.setattr(ssh, "capture", lambda link, command: played.attempt(link, command).stdout)
+    return played
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callable[..., Guests]:
+    """Guests of a testbed whose host is up and whose artifacts are a few bytes each."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def made(extra: str = "") -> Guests:
+        path = tmp_path / "testbed.yaml"
+        path.write_text((ROOT / "testbed.yaml").read_text(encoding="utf-8") + extra, encoding="utf-8")
+        bed = Bed(Project.open(path), Silent())
+
+        @contextmanager
+        def link(_timeout: float | None = None) -> Iterator[object]:
+            yield object()
+
+        monkeypatch.setattr(bed, "host", link)
+        monkeypatch.setattr(bed, "running", dict[str, Any])
+        monkeypatch.setattr(bed.guests, "_artifact", lambda file: tmp_path / file.name)
+        for file in guest.files_for(World.REALM):
+            (tmp_path / file.name).write_text(file.name)
+        bed.guests.machine_started(list(guest.SEEDED))
+        return bed.guests
+
+    return made
+
+
+def events(guests: Guests) -> list[str]:
+    text = (guests._folder / "events.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line)["event"] for line in text.splitlines()]
+
+
+def test_only_what_the_host_lacks_is_copied(make: Callable[..., Guests], host: Host, tmp_path: Path) -> None:
+    guests = make()
+    assert guests.start(World.VM, GuestOptions()).how == "started"
+    assert host.copied == ["/usr/bin/rvmm"]
+    assert guests.start(World.REALM, GuestOptions()).how == "started"
+    assert host.copied == ["/usr/bin/rvmm", "/usr/lib/realm.ko"]
+    guests.stop(World.VM)
+    (tmp_path / "rvmm").write_text("newer")
+    guests.start(World.VM, GuestOptions())
+    assert host.copied[2:] == ["/usr/bin/rvmm"]
+    starts = [command for command in host.asked if " run --world" in command]
+    assert [f"--run-id {run}" in command for run, command in enumerate(starts, 1)] == [True, True, True]
+    assert events(guests)[:3] == ["start", "guest-ready", "start"]
+
+
+def test_a_guest_that_runs_is_left_alone(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
+    guests.start(World.VM, GuestOptions(memory_mib=128))
+    before = len([command for command in host.asked if " run --world" in command])
+    assert guests.start(World.VM, GuestOptions()).how == "already up"
+    assert guests.start(World.VM, GuestOptions(memory_mib=128)).how == "already up"
+    with pytest.raises(UsageError, match="the vm is up with memory_mib 128"):
+        guests.start(World.VM, GuestOptions(memory_mib=256))
+    assert len([command for command in host.asked if " run --world" in command]) == before
+
+
+def test_the_driver_says_why_it_was_not_loaded(make: Callable[..., Guests], host: Host) -> None:
+    host.answers = {"insmod": Finished(1, "", "insmod: No such device"), "dmesg": Finished(0, "no RMM that …\n", "")}
+    with pytest.raises(BootError, match=r"^realm: the driver was not loaded: no RMM that …$") as caught:
+        make().start(World.REALM, GuestOptions())
+    assert caught.value.exit_code == 4
+
+
+def test_a_start_that_the_vmm_refuses(make: Callable[..., Guests], host: Host) -> None:
+    host.answers = {" run --world": Finished(1, "", "rvmm: /dev/kvm: no such device\n")}
+    with pytest.raises(BootError, match=r"^vm: it did not start: rvmm: /dev/kvm: no such device$"):
+        make().start(World.VM, GuestOptions())
+
+
+def test_a_guest_that_ends_too_early(make: Callable[..., Guests], host: Host) -> None:
+    host.answers = {"guest-ready": Finished(1, "", ""), " run --world": Finished(0, "", "")}
+    host.facts = {"vm": "exit error: it wrote to nowhere"}
+    with pytest.raises(BootError, match="ended before state 'guest-ready': error: it wrote to nowhere") as caught:
+        make().start(World.VM, GuestOptions())
+    assert caught.value.console == ["first", "last words"]
+
+
+def test_a_guest_that_never_gets_ready_is_stopped(make: Callable[..., Guests], host: Host) -> None:
+    host.answers = {"guest-ready": Finished(4, "", "")}
+    guests = make("timeouts:\n  guest_ready: 7\n")
+    with pytest.raises(BootError, match=r"^vm: state 'guest-ready': not reached within 7 s$"):
+        guests.start(World.VM, GuestOptions())
+    assert any("kill -TERM" in command for command in host.asked)
+    assert events(guests) == ["start", "failed", "stop"]
+    assert guests.console_lines(World.VM) == ["first", "last words"]
+
+
+def test_sigkill_when_sigterm_does_not_do(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
+    guests.start(World.VM, GuestOptions())
+    host.answers = {"kill -TERM": Finished(4, "", "")}
+    guests.stop_all()
+    assert any("kill -KILL" in command for command in host.asked)
+
+
+def test_a_host_without_guests_is_not_asked(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
+    guests.stop_all()
+    assert guests.status() == {"realm": {"state": "absent"}, "vm": {"state": "absent"}, "driver": {}}
+    assert host.asked == []
+
+
+def test_status(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
+    guests.start(World.REALM, GuestOptions())
+    host.facts["driver"] = "granules 70000"
+    table = guests.status()
+    assert (table["realm"]["state"], table["realm"]["pid"], table["realm"]["memory_mib"]) == ("running", 300, 256)
+    assert table["driver"] == {"granules": 70000}
+    assert guests.stop(World.REALM) == "stopped; delegated granules: 70000"
+    assert guests.stop(World.REALM) == "was not up"
+
+
+def test_memory_that_the_host_does_not_have(make: Callable[..., Guests], host: Host) -> None:
+    host.free_kib = 300 << 10
+    with pytest.raises(UsageError, match="vm: 256 MiB do not fit: the host has 300 MiB left"):
+        make().start(World.VM, GuestOptions())
+
+
+def test_mistakes_are_refused(make: Callable[..., Guests], tmp_path: Path) -> None:
+    guests = make()
+    with pytest.raises(UsageError, match="memory_mib: Input should be greater than or equal to 64"):
+        guests.config(GuestOptions(memory_mib=2))
+    with pytest.raises(UsageError, match=r"testbed\.yaml:\d+:3: guest\.memory_mib: "):
+        make("guest:\n  memory_mib: 4000\n")
+    with pytest.raises(UsageError, match=r"testbed\.yaml:\d+:1: guest: .*may take half of 'memory_mib'"):
+        make("guest:\n  swiotlb_slabs: 262144\n")
+    (tmp_path / "Image").write_text("kernel")
+    with pytest.raises(UsageError, match="the driver fits our own host kernel only"):
+        make("stack:\n  host_kernel: Image\n").build([World.REALM])
