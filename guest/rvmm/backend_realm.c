@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A realm through /dev/realm: creation, memory, end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "realm.h"
+
+/* Feature register 0 (RMM specification 1.0, B3). */
+#define FEATURE_GIC_LRS(features) ((unsigned int)((features) >> 34 & 15) + 1)
+
+/* How much a missing page brings along, aligned to its size: 16 pages cost one exit instead of 16, and a guest that
+ * touches one page rarely leaves its neighbours alone. */
+#define CHUNK_BYTES UINT64_C(0x10000)
+
+/* Set-up goes by this much, so that the process can be stopped in between. */
+#define STEP_BYTES (4 * MIB)
+
+/* ---- Calls of the driver ------------------------------------------------------------------------------------ */
+
+int realm_failed(const struct realm_state *realm, const char *what)
+{
+	struct realm_last last = { .command = 0 };
+
+	if (errno != EPROTO || ioctl(realm->fd, REALM_LAST, &last) < 0)
+		return fail_errno("realm: %s", what);
+	return fail("realm: %s: the RMM refused command %#llx with status %#llx", what, (unsigned long long)last.command,
+		    (unsigned long long)last.status);
+}
+
+int realm_call(const struct realm_state *realm, unsigned long request, void *argument, const char *what)
+{
+	return ioctl(realm->fd, request, argument) < 0 ? realm_failed(realm, what) : 0;
+}
+
+/* The same for a range that moves on, until it is done: signals end an ioctl early. */
+static int call_range(const struct realm_state *realm, unsigned long request, uint64_t base, uint64_t top, const char *what)
+{
+	struct realm_range range = { .base = base, .top = top };
+
+	while (range.base < range.top)
+		if (realm_call(realm, request, &range, what) < 0 && errno != EINTR)
+			return -1;
+	return 0;
+}
+
+/* ---- Creation ----------------------------------------------------------------------------------------------- */
+
+static uint64_t counter_frequency(void)
+{
+	uint64_t hz;
+
+	__asm__("mrs %0, cntfrq_el0" : "=r"(hz));
+	return hz;
+}
+
+static void init_locks(struct realm_state *realm)
+{
+	pthread_condattr_t attributes;
+	unsigned int i;
+
+	(void)pthread_mutex_init(&realm->lock, NULL);
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	for (i = 0; i < MAX_VCPUS; i++)
+		(void)pthread_cond_init(&realm->vcpus[i].wake, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+}
+
+static int realm_create(struct vm *vm)
+{
+	struct realm_state *realm = calloc(1, sizeof(*realm));
+	struct realm_create create = { .ipa_bits = IPA_BITS };
+	struct realm_info info;
+
+	if (realm == NULL)
+		return fail("no memory");
+	vm->state = realm;
+	init_locks(realm);
+	realm->counter_hz = counter_frequency();
+	realm->shared_low = UINT64_MAX;
+	realm->fd = open("/dev/realm", O_RDWR | O_CLOEXEC);
+	if (realm->fd < 0)
+		return fail_errno("/dev/realm");
+	if (realm_call(realm, REALM_INFO, &info, "information") < 0)
+		return -1;
+	if (info.abi != REALM_ABI)
+		return fail("/dev/realm: ABI %u, expected %d", info.abi, REALM_ABI);
+	gic_init(&realm->gic, vm->options->vcpus, FEATURE_GIC_LRS(info.features0));
+	return realm_call(realm, REALM_CREATE, &create, "creation");
+}
+
+static int init_ripas(void *context, uint64_t base, uint64_t top)
+{
+	struct vm *vm = context;
+
+	return call_range(vm->state, REALM_INIT_RIPAS, base, top, "RIPAS of the memory");
+}
+
+static int add_data(void *context, uint64_t ipa, const void *bytes, uint64_t size)
+{
+	struct vm *vm = context;
+	uint64_t done = 0, count;
+
+	while (done < size) {
+		struct realm_data data = { .ipa = ipa + done, .source = (uint64_t)(uintptr_t)bytes + done,
+					   .flags = REALM_DATA_MEASURE };
+
+		if (vm_interrupted())
+			return fail("stopped");
+		count = size - done < STEP_BYTES ? size - done : STEP_BYTES;
+		data.size = count;
+		if (realm_call(vm->state, REALM_DATA, &data, "measured data") < 0 && errno != EINTR)
+			return -1;
+		/* The driver counts `size` down. */
+		done += count - data.size;
+	}
+	return 0;
+}
+
+static int create_rec(void *context, unsigned int index, bool runnable, uint64_t pc, uint64_t x0)
+{
+	struct vm *vm = context;
+	struct realm_state *realm = vm->state;
+	struct realm_vcpu *vcpu = &realm->vcpus[index];
+	struct realm_rec_create create = { .mpidr = index, .pc = pc, .gprs = { x0 },
+					   .flags = runnable ? REALM_REC_RUNNABLE : 0 };
+	void *pages;
+
+	if (realm_call(realm, REALM_REC_CREATE, &create, "vCPU") < 0)
+		return -1;
+	pages = mmap(NULL, REALM_REC_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, realm->fd,
+		     (off_t)REALM_REC_OFFSET(index));
+	if (pages == MAP_FAILED)
+		return fail_errno("realm: pages of vCPU %u", index);
+	vcpu->run = pages;
+	vcpu->control = (struct realm_control *)((char *)pages + PAGE_BYTES);
+	vcpu->off = !runnable;
+	return 0;
+}
+
+static int activate(void *context)
+{
+	struct vm *vm = context;
+
+	return realm_call(vm->state, REALM_ACTIVATE, NULL, "activation");
+}
+
+static int realm_pretouch(struct vm *vm)
+{
+	uint64_t base = RAM_BASE, end = RAM_BASE + vm->content->layout.ram_bytes, top;
+
+	for (; base < end; base = top) {
+		top = end - base < STEP_BYTES ? end : base + STEP_BYTES;
+		if (vm_interrupted())
+			return fail("stopped");
+		if (call_range(vm->state, REALM_POPULATE, base, top, "memory") < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- Memory at run time ------------------------------------------------------------------------------------- */
+
+/* The chunk with this IPA, cut to the guest's RAM. */
+static void chunk(const struct vm *vm, uint64_t ipa, uint64_t *base, uint64_t *top)
+{
+	uint64_t end = RAM_BASE + vm->content->layout.ram_bytes;
+
+	*base = ipa & ~(CHUNK_BYTES - 1);
+	*top = *base + CHUNK_BYTES < end ? *base + CHUNK_BYTES : end;
+}
+
+int realm_populate_around(struct vm *vm, uint64_t ipa)
+{
+	uint64_t base, top;
+
+	chunk(vm, ipa, &base, &top);
+	return call_range(vm->state, REALM_POPULATE, base, top, "memory");
+}
+
+int realm_share_around(struct vm *vm, uint64_t ipa)
+{
+	struct realm_state *realm = vm->state;
+	struct realm_share share;
+	uint64_t base, top;
+
+	chunk(vm, ipa, &base, &top);
+	(void)pthread_mutex_lock(&realm->lock);
+	realm->shared_low = base < realm->shared_low ? base : realm->shared_low;
+	realm->shared_high = top > realm->shared_high ? top : realm->shared_high;
+	(void)pthread_mutex_unlock(&realm->lock);
+	/* Pages that are shared already are left alone: after a signal it starts over. */
+	do {
+		share = (struct realm_share){ .ipa = base | IPA_UNPROTECTED, .size = top - base,
+					      .source = (uint64_t)(uintptr_t)(vm->ram + (base - RAM_BASE)) };
+		if (realm_call(realm, REALM_SHARE, &share, "shared memory") == 0)
+			return 0;
+	} while (errno == EINTR);
+	return -1;
+}
+
+/* Take back what is shared of [base, top); the pages are free again. */
+static int unshare(struct vm *vm, uint64_t base, uint64_t top)
+{
+	struct realm_state *realm = vm->state;
+
+	(void)pthread_mutex_lock(&realm->lock);
+	base = base > realm->shared_low ? base : realm->shared_low;
+	top = top < realm->shared_high ? top : realm->shared_high;
+	(void)pthread_mutex_unlock(&realm->lock);
+	if (base >= top)
+		return 0;
+	if (call_range(realm, REALM_UNSHARE, base | IPA_UNPROTECTED, top | IPA_UNPROTECTED, "shared memory") < 0)
+		return -1;
+	return madvise(vm->ram + (base - RAM_BASE), top - base, MADV_DONTNEED) < 0 ? fail_errno("madvise") : 0;
+}
+
+int realm_change_ripas(struct vm *vm, unsigned int rec, uint64_t base, uint64_t top, unsigned int ripas)
+{
+	struct realm_ripas change = { .rec = rec, .ripas = ripas, .base = base, .top = top };
+
+	if (ripas == RIPAS_RAM && unshare(vm, base, top) < 0)
+		return -1;
+	while (change.base < change.top)
+		if (realm_call(vm->state, REALM_SET_RIPAS, &change, "change of RIPAS") < 0 && errno != EINTR)
+			return -1;
+	return 0;
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------------ */
+
+static void realm_report(struct vm *vm, FILE *out)
+{
+	const struct realm_state *realm = vm->state;
+	unsigned long long entries = 0, interrupts = 0;
+	unsigned int i;
+
+	for (i = 0; i < vm->options->vcpus; i++) {
+		if (realm->vcpus[i].control == NULL)
+			continue;
+		entries += realm->vcpus[i].control->entries;
+		interrupts += realm->vcpus[i].control->interrupts;
+	}
+	(void)fprintf(out, ",\n  \"rec_entries\": %llu,\n  \"rec_reentered_by_driver\": %llu", entries, interrupts);
+}
+
+static void realm_destroy(struct vm *vm)
+{
+	struct realm_state *realm = vm->state;
+	unsigned int i;
+
+	if (realm == NULL)
+		return;
+	for (i = 0; i < MAX_VCPUS; i++)
+		if (realm->vcpus[i].run != NULL)
+			(void)munmap(realm->vcpus[i].run, REALM_REC_SIZE);
+	/* The driver takes the realm apart. */
+	if (realm->fd >= 0)
+		(void)close(realm->fd);
+	free(realm);
+	vm->state = NULL;
+}
+
+const struct backend backend_realm = {
+	.name = "realm",
+	.create = realm_create,
+	.steps = { .init_ripas = init_ripas, .data = add_data, .rec = create_rec, .activate = activate },
+	.pretouch = realm_pretouch,
+	.run = realm_vcpu_run,
+	.answer = realm_vcpu_answer,
+	.abort = realm_vcpu_abort,
+	.set_irq = realm_set_irq,
+	.kick = realm_vcpu_kick,
+	.report = realm_report,
+	.destroy = realm_destroy,
+};

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "console.h"
+#include "content.h"
+#include "error.h"
+#include "rundir.h"
+#include "vm.h"
+
+/* One run; everything that has to be given back. */
+struct job {
+	struct options options;
+	struct rundir rundir;
+	struct content content;
+	struct console *console;
+	struct vm vm;
+	bool has_vm;
+	int event_fd, signal_fd;
+	int parent;              /* --detach: where to tell how the set-up went; -1: nobody waits */
+};
+
+/* ---- Reports ----------------------------------------------------------------------------------------------- */
+
+static void fill_stats(void *context, FILE *out)
+{
+#define STAT_TEXT(identifier, text) text,
+	static const char *const names[] = { STATS(STAT_TEXT) };
+	struct job *job = context;
+	unsigned int i;
+
+	(void)fprintf(out, "{\n  \"world\": \"%s\"", job->vm.backend->name);
+	for (i = 0; i < STAT_COUNT; i++)
+		(void)fprintf(out, ",\n  \"%s\": %llu", names[i],
+			      (unsigned long long)atomic_load(&job->vm.stats.counts[i]));
+	if (job->vm.state != NULL)
+		job->vm.backend->report(&job->vm, out);
+	(void)fprintf(out, "\n}\n");
+}
+
+static void write_stats(struct job *job)
+{
+	if (rundir_write(&job->rundir, "stats.json", fill_stats, job) < 0)
+		(void)command_failed(EXIT_ERROR);
+}
+
+static void fill_exit(void *context, FILE *out)
+{
+	static const char *const words[] = { "stopped", "off", "reset", "stopped" };
+	const struct job *job = context;
+
+	if (job->vm.outcome == OUTCOME_ERROR)
+		(void)fprintf(out, "error: %s\n", job->vm.error);
+	else
+		(void)fprintf(out, "%s\n", words[job->vm.outcome]);
+}
+
+/* The process that --detach left on the terminal returns with this code once it has read it and all text. */
+static void tell_parent(struct job *job, int code, const char *text)
+{
+	if (job->parent < 0)
+		return;
+	(void)dprintf(job->parent, "%c%s", '0' + code, text);
+	(void)close(job->parent);
+	job->parent = -1;
+}
+
+/* ---- The main thread ---------------------------------------------------------------------------------------- */
+
+static void take_signal(struct job *job)
+{
+	struct signalfd_siginfo info;
+
+	if (read(job->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		write_stats(job);
+	else
+		vm_end(&job->vm, OUTCOME_STOPPED, "");
+}
+
+static void take_input(void *context, const uint8_t *bytes, size_t count)
+{
+	vm_input(context, bytes, count);
+}
+
+static void serve(struct job *job)
+{
+	struct pollfd fds[2 + CONSOLE_POLL];
+	unsigned int count;
+	uint64_t events;
+	size_t room;
+
+	while (!vm_ending(&job->vm)) {
+		room = vm_input_room(&job->vm);
+		fds[0] = (struct pollfd){ .fd = job->signal_fd, .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = job->event_fd, .events = POLLIN };
+		count = console_poll(job->console, &fds[2], room);
+		if (poll(fds, 2 + count, -1) < 0)
+			continue;
+		if (fds[0].revents != 0)
+			take_signal(job);
+		if (fds[1].revents != 0 && read(job->event_fd, &events, sizeof(events)) < 0)
+			continue;
+		console_serve(job->console, &fds[2], count, room, take_input, &job->vm);
+	}
+}
+
+static int open_events(struct job *job)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)sigaddset(&signals, SIGUSR1);
+	job->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* The threads to come inherit the mask; the kick is opened again by those who are kicked. */
+	(void)sigaddset(&signals, KICK_SIGNAL);
+	(void)sigaddset(&signals, SIGPIPE);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	job->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return job->signal_fd < 0 || job->event_fd < 0 ? fail_errno("descriptors") : 0;
+}
+
+static int set_up(struct job *job)
+{
+	if (open_events(job) < 0 || content_load(&job->content, &job->options) < 0)
+		return -1;
+	job->console = console_open(job->options.dir);
+	if (job->console == NULL)
+		return -1;
+	job->has_vm = true;
+	if (vm_create(&job->vm, &job->options, &job->content, job->console, job->event_fd) < 0)
+		return -1;
+	/* The guest has its own copy. */
+	content_free(&job->content);
+	return vm_start(&job->vm);
+}
+
+/* What the guest printed last is in the log before anybody reads how it ended. */
+static void take_down(struct job *job)
+{
+	if (job->has_vm) {
+		write_stats(job);
+		vm_destroy(&job->vm);
+	}
+	if (job->console != NULL)
+		console_flush(job->console);
+	if (rundir_write(&job->rundir, "exit", fill_exit, job) < 0)
+		(void)command_failed(EXIT_ERROR);
+	if (job->console != NULL)
+		console_close(job->console);
+	content_free(&job->content);
+}
+
+static int exit_code(const struct job *job)
+{
+	switch (job->vm.outcome) {
+	case OUTCOME_RESET:
+		return EXIT_RESET;
+	case OUTCOME_ERROR:
+		return EXIT_ERROR;
+	case OUTCOME_NONE:
+	case OUTCOME_OFF:
+	case OUTCOME_STOPPED:
+		break;
+	}
+	return EXIT_OK;
+}
+
+/* The set-up failed, or was told to stop: say so everywhere. */
+static void give_up(struct job *job)
+{
+	char text[sizeof(job->vm.error)];
+
+	(void)snprintf(text, sizeof(text), "%s", vm_interrupted() ? "stopped during set-up" : failure());
+	if (job->has_vm) {
+		vm_end(&job->vm, vm_interrupted() ? OUTCOME_STOPPED : OUTCOME_ERROR, text);
+	} else {
+		job->vm.outcome = OUTCOME_ERROR;
+		(void)snprintf(job->vm.error, sizeof(job->vm.error), "%s", text);
+	}
+}
+
+static int run(struct job *job)
+{
+	bool running;
+
+	job->event_fd = job->signal_fd = -1;
+	if (rundir_open(&job->rundir, job->options.dir) < 0) {
+		tell_parent(job, EXIT_ERROR, failure());
+		rundir_close(&job->rundir);
+		return job->options.detach ? EXIT_ERROR : command_failed(EXIT_ERROR);
+	}
+	running = set_up(job) == 0;
+	if (running) {
+		tell_parent(job, EXIT_OK, "");
+		serve(job);
+	} else {
+		give_up(job);
+	}
+	take_down(job);
+	tell_parent(job, EXIT_ERROR, job->vm.error);
+	if (job->vm.outcome == OUTCOME_ERROR && !job->options.detach)
+		(void)fprintf(stderr, "rvmm: %s\n", job->vm.error);
+	rundir_close(&job->rundir);
+	return exit_code(job);
+}
+
+/* ---- Detaching ---------------------------------------------------------------------------------------------- */
+
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)setsid();
+	if (null < 0)
+		return;
+	(void)dup2(null, STDIN_FILENO);
+	(void)dup2(null, STDOUT_FILENO);
+	(void)dup2(null, STDERR_FILENO);
+	(void)close(null);
+}
+
+/* The original process: wait until the other says how it went, or is gone. */
+static int await_child(int from)
+{
+	char text[512];
+	size_t used = 0;
+	ssize_t count;
+
+	while (used < sizeof(text) - 1) {
+		count = read(from, text + used, sizeof(text) - 1 - used);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			break;
+		used += (size_t)count;
+	}
+	text[used] = '\0';
+	if (used == 0)
+		return command_error(EXIT_ERROR, "ended during set-up");
+	if (used > 1)
+		return command_error(text[0] - '0', "%s", text + 1);
+	return text[0] - '0';
+}
+
+static int run_detached(struct job *job)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return command_error(EXIT_ERROR, "pipe: %s", strerror(errno));
+	child = fork();
+	if (child < 0)
+		return command_error(EXIT_ERROR, "fork: %s", strerror(errno));
+	if (child > 0) {
+		(void)close(ends[1]);
+		return await_child(ends[0]);
+	}
+	(void)close(ends[0]);
+	job->parent = ends[1];
+	leave_terminal();
+	return run(job);
+}
+
+int command_run(int argc, char **argv)
+{
+	static struct job job;
+
+	job.parent = -1;
+	if (options_parse(&job.options, argc, argv, true) < 0)
+		return command_failed(EXIT_USAGE);
+	return job.options.detach ? run_detached(&job) : run(&job);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line. */
+#ifndef RVMM_OPTIONS_H
+#define RVMM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum world { WORLD_NONE, WORLD_REALM, WORLD_VM };
+
+/* Exit codes. */
+enum {
+	EXIT_OK = 0,
+	EXIT_ERROR = 1,
+	EXIT_USAGE = 2,
+	EXIT_RESET = 3,    /* run: the guest asked for a reset */
+	EXIT_TIMED_OUT = 4, /* wait */
+};
+
+struct options {
+	enum world world;
+	const char *dir, *kernel, *initrd, *cmdline;
+	unsigned int mem_mib, vcpus;
+	int cpu;               /* host CPU of the vCPUs; -1: any */
+	bool pretouch, detach;
+	uint64_t run_id;
+};
+
+/* Parse what stands behind `rvmm run` or `rvmm dump-dtb`; -1 with failure() saying what was expected. */
+int options_parse(struct options *options, int argc, char **argv, bool needs_dir);
+
+/* A decimal number of [low, high], all of `text`; -1 if it is not. */
+int options_number(const char *text, uint64_t low, uint64_t high, uint64_t *value);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "vm.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "marks.h"
+
+/* ---- Ending ------------------------------------------------------------------------------------------------ */
+
+static void wake_main(struct vm *vm)
+{
+	uint64_t one = 1;
+
+	/* An eventfd takes it unless it is full, and then it wakes anyway. */
+	if (write(vm->event_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void vm_end(struct vm *vm, enum outcome outcome, const char *error)
+{
+	unsigned int i;
+
+	(void)pthread_mutex_lock(&vm->end_lock);
+	if (vm->outcome == OUTCOME_NONE) {
+		vm->outcome = outcome;
+		(void)snprintf(vm->error, sizeof(vm->error), "%s", error);
+	}
+	(void)pthread_mutex_unlock(&vm->end_lock);
+	atomic_store(&vm->ending, true);
+	for (i = 0; i < vm->options->vcpus; i++)
+		if (vm->vcpus[i].started)
+			vm->backend->kick(&vm->vcpus[i]);
+	wake_main(vm);
+}
+
+bool vm_ending(struct vm *vm)
+{
+	return atomic_load(&vm->ending);
+}
+
+bool vm_interrupted(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
+					     sigismember(&pending, SIGHUP) == 1);
+}
+
+/* ---- Devices ----------------------------------------------------------------------------------------------- */
+
+static void transmit(void *context, uint8_t byte)
+{
+	console_put(((struct vm *)context)->console, byte);
+}
+
+/* Tell the interrupt controller when the UART's line has changed; under the device lock. */
+static int update_uart(struct vm *vm)
+{
+	bool level = pl011_interrupt(&vm->uart);
+
+	if (level == vm->uart_level)
+		return 0;
+	vm->uart_level = level;
+	return vm->backend->set_irq(vm, UART_SPI, level);
+}
+
+static int access_uart(struct vm *vm, const struct vm_exit *exit, uint64_t *value)
+{
+	uint32_t offset = (uint32_t)(exit->address - UART_BASE);
+	size_t room;
+	int result;
+
+	(void)pthread_mutex_lock(&vm->devices);
+	room = pl011_room(&vm->uart);
+	if (exit->write)
+		pl011_write(&vm->uart, offset, (uint32_t)exit->value);
+	else
+		*value = pl011_read(&vm->uart, offset);
+	result = update_uart(vm);
+	if (room == 0 && pl011_room(&vm->uart) != 0)
+		wake_main(vm);
+	(void)pthread_mutex_unlock(&vm->devices);
+	return result;
+}
+
+size_t vm_input_room(struct vm *vm)
+{
+	size_t room;
+
+	(void)pthread_mutex_lock(&vm->devices);
+	room = pl011_room(&vm->uart);
+	(void)pthread_mutex_unlock(&vm->devices);
+	return room;
+}
+
+void vm_input(struct vm *vm, const uint8_t *bytes, size_t count)
+{
+	(void)pthread_mutex_lock(&vm->devices);
+	pl011_receive(&vm->uart, bytes, count);
+	if (update_uart(vm) < 0)
+		vm_end(vm, OUTCOME_ERROR, failure());
+	(void)pthread_mutex_unlock(&vm->devices);
+}
+
+static int handle_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	struct vm *vm = vcpu->vm;
+	uint64_t value = 0;
+
+	if (!within(exit->address, exit->bytes, UART_BASE, UART_BYTES)) {
+		stat_add(&vm->stats, STAT_ABORT);
+		return vm->backend->abort(vcpu);
+	}
+	stat_add(&vm->stats, exit->write ? STAT_MMIO_WRITE : STAT_MMIO_READ);
+	if (access_uart(vm, exit, &value) < 0)
+		return -1;
+	vm->backend->answer(vcpu, value);
+	return 0;
+}
+
+/* ---- vCPUs ------------------------------------------------------------------------------------------------- */
+
+static void ignore(int number)
+{
+	(void)number;
+}
+
+/* The kick alone may interrupt a vCPU thread; all other signals are the main thread's. */
+static void prepare_thread(void)
+{
+	sigset_t kick;
+
+	(void)sigemptyset(&kick);
+	(void)sigaddset(&kick, KICK_SIGNAL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+}
+
+static int handle_exit(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	switch (exit->kind) {
+	case VM_EXIT_MMIO:
+		return handle_mmio(vcpu, exit);
+	case VM_EXIT_OFF:
+		vm_end(vcpu->vm, OUTCOME_OFF, "");
+		return 0;
+	case VM_EXIT_RESET:
+		vm_end(vcpu->vm, OUTCOME_RESET, "");
+		return 0;
+	case VM_EXIT_AGAIN:
+		break;
+	}
+	return 0;
+}
+
+static void *run_vcpu(void *argument)
+{
+	struct vcpu *vcpu = argument;
+	struct vm *vm = vcpu->vm;
+	struct vm_exit exit = { .kind = VM_EXIT_AGAIN };
+
+	prepare_thread();
+	if (vcpu->index == 0)
+		MARK_BEGIN(ORCH_EVENT_BOOT, vm->options->run_id);
+	while (!vm_ending(vm)) {
+		if (vm->backend->run(vcpu, &exit) < 0 || handle_exit(vcpu, &exit) < 0) {
+			vm_end(vm, OUTCOME_ERROR, failure());
+			break;
+		}
+	}
+	return NULL;
+}
+
+static int start_vcpu(struct vm *vm, struct vcpu *vcpu)
+{
+	pthread_attr_t attributes;
+	cpu_set_t cpus;
+	int error;
+
+	if (pthread_attr_init(&attributes) != 0)
+		return fail("no memory for a thread");
+	if (vm->options->cpu >= 0) {
+		CPU_ZERO(&cpus);
+		CPU_SET((size_t)vm->options->cpu, &cpus);
+		(void)pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
+	}
+	error = pthread_create(&vcpu->thread, &attributes, run_vcpu, vcpu);
+	(void)pthread_attr_destroy(&attributes);
+	if (error == EINVAL && vm->options->cpu >= 0)
+		return fail("--cpu: the host has no CPU %d", vm->options->cpu);
+	if (error != 0)
+		return fail("thread of vCPU %u: %s", vcpu->index, strerror(error));
+	vcpu->started = true;
+	return 0;
+}
+
+int vm_start(struct vm *vm)
+{
+	struct sigaction action = { .sa_handler = ignore };
+	unsigned int i;
+
+	if (sigaction(KICK_SIGNAL, &action, NULL) < 0)
+		return fail_errno("sigaction");
+	for (i = 0; i < vm->options->vcpus; i++)
+		if (start_vcpu(vm, &vm->vcpus[i]) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- Making and unmaking ----------------------------------------------------------------------------------- */
+
+static int populate(struct vm *vm)
+{
+	if (vm->backend->create(vm) < 0 || population_walk(&vm->content->population, &vm->backend->steps, vm) < 0)
+		return -1;
+	return vm->options->pretouch ? vm->backend->pretouch(vm) : 0;
+}
+
+int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd)
+{
+	void *ram;
+	unsigned int i;
+	int result;
+
+	memset(vm, 0, sizeof(*vm));
+	vm->backend = options->world == WORLD_REALM ? &backend_realm : &backend_kvm;
+	vm->options = options;
+	vm->content = content;
+	vm->console = console;
+	vm->event_fd = event_fd;
+	(void)pthread_mutex_init(&vm->devices, NULL);
+	(void)pthread_mutex_init(&vm->end_lock, NULL);
+	pl011_init(&vm->uart, transmit, vm);
+	for (i = 0; i < MAX_VCPUS; i++)
+		vm->vcpus[i] = (struct vcpu){ .vm = vm, .index = i };
+	ram = mmap(NULL, content->layout.ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		   0);
+	if (ram == MAP_FAILED)
+		return fail_errno("no memory for the guest");
+	vm->ram = ram;
+	MARK_BEGIN(ORCH_EVENT_REALM_CREATE, options->run_id);
+	result = populate(vm);
+	MARK_END(ORCH_EVENT_REALM_CREATE, options->run_id);
+	return result;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_VCPUS; i++)
+		if (vm->vcpus[i].started)
+			(void)pthread_join(vm->vcpus[i].thread, NULL);
+	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
+	vm->backend->destroy(vm);
+	if (vm->ram != NULL)
+		(void)munmap(vm->ram, vm->content->layout.ram_bytes);
+	MARK_END(ORCH_EVENT_TEARDOWN, vm->options->run_id);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One guest: its devices, its vCPU threads and how it ends. */
+#ifndef RVMM_VM_H
+#define RVMM_VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend.h"
+#include "console.h"
+#include "content.h"
+#include "options.h"
+#include "pl011.h"
+#include "stats.h"
+
+/* Interrupts a vCPU thread's system call; its handler does nothing. */
+#define KICK_SIGNAL SIGUSR2
+
+enum outcome { OUTCOME_NONE, OUTCOME_OFF, OUTCOME_RESET, OUTCOME_STOPPED, OUTCOME_ERROR };
+
+struct vcpu {
+	struct vm *vm;
+	unsigned int index;
+	pthread_t thread;
+	atomic_bool started;
+};
+
+struct vm {
+	const struct backend *backend;
+	const struct options *options;
+	struct content *content;
+	uint8_t *ram;                 /* the VMM's memory: all of a normal VM's, what a realm shares of its own */
+	void *state;                  /* the back end's */
+	struct vcpu vcpus[MAX_VCPUS];
+	struct stats stats;
+
+	pthread_mutex_t devices;      /* protects: */
+	struct pl011 uart;
+	bool uart_level;
+
+	struct console *console;
+	int event_fd;                 /* wakes the main thread: ended, or the UART has room again */
+
+	atomic_bool ending;
+	pthread_mutex_t end_lock;     /* protects: */
+	enum outcome outcome;
+	char error[512];
+};
+
+/* Make the guest; -1 with failure(). vm_destroy() in both cases. */
+int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd);
+
+/* Start the vCPU threads. */
+int vm_start(struct vm *vm);
+
+/* Note how it ends (the first word counts) and stop all vCPUs. From any thread. */
+void vm_end(struct vm *vm, enum outcome outcome, const char *error);
+bool vm_ending(struct vm *vm);
+
+/* Has the process been told to end? Long set-ups ask. */
+bool vm_interrupted(void);
+
+/* Wait for the vCPU threads, then take the guest apart. */
+void vm_destroy(struct vm *vm);
+
+/* How many bytes of input the UART takes; give it some. */
+size_t vm_input_room(struct vm *vm);
+void vm_input(struct vm *vm, const uint8_t *bytes, size_t count);
+
+#endif

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The VMM's pure parts, compiled for this computer with sanitizers, behind a line protocol (harness.c)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).parents[3]
+SOURCES = PROJECT / "guest" / "rvmm"
+PURE = ["layout", "population", "pl011", "gic", "gic_mmio", "timer", "realm_decode"]
+DESCRIBE = ["main", "command_dtb", "options", "error", "content", "layout", "devtree", "population"]
+FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+class Harness:
+    """One run of the program; a command is a name and words."""
+
+    def __init__(self, program: Path) -> None:
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def text(self, line: str) -> str:
+        """The answer to a line as it is; a program that died fails the test."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, f"the program died at: {line[:80]} (its last words are on stderr)"
+        return answer.rstrip("\n")
+
+    def ask(self, name: str, *words: int) -> list[int]:
+        """The answer's words."""
+        return [int(word, 16) for word in self.text(" ".join([name, *(f"{word:x}" for word in words)])).split()]
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        assert self.process.wait(timeout=30) == 0, "the sanitizers complained"
+
+
+def _compiler() -> str:
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no gcc for the build host")
+    return compiler
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("rvmm") / "harness"
+    files = [Path(__file__).with_name("harness.c"), *(SOURCES / f"{name}.c" for name in PURE)]
+    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", "-o", out, *files], check=True)
+    return out
+
+
+@pytest.fixture
+def harness(program: Path) -> Iterator[Harness]:
+    running = Harness(program)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def describe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`rvmm` for this computer (`dump-dtb` alone), with the libfdt that the lock file pins."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orch" / "inputs"
+    packages = sorted(cache.glob("*/libfdt-dev_*_amd64.deb"))
+    if not packages or shutil.which("dpkg-deb") is None:
+        pytest.skip("libfdt is fetched when node rvmm is built")
+    folder = tmp_path_factory.mktemp("describe")
+    subprocess.run(["dpkg-deb", "-x", packages[0], folder], check=True)
+    out = folder / "rvmm"
+    files = [SOURCES / f"{name}.c" for name in DESCRIBE]
+    library = folder / "usr/lib/x86_64-linux-gnu/libfdt.a"
+    include = ["-isystem", str(folder / "usr/include")]
+    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, library], check=True)
+    return out
