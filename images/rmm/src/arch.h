@@ -14,8 +14,8 @@ struct rec;
 void *arch_granule(uint64_t pa);
 
 /* Normal-world memory, by physical address; `pa` and `bytes` are multiples of 8 and the range stays in one
- * granule. False if the access faulted: the granule is not in the Non-secure physical address space (any more)
- * or has no memory behind it. */
+ * granule. False if that is not possible: the granule is not in the Non-secure physical address space (any more),
+ * has no memory behind it, or the address is none of memory. */
 bool arch_ns_read(void *to, uint64_t pa, size_t bytes);
 bool arch_ns_write(uint64_t pa, const void *from, size_t bytes);
 

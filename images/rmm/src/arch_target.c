@@ -11,14 +11,20 @@ void *arch_granule(uint64_t pa)
 	return (void *)(uintptr_t)pa;
 }
 
+/* The RMM's own memory has no such alias: touching it faults like everything else that is not the host's. */
+static bool may_be_ns(uint64_t pa)
+{
+	return pa >= NS_MIN && pa < NS_MAX;
+}
+
 bool arch_ns_read(void *to, uint64_t pa, size_t bytes)
 {
-	return access_copy(to, (const void *)(uintptr_t)(NS_ALIAS + pa), bytes);
+	return may_be_ns(pa) && access_copy(to, (const void *)(uintptr_t)(NS_ALIAS + pa), bytes);
 }
 
 bool arch_ns_write(uint64_t pa, const void *from, size_t bytes)
 {
-	return access_copy((void *)(uintptr_t)(NS_ALIAS + pa), from, bytes);
+	return may_be_ns(pa) && access_copy((void *)(uintptr_t)(NS_ALIAS + pa), from, bytes);
 }
 
 bool arch_wipe(uint64_t pa)

@@ -6,7 +6,7 @@
  *   image        identity, Realm; text RX, constants RO, rest RW; a hole below each stack
  *   UART0        identity, Device
  *   DRAM         identity, Realm, RW: granules given to the RMM
- *   DRAM + 64 G  Non-secure, RW: what the host passes by address. An access faults while the granule is in
+ *   DRAM + 64 G  Non-secure, RW, all but the RMM's own: what the host passes by address. An access faults while the granule is in
  *                another physical address space; access.S makes that an answer.
  */
 #include "asm.h"
@@ -119,6 +119,7 @@ void mmu_build(void)
 	map(EL3_SHARED_PAGE, EL3_SHARED_PAGE, GRANULE_SIZE, MAP_RW);
 	map(UART0_BASE, UART0_BASE, GRANULE_SIZE, MAP_DEVICE);
 	map(DELEGABLE_MIN, DELEGABLE_MIN, DELEGABLE_MAX - DELEGABLE_MIN, MAP_RW);
+	map(NS_ALIAS + NS_MIN, NS_MIN, RMM_BASE - NS_MIN, MAP_NS);
 	map(NS_ALIAS + DELEGABLE_MIN, DELEGABLE_MIN, DELEGABLE_MAX - DELEGABLE_MIN, MAP_NS);
 
 	mmu_registers.mair = UINT64_C(0x00ff); /* 0: normal write-back, 1: Device-nGnRnE */

@@ -140,7 +140,7 @@ uint64_t rmi_realm_create(const uint64_t *in, uint64_t *out)
 	unsigned int count;
 
 	(void)out;
-	if (granule_find(in[0]) == NULL || granule_find(in[1]) == NULL ||
+	if (granule_find(in[0]) == NULL || !is_granule_aligned(in[1]) ||
 	    !arch_ns_read(params, in[1], sizeof(*params)) || !valid_params(params))
 		return RMI_ERROR_INPUT;
 	count = list_granules(in[0], params, list);

@@ -66,7 +66,7 @@ uint64_t rmi_rec_create(const uint64_t *in, uint64_t *out)
 	uint64_t status;
 
 	(void)out;
-	if (granule_find(in[2]) == NULL || !arch_ns_read(params, in[2], sizeof(*params)) || !valid_params(params) ||
+	if (!is_granule_aligned(in[2]) || !arch_ns_read(params, in[2], sizeof(*params)) || !valid_params(params) ||
 	    !realm_lock(in[0], &realm))
 		return RMI_ERROR_INPUT;
 	status = create(&realm, in[1], params);

@@ -55,7 +55,7 @@ uint64_t rmi_data_create(const uint64_t *in, uint64_t *out)
 	uint64_t status = RMI_ERROR_INPUT;
 
 	(void)out;
-	if ((in[4] & ~DATA_MEASURE) != 0 || granule_find(in[3]) == NULL || !realm_lock(in[0], &realm))
+	if ((in[4] & ~DATA_MEASURE) != 0 || !is_granule_aligned(in[3]) || !realm_lock(in[0], &realm))
 		return RMI_ERROR_INPUT;
 	if (is_protected_page(realm.rd, in[2]))
 		data = granule_find_and_lock(in[1], GRANULE_DELEGATED);

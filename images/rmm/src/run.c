@@ -186,7 +186,7 @@ uint64_t rmi_rec_enter(const uint64_t *in, uint64_t *out)
 	uint64_t status;
 
 	(void)out;
-	if (granule == NULL || granule_find(in[1]) == NULL ||
+	if (granule == NULL || !is_granule_aligned(in[1]) ||
 	    !arch_ns_read(cpu_this()->in, in[1], sizeof(struct rec_enter)) || !granule_lock(granule, GRANULE_REC))
 		return RMI_ERROR_INPUT;
 	run.rec = arch_granule(in[0]);

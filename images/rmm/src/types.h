@@ -24,6 +24,9 @@
 #define RMM_END       UINT64_C(0x41900000)
 #define DELEGABLE_MIN RMM_END
 #define DELEGABLE_MAX UINT64_C(0x100000000)
+/* Memory of the normal world, which a host may name in a command: also what lies below the RMM's own. */
+#define NS_MIN        UINT64_C(0x40000000)
+#define NS_MAX        DELEGABLE_MAX
 
 static inline bool is_granule_aligned(uint64_t address)
 {

@@ -297,3 +297,25 @@ def test_undefined(monitor, realm, rec):
 def test_run_page_given_away(monitor, realm, rec):
     page = monitor.granule()
     assert monitor.rmi("rec_enter", rec, page)[0] == INPUT
+
+
+def test_host_memory_below_the_monitor_serves_as_well(monitor, new_realm):
+    """It cannot be delegated, but a host may have its structures and sources there."""
+    low = 0x4000_0000
+    monitor.write(low, bytes(range(256)) * 16)
+    realm = new_realm(monitor, vmid=7)
+    granule = monitor.granule()
+    monitor.ok("data_create", realm.rd, granule, realm.RAM, low, 1)
+    assert monitor.read(granule) == bytes(range(256)) * 16
+    rec = realm.rec(pc=realm.RAM)
+    realm.activate()
+    monitor.write(low + 4096, bytes(4096))
+    monitor.trap(1)
+    assert monitor.rmi("rec_enter", rec, low + 4096)[0] == 0
+    assert monitor.read(low + 4096 + 0x800, 1) == bytes([IRQ])
+
+
+@pytest.mark.parametrize("address", [0x4010_0000, 0x3FFF_F000, 0, 1 << 32, 1 << 63, NOT_SUPPORTED & ~0xFFF])
+def test_addresses_that_are_no_memory_of_the_host(monitor, rec, realm, address):
+    assert monitor.rmi("rec_enter", rec, address)[0] == INPUT
+    assert monitor.rmi("realm_create", monitor.granule(), address)[0] == INPUT
