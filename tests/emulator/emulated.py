@@ -65,3 +65,22 @@ def tap_failures(tap: str) -> list[str]:
     assert lines, tap
     assert f"1..{len(lines)}" in tap
     return [line for line in lines if line.startswith("not ok")]
+
+
+def make_realms_possible(bed: Bed, *nodes: str) -> None:
+    """Bring the host up with VMM and driver in /tmp, the driver loaded, and the files of further nodes beside them."""
+    done = bed.orch("up")
+    assert done.returncode == 0, done.stderr
+    for node in ("rvmm", "realm-driver", *nodes):
+        for file in sorted(build(bed, node).iterdir()):
+            if not file.name.endswith("-describe"):  # that one is for the build computer
+                copied = bed.orch("cp", str(file), "host:/tmp/")
+                assert copied.returncode == 0, copied.stderr
+    host(bed, "insmod /tmp/realm.ko")
+
+
+def host(bed: Bed, script: str, *, timeout: float = 120) -> str:
+    """What a script prints that must succeed in the emulated host."""
+    done = bed.orch("ssh", "host", "--", script, timeout=timeout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
