@@ -41,6 +41,10 @@ bench: testbed ## boot, restore and counting costs, printed as medians and ratio
 bench-rmm: venv ## what calls into the RMM cost, in instructions by world
 	@PYTHONPATH=tests/emulator $(BIN)/python benchmarks/rmm.py
 
+.PHONY: bench-guests
+bench-guests: testbed ## creation, boot and end of guests in instructions by world; 20 boots of each
+	@$(BIN)/python benchmarks/guests.py
+
 reproducible: testbed ## build every artifact again, elsewhere and cold, and compare (15 min)
 	@$(BIN)/python benchmarks/reproducible.py
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from orchestrator.build.cache import key_of, make_folder
 from orchestrator.errors import BootError, BuildError, UsageError
 from orchestrator.shell.ssh import capture
+from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import CounterClient, World
-from orchestrator.trace.table import totals_table
+from orchestrator.trace.counters import CounterClient, Event, World, pair_markers
+from orchestrator.trace.table import phases_table, totals_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,9 @@ def _boot_and_check(testbed: Testbed) -> list[str]:
         result = testbed.up(options)
         with testbed.host() as link:
             lines = [f"booted cold, SSH answered after {result.seconds:.1f} s", *_world_checks(testbed, link)]
+        for world in testbed.guests.possible():
+            seconds = testbed.guests.start(world, GuestOptions()).seconds
+            lines.append(f"ok: the {world} has booted Linux, ready after {seconds:.1f} s")
     finally:
         testbed.down()
     return lines
@@ -82,7 +86,7 @@ def _world_checks(testbed: Testbed, link: Connection) -> Iterator[str]:
 
 
 def demonstrate(testbed: Testbed) -> Iterator[str]:
-    """Boot the machine with the counter, show who runs where, take it down again; one that is up is only looked at."""
+    """Boot machine and guests with the counter, show who runs where, take it down; one that is up is only looked at."""
     yield from check_machine(testbed)
     was_up = testbed.running() is not None
     result = testbed.up(UpOptions(fresh=True, count=True)) if not was_up else None
@@ -93,8 +97,22 @@ def demonstrate(testbed: Testbed) -> Iterator[str]:
             yield f"host: {capture(link, 'uname -srm').strip()}, {capture(link, 'nproc').strip()} CPUs"
             yield f"up for {capture(link, 'cut -d. -f1 /proc/uptime').strip()} s of its own time"
         if result:
+            yield from _demonstrate_guests(testbed)
             yield "instructions since power-on, by world and exception level:"
             yield from totals_table(CounterClient(testbed.counter_socket()).counters())
     finally:
         if result:
             testbed.down()
+
+
+def _demonstrate_guests(testbed: Testbed) -> Iterator[str]:
+    """The twins boot, each alone in the host; what that took, in instructions of everyone."""
+    for world in testbed.guests.possible():
+        start = testbed.guests.start(world, GuestOptions())
+        yield f"{world}: Linux is at its shell after {start.seconds:.1f} s"
+        testbed.guests.stop(world)
+    status = testbed.guests.status()
+    names = {status[str(world)]["run"]: str(world) for world in testbed.guests.possible()}
+    boots = [each for each in CounterClient(testbed.counter_socket()).markers() if each.event == Event.BOOT]
+    yield "instructions of the guests' boots, from their first one to the shell:"
+    yield from phases_table("boot of", {names[pair.begin.id]: pair.delta for pair in pair_markers(boots)})

@@ -47,6 +47,22 @@ class Level(enum.StrEnum):
         return 0 if self is Level.HOST_EL0 else int(self.value[2])
 
 
+class Event(enum.IntEnum):
+    """What a marker tells: the numbers of guest/include/orch_marker.h."""
+
+    CALIBRATE = 0
+    HOST_READY = 1
+    BOOT = 2
+    REALM_CREATE = 3
+    ATTEST = 4
+    LOAD = 5
+    READ = 6
+    INFER = 7
+    WRITE = 8
+    TEARDOWN = 9
+    USER = 0x100
+
+
 WORLDS = tuple(World)
 LEVELS = tuple(Level)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.trace.counters import LEVELS, calibrate, pair_markers
+from orchestrator.trace.counters import LEVELS, Level, World, calibrate, pair_markers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.trace.counters import CounterClient, Counters, Tally
 
@@ -24,6 +24,27 @@ def totals_table(counters: Counters) -> Iterator[str]:
             columns = "".join(f"{levels[world, level]:15,}" for level in LEVELS)
             yield f"{world:12}{columns}{entries[world]:12,}"
     yield f"{'total':12}{tally.total:15,} instructions, {counters.markers} markers"
+
+
+CELLS: dict[str, tuple[World, Level]] = {
+    "EL3": (World.ROOT, Level.EL3),
+    "R-EL2": (World.REALM, Level.EL2),
+    "R-EL1": (World.REALM, Level.EL1),
+    "R-EL0": (World.REALM, Level.EL0),
+    "NS-EL2": (World.NON_SECURE, Level.EL2),
+    "NS-EL1": (World.NON_SECURE, Level.EL1),
+    "NS-EL0": (World.NON_SECURE, Level.EL0),
+    "host EL0": (World.NON_SECURE, Level.HOST_EL0),
+}
+"""Who executes instructions, from the top of the machine down, by the name that a column has."""
+
+
+def phases_table(what: str, phases: Mapping[str, Tally]) -> Iterator[str]:
+    """Instructions of named stretches of execution, a line each: by who executed them. `what` heads the names."""
+    yield f"{what:8}" + "".join(f"{cell:>13}" for cell in CELLS) + f"{'total':>13}"
+    for name, tally in phases.items():
+        levels = tally.by_level()
+        yield f"{name:8}" + "".join(f"{levels[cell]:13,}" for cell in CELLS.values()) + f"{tally.total:13,}"
 
 
 def as_table(client: CounterClient) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from orchestrator.trace.counters import (
     LEVELS,
     WORLDS,
     CounterClient,
+    Event,
     Level,
     MarkerPair,
     MarkerRecord,
@@ -314,3 +316,10 @@ class TestReport:
         path.write_bytes(line({"info": INFO, "counters": {"error": "the vCPUs have not started yet"}, "log": {}}))
         with pytest.raises(OrchError, match="no counters"):
             read_report(path)
+
+
+def test_events_are_those_of_the_header() -> None:
+    header = Path(__file__).resolve().parents[3] / "guest" / "include" / "orch_marker.h"
+    defined = re.findall(r"#define ORCH_EVENT_(\w+)\s+(0x\w+)", header.read_text(encoding="utf-8"))
+    numbers = {name: int(number, 16) for name, number in defined if name != "MAX"}
+    assert numbers == {event.name: event.value for event in Event}
