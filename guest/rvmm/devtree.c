@@ -3,6 +3,7 @@
 
 #include <libfdt.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
@@ -188,8 +189,25 @@ static void write_uart(struct writer *writer)
 	end(writer);
 }
 
+static void write_virtio(struct writer *writer, unsigned int slot)
+{
+	const uint64_t frame[] = { VIRTIO_BASE + slot * VIRTIO_BYTES, VIRTIO_BYTES };
+	const uint32_t interrupt[] = { IRQ_SPI, VIRTIO_FIRST_SPI + slot, IRQ_LEVEL_HIGH };
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "virtio_mmio@%llx", (unsigned long long)frame[0]);
+	begin(writer, name);
+	text(writer, "compatible", "virtio,mmio");
+	regions(writer, frame, 1);
+	words(writer, "interrupts", interrupt, 3);
+	flag(writer, "dma-coherent");
+	end(writer);
+}
+
 static void write_root(struct writer *writer, const struct layout *layout, const char *cmdline)
 {
+	unsigned int slot;
+
 	begin(writer, "");
 	word(writer, "#address-cells", 2);
 	word(writer, "#size-cells", 2);
@@ -203,6 +221,8 @@ static void write_root(struct writer *writer, const struct layout *layout, const
 	write_gic(writer, layout);
 	write_timer(writer);
 	write_uart(writer);
+	for (slot = 0; slot < VIRTIO_SLOTS; slot++)
+		write_virtio(writer, slot);
 	end(writer);
 }
 

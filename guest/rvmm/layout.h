@@ -6,7 +6,7 @@
  *     0x0800_0000  GIC distributor, 64 KiB
  *     0x080a_0000  GIC redistributors, 128 KiB a vCPU
  *     0x0900_0000  PL011, SPI 1
- *     0x0a00_0000  room for 8 virtio-mmio devices, 512 bytes each, SPI 16 and up
+ *     0x0a00_0000  virtio-mmio devices, room for 8 of 512 bytes each, SPI 16 and up: entropy
  *     0x4000_0000  RAM, at most 3 GiB: kernel, initrd, device tree, in this order
  *   0x1_0000_0000  the Unprotected half of a realm begins: the same once more, shared with the host
  */
@@ -32,13 +32,16 @@
 #define UART_SPI         1U
 #define VIRTIO_BASE      UINT64_C(0x0a000000)
 #define VIRTIO_BYTES     UINT64_C(0x200)
-#define VIRTIO_COUNT     8U
 #define VIRTIO_FIRST_SPI 16U
 #define RAM_BASE         UINT64_C(0x40000000)
 #define RAM_MIN_MIB      32U
 #define RAM_MAX_MIB      3072U
 
 #define MAX_VCPUS 8U
+
+/* The virtio devices that there are. */
+enum { VIRTIO_SLOT_RNG, VIRTIO_SLOTS };
+_Static_assert(VIRTIO_SLOTS <= 8, "room for virtio devices");
 
 /* PPIs of the architected timer as the device tree counts them: secure, non-secure, virtual, hypervisor. */
 #define TIMER_PPIS { 13, 14, 11, 10 }

@@ -13,7 +13,7 @@
 #define CPU_MAX      1023U
 #define CMDLINE_MAX  2047U                     /* COMMAND_LINE_SIZE of arm64 Linux, less its NUL */
 
-enum { WORLD = 1, DIR, KERNEL, INITRD, CMDLINE, MEM, VCPUS, CPU, PRETOUCH, DETACH, RUN_ID };
+enum { WORLD = 1, DIR, KERNEL, INITRD, CMDLINE, MEM, VCPUS, CPU, PRETOUCH, DETACH, RUN_ID, SEED };
 
 static const struct option known[] = {
 	{ "world", required_argument, NULL, WORLD },     { "dir", required_argument, NULL, DIR },
@@ -21,7 +21,8 @@ static const struct option known[] = {
 	{ "cmdline", required_argument, NULL, CMDLINE }, { "mem", required_argument, NULL, MEM },
 	{ "vcpus", required_argument, NULL, VCPUS },     { "cpu", required_argument, NULL, CPU },
 	{ "pretouch", no_argument, NULL, PRETOUCH },     { "detach", no_argument, NULL, DETACH },
-	{ "run-id", required_argument, NULL, RUN_ID },   { NULL, 0, NULL, 0 },
+	{ "run-id", required_argument, NULL, RUN_ID },   { "seed", required_argument, NULL, SEED },
+	{ NULL, 0, NULL, 0 },
 };
 
 int options_number(const char *text, uint64_t low, uint64_t high, uint64_t *value)
@@ -61,6 +62,12 @@ static int parse_number(int option, struct options *options, const char *text)
 		if (options_number(text, 0, CPU_MAX, &value) < 0)
 			return fail("--cpu: expected the number of a host CPU, got '%s'", text);
 		options->cpu = (int)value;
+		return 0;
+	case SEED:
+		if (options_number(text, 0, UINT64_MAX, &value) < 0)
+			return fail("--seed: expected a number below 2^64, got '%s'", text);
+		options->seeded = true;
+		options->seed = value;
 		return 0;
 	default:
 		if (options_number(text, 0, RUN_ID_MAX, &value) < 0)
@@ -123,7 +130,7 @@ int options_parse(struct options *options, int argc, char **argv, bool needs_dir
 			return fail("%s: expected a value", argv[optind - 1]);
 		if (option == '?')
 			return fail("%s: no such option; there are --world --dir --kernel --initrd --cmdline --mem "
-				    "--vcpus --cpu --pretouch --detach --run-id", argv[optind - 1]);
+				    "--vcpus --cpu --pretouch --detach --run-id --seed", argv[optind - 1]);
 		if (take(option, options, optarg) < 0)
 			return -1;
 	}

@@ -24,6 +24,8 @@ struct options {
 	int cpu;               /* host CPU of the vCPUs; -1: any */
 	bool pretouch, detach;
 	uint64_t run_id;
+	bool seeded;           /* the entropy device gives a stream that follows from: */
+	uint64_t seed;
 };
 
 /* Parse what stands behind `rvmm run` or `rvmm dump-dtb`; -1 with failure() saying what was expected. */

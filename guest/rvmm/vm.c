@@ -12,6 +12,7 @@
 
 #include "error.h"
 #include "marks.h"
+#include "vm_virtio.h"
 
 /* ---- Ending ------------------------------------------------------------------------------------------------ */
 
@@ -115,13 +116,14 @@ static int handle_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 	struct vm *vm = vcpu->vm;
 	uint64_t value = 0;
 
-	if (!within(exit->address, exit->bytes, UART_BASE, UART_BYTES)) {
+	if (within(exit->address, exit->bytes, UART_BASE, UART_BYTES)) {
+		if (access_uart(vm, exit, &value) < 0)
+			return -1;
+	} else if (!vm_virtio_access(vm, exit, &value)) {
 		stat_add(&vm->stats, STAT_ABORT);
 		return vm->backend->abort(vcpu);
 	}
 	stat_add(&vm->stats, exit->write ? STAT_MMIO_WRITE : STAT_MMIO_READ);
-	if (access_uart(vm, exit, &value) < 0)
-		return -1;
 	vm->backend->answer(vcpu, value);
 	return 0;
 }
@@ -245,6 +247,7 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	if (ram == MAP_FAILED)
 		return fail_errno("no memory for the guest");
 	vm->ram = ram;
+	vm_virtio_init(vm);
 	MARK_BEGIN(ORCH_EVENT_REALM_CREATE, options->run_id);
 	result = populate(vm);
 	MARK_END(ORCH_EVENT_REALM_CREATE, options->run_id);

@@ -11,9 +11,11 @@
 #include "backend.h"
 #include "console.h"
 #include "content.h"
+#include "entropy.h"
 #include "options.h"
 #include "pl011.h"
 #include "stats.h"
+#include "virtio.h"
 
 /* Interrupts a vCPU thread's system call; its handler does nothing. */
 #define KICK_SIGNAL SIGUSR2
@@ -39,6 +41,8 @@ struct vm {
 	pthread_mutex_t devices;      /* protects: */
 	struct pl011 uart;
 	bool uart_level;
+	struct virtio virtio[VIRTIO_SLOTS];
+	struct entropy entropy;
 
 	struct console *console;
 	int event_fd;                 /* wakes the main thread: ended, or the UART has room again */

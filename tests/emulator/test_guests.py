@@ -19,8 +19,9 @@ from emulated import Bed
 HZ = 100  # testbed.yaml: kernel.guest_hz
 WORLDS = ("realm", "vm")
 RSI = "RME: Using RSI version 1.0"
-# Linux says that it bounces ("Memory encryption is active …") at the first bounce, which takes a device that does DMA.
 BOUNCE_POOL = "(8MB)"
+# Linux says it at the first bounce: a realm's devices see nothing but what it copies into the pool, which it shares.
+BOUNCES = "Memory encryption is active and system is using DMA bounce buffers"
 
 
 class Console:
@@ -103,6 +104,17 @@ def check_time(guest: Console) -> None:
     assert 1.9 < time.monotonic() - started < 6
 
 
+def check_virtio(guest: Console, world: str) -> None:
+    """The entropy device answers, through the bounce buffers in a realm and without them in a normal VM."""
+    assert guest.say("cat /sys/class/misc/hw_random/rng_current") == "virtio_rng.0"
+    read = "dd if=/dev/hwrng bs=64 count=4 2>/dev/null | hexdump -v -e '1/1 \"%02x\"'"
+    once, again = (bytes.fromhex(guest.say(read)) for _ in range(2))
+    assert len(once) == len(again) == 256
+    assert once != again
+    assert len(set(once)) > 100  # 162 of 256 values are to be expected
+    assert (BOUNCES in guest.say("dmesg")) == (world == "realm")
+
+
 @pytest.mark.parametrize("world", WORLDS)
 def test_whole_life(bed: Bed, world: str) -> None:
     done = up(bed, f"--{world}")
@@ -115,6 +127,11 @@ def test_whole_life(bed: Bed, world: str) -> None:
         assert guest.say("echo $((6*7))") == "42"
         assert guest.say("dmesg | grep RSI") == (RSI if world == "realm" else "")
         assert BOUNCE_POOL in guest.say("dmesg | grep 'IO TLB: mapped'")
+        check_virtio(guest, world)
+        stats = status(bed)[world]["stats"]
+        assert (stats["fault_shared"] > 0) == (world == "realm")
+        assert stats["virtio_notify"] > 0
+        assert stats["virtio_interrupt"] > 0
         assert guest.say("tty; hostname; id -u; nproc").split() == ["/dev/ttyAMA0", "guest", "0", "1"]
         guest.type("sh -c 'echo run\"\"ning; sleep 1000'\n")
         guest.until("running\n")

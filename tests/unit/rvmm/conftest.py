@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "guest" / "rvmm"
-PURE = ["layout", "population", "pl011", "gic", "gic_mmio", "timer", "realm_decode"]
+PURE = [
+    *("layout", "population", "pl011", "gic", "gic_mmio", "timer", "realm_decode"),
+    *("virtio", "virtqueue", "virtio_rng", "entropy", "error"),
+]
+HARNESS = ["harness", "harness_virtio"]
 DESCRIBE = ["main", "command_dtb", "options", "error", "content", "layout", "devtree", "population"]
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -58,7 +62,7 @@ def _compiler() -> str:
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rvmm") / "harness"
-    files = [Path(__file__).with_name("harness.c"), *(SOURCES / f"{name}.c" for name in PURE)]
+    files = [*(Path(__file__).with_name(f"{name}.c") for name in HARNESS), *(SOURCES / f"{name}.c" for name in PURE)]
     subprocess.run([_compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", "-o", out, *files], check=True)
     return out
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gic.h"
+#include "harness_virtio.h"
 #include "layout.h"
 #include "pl011.h"
 #include "population.h"
@@ -223,6 +224,8 @@ int main(void)
 			printf("%x\n", timer_asserted(&timer, words[2]));
 		else if (strcmp(name, "delay") == 0)
 			printf("%" PRIx64 "\n", timer_delay(&timer, words[2], words[3]));
+		else if (name[0] == 'v')
+			do_virtio(name, words);
 		else if (strcmp(name, "decode") == 0)
 			do_decode(words);
 		else

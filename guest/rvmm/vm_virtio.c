@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm_virtio.h"
+
+#include "error.h"
+#include "virtio_rng.h"
+
+/* Under the device lock, from any thread. */
+static void set_line(void *context, unsigned int slot, bool level)
+{
+	struct vm *vm = context;
+
+	if (level)
+		stat_add(&vm->stats, STAT_VIRTIO_INTERRUPT);
+	if (vm->backend->set_irq(vm, VIRTIO_FIRST_SPI + slot, level) < 0)
+		vm_end(vm, OUTCOME_ERROR, failure());
+}
+
+void vm_virtio_init(struct vm *vm)
+{
+	/* Devices see of a realm what it shares, and nothing else: its addresses are those of the other half. */
+	const struct virtio_host host = {
+		.ram = vm->ram,
+		.base = RAM_BASE | (vm->options->world == WORLD_REALM ? IPA_UNPROTECTED : 0),
+		.bytes = vm->content->layout.ram_bytes,
+		.context = vm,
+		.interrupt = set_line,
+	};
+
+	vm->entropy = (struct entropy){ .seeded = vm->options->seeded, .state = vm->options->seed };
+	virtio_rng_init(&vm->virtio[VIRTIO_SLOT_RNG], &vm->entropy, VIRTIO_SLOT_RNG, &host);
+}
+
+bool vm_virtio_access(struct vm *vm, const struct vm_exit *exit, uint64_t *value)
+{
+	uint64_t place = exit->address - VIRTIO_BASE;
+	uint32_t offset = (uint32_t)(place % VIRTIO_BYTES);
+	struct virtio *device;
+
+	if (!within(exit->address, exit->bytes, VIRTIO_BASE, VIRTIO_SLOTS * VIRTIO_BYTES) ||
+	    offset + exit->bytes > VIRTIO_BYTES)
+		return false;
+	device = &vm->virtio[place / VIRTIO_BYTES];
+	if (exit->write && offset == VIRTIO_QUEUE_NOTIFY)
+		stat_add(&vm->stats, STAT_VIRTIO_NOTIFY);
+	(void)pthread_mutex_lock(&vm->devices);
+	if (exit->write)
+		virtio_write(device, offset, exit->bytes, (uint32_t)exit->value);
+	else
+		*value = virtio_read(device, offset, exit->bytes);
+	(void)pthread_mutex_unlock(&vm->devices);
+	return true;
+}

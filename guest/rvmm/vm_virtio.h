@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The virtio devices of a guest. */
+#ifndef RVMM_VM_VIRTIO_H
+#define RVMM_VM_VIRTIO_H
+
+#include "vm.h"
+
+/* All of them, before the first vCPU runs; vm->ram is there. */
+void vm_virtio_init(struct vm *vm);
+
+/* Carry out an access; false: it is not one to a device. Reads fill *value. */
+bool vm_virtio_access(struct vm *vm, const struct vm_exit *exit, uint64_t *value);
+
+#endif
