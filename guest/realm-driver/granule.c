@@ -117,7 +117,15 @@ phys_addr_t granule_alloc_contiguous(unsigned int count)
 
 void granule_free(phys_addr_t granule)
 {
-	u64 status = rmi(NULL, RMI_GRANULE_UNDELEGATE, granule);
+	u64 status;
+
+	/* The RMM names the page of a mapping that it has undone: one that we never gave it is not ours to free. */
+	if (!pfn_valid(PHYS_PFN(granule)) || page_private(phys_to_page(granule)) != MARK) {
+		atomic_inc(&leaked);
+		pr_warn("realm: the RMM returns %pa, which is no page of ours\n", &granule);
+		return;
+	}
+	status = rmi(NULL, RMI_GRANULE_UNDELEGATE, granule);
 
 	if (status != RMI_SUCCESS) {
 		atomic_inc(&leaked);

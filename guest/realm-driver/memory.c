@@ -28,9 +28,13 @@ static int breathe(void)
 static int add_table(struct realm *realm, u64 ipa, u64 status)
 {
 	int level = RMI_INDEX(status) + 1;
-	phys_addr_t table = granule_alloc();
+	phys_addr_t table;
 	u64 result;
 
+	/* Callers try again until nothing is missing: an RMM that always misses something must not keep them for ever. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	table = granule_alloc();
 	if (!table)
 		return -ENOMEM;
 	result = rmi(NULL, RMI_RTT_CREATE, realm->rd, table, ALIGN_DOWN(ipa, RTT_ENTRY_SIZE(level - 1)), level);
@@ -54,7 +58,7 @@ int memory_init_ripas(struct realm *realm, struct realm_range *range)
 		return -EINVAL;
 	while (!err && range->base < range->top) {
 		status = rmi(out, RMI_RTT_INIT_RIPAS, realm->rd, range->base, range->top);
-		if (status == RMI_SUCCESS)
+		if (status == RMI_SUCCESS && out[0] > range->base)
 			range->base = out[0];
 		else if (lacks_table(status))
 			err = add_table(realm, range->base, status);
@@ -188,7 +192,7 @@ int memory_set_ripas(struct realm *realm, struct realm_ripas *ripas)
 	while (!err && ripas->base < ripas->top) {
 		status = rmi(out, RMI_RTT_SET_RIPAS, realm->rd, realm->recs[ripas->rec]->granule, ripas->base,
 			     ripas->top);
-		if (status == RMI_SUCCESS) {
+		if (status == RMI_SUCCESS && out[0] > ripas->base) {
 			if (ripas->ripas == 0)
 				data_destroy(realm, ripas->base, out[0]);
 			ripas->base = out[0];

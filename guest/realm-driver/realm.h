@@ -24,7 +24,7 @@ struct rec {
 	struct page *run;              /* RmiRecRun: normal memory, mapped by the VMM */
 	struct page *control;
 	unsigned int timers;           /* which of its timers' outputs were high at the last return to the VMM */
-	struct task_struct *task;      /* who ran it last, where, and at which count of task switches */
+	pid_t thread;                  /* who ran it last, where, and at which count of task switches */
 	unsigned int cpu;
 	unsigned long switches;
 };

@@ -200,11 +200,11 @@ static void own_timer_irqs(struct rec *rec)
 	unsigned int cpu = smp_processor_id();
 	int i;
 
-	if (rec->task == current && rec->cpu == cpu && rec->switches == switches)
+	if (rec->thread == current->pid && rec->cpu == cpu && rec->switches == switches)
 		return;
 	for (i = 0; i < ARRAY_SIZE(timer_irqs); i++)
 		irq_set_irqchip_state(timer_irqs[i], IRQCHIP_STATE_ACTIVE, false);
-	rec->task = current;
+	rec->thread = current->pid;
 	rec->cpu = cpu;
 	rec->switches = switches;
 }
@@ -237,16 +237,29 @@ static bool can_continue(struct rec *rec, struct rmi_rec_run *run, unsigned int 
 	return true;
 }
 
-static u64 enter_once(struct realm *realm, struct rec *rec)
+static bool wanted_elsewhere(const struct realm_control *control)
 {
-	u64 status;
+	return signal_pending(current) || READ_ONCE(control->immediate_exit);
+}
+
+/*
+ * False: not entered, someone wants the thread. Interrupts are off from the last look at that until the SMC: one that
+ * arrives in between stays pending and ends the entry at once, so that a kick is never lost.
+ */
+static bool enter_once(struct rec *rec, const struct realm_control *control, u64 *status)
+{
+	bool entered = false;
 
 	preempt_disable();
 	own_timer_irqs(rec);
-	status = rmi(NULL, RMI_REC_ENTER, rec->granule, page_to_phys(rec->run));
+	local_irq_disable();
+	if (!wanted_elsewhere(control)) {
+		*status = rmi(NULL, RMI_REC_ENTER, rec->granule, page_to_phys(rec->run));
+		entered = true;
+	}
+	local_irq_enable();
 	preempt_enable();
-	atomic64_inc(&exits);
-	return status;
+	return entered;
 }
 
 static int rec_run(struct realm *realm, struct rec *rec)
@@ -255,12 +268,11 @@ static int rec_run(struct realm *realm, struct rec *rec)
 	struct rmi_rec_run *run = page_address(rec->run);
 	unsigned int timers;
 	u64 status;
-	bool again;
 
-	if (signal_pending(current) || READ_ONCE(control->immediate_exit))
+	if (!enter_once(rec, control, &status))
 		return -EINTR;
 	do {
-		status = enter_once(realm, rec);
+		atomic64_inc(&exits);
 		control->entries++;
 		if (status == (RMI_ERROR_REALM | 1 << 8))
 			return -ESHUTDOWN;
@@ -268,10 +280,11 @@ static int rec_run(struct realm *realm, struct rec *rec)
 			return realm_refused(realm, RMI_REC_ENTER, status);
 		timers = timer_output(run->exit_cntp_ctl, TIMER_P) | timer_output(run->exit_cntv_ctl, TIMER_V);
 		cond_resched();
-		again = !signal_pending(current) && !READ_ONCE(control->immediate_exit) &&
-			can_continue(rec, run, timers);
-		control->interrupts += again;
-	} while (again);
+		if (wanted_elsewhere(control) || !can_continue(rec, run, timers))
+			break;
+		control->interrupts++;
+		/* Not entered after all: the VMM gets the exit as it is, and its list registers are where they belong. */
+	} while (enter_once(rec, control, &status));
 	rec->timers = timers;
 	return 0;
 }

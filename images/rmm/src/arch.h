@@ -26,9 +26,9 @@ bool arch_wipe(uint64_t pa);
 bool arch_delegate(uint64_t pa);
 bool arch_undelegate(uint64_t pa);
 
-/* Stage 2 maintenance for the translation regime `vttbr`, on all CPUs, complete on return. */
-void arch_invalidate_page(uint64_t vttbr, uint64_t ipa);
-void arch_invalidate_all(uint64_t vttbr);
+/* Forget all of stages 1 and 2 of the translation regime `vttbr`, on all CPUs, complete on return. There is none for one
+ * page: with it all of stage 1 would have to go anyway, as what is cached of both stages combined is not found by IPA. */
+void arch_invalidate(uint64_t vttbr);
 /* Make writes to translation tables visible to the walkers before what follows. */
 void arch_table_barrier(void);
 

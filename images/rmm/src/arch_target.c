@@ -57,22 +57,9 @@ void arch_table_barrier(void)
 	__asm__ volatile("dsb ishst\n\tisb" ::: "memory");
 }
 
-void arch_invalidate_page(uint64_t vttbr, uint64_t ipa)
+void arch_invalidate(uint64_t vttbr)
 {
-	/* The VMID that the instructions act on is the one in VTTBR_EL2; a REC's entry sets its own again. */
-	WRITE_SYSREG(vttbr_el2, vttbr);
-	__asm__ volatile("dsb ishst\n\t"
-			 "isb\n\t"
-			 "tlbi ipas2e1is, %0\n\t"
-			 "dsb ish\n\t"
-			 /* What stage 1 and 2 combined is cached apart from stage 2 alone. */
-			 "tlbi vmalle1is\n\t"
-			 "dsb ish\n\t"
-			 "isb" ::"r"(ipa >> GRANULE_SHIFT) : "memory");
-}
-
-void arch_invalidate_all(uint64_t vttbr)
-{
+	/* The VMID that the instruction acts on is the one in VTTBR_EL2; a REC's entry sets its own again. */
 	WRITE_SYSREG(vttbr_el2, vttbr);
 	__asm__ volatile("dsb ishst\n\t"
 			 "isb\n\t"

@@ -38,14 +38,14 @@ static enum step done(struct rec *rec, uint64_t result)
 	return STEP_RESUME;
 }
 
-/* Hand the call to the host; the realm sees `result` unless PSCI_COMPLETE replaces it. */
-static enum step forward(struct run *run, uint64_t result)
+/* Hand the call with its `arguments` to the host; the realm sees `result` unless PSCI_COMPLETE replaces it. */
+static enum step forward(struct run *run, unsigned int arguments, uint64_t result)
 {
 	struct rec *rec = run->rec;
 	unsigned int i;
 
 	run->exit->reason = EXIT_PSCI;
-	for (i = 0; i < 4; i++)
+	for (i = 0; i <= arguments; i++)
 		run->exit->gprs[i] = rec->gprs[i];
 	(void)done(rec, result);
 	return STEP_LEAVE;
@@ -79,7 +79,7 @@ static enum step cpu_on(struct run *run)
 	if (mpidr == rec->mpidr)
 		return done(rec, PSCI_ALREADY_ON);
 	rec->pending = PENDING_PSCI;
-	return forward(run, rec->gprs[0]);
+	return forward(run, 3, rec->gprs[0]);
 }
 
 static enum step affinity_info(struct run *run)
@@ -92,13 +92,13 @@ static enum step affinity_info(struct run *run)
 	if (mpidr == rec->mpidr)
 		return done(rec, AFFINITY_ON);
 	rec->pending = PENDING_PSCI;
-	return forward(run, rec->gprs[0]);
+	return forward(run, 2, rec->gprs[0]);
 }
 
 static enum step cpu_off(struct run *run)
 {
 	run->rec->runnable = false;
-	return forward(run, PSCI_SUCCESS);
+	return forward(run, 0, PSCI_SUCCESS);
 }
 
 static enum step system_off(struct run *run)
@@ -110,7 +110,7 @@ static enum step system_off(struct run *run)
 	realm.rd = arch_granule(granule_address(realm.granule));
 	realm_set_state(&realm, REALM_SYSTEM_OFF);
 	realm_unlock(&realm);
-	return forward(run, PSCI_SUCCESS);
+	return forward(run, 0, PSCI_SUCCESS);
 }
 
 static uint64_t features(uint64_t function)
@@ -143,7 +143,7 @@ enum step run_psci(struct run *run)
 	case PSCI_FEATURES:
 		return done(rec, features(rec->gprs[1] & UINT32_MAX));
 	case PSCI_CPU_SUSPEND:
-		return forward(run, PSCI_SUCCESS);
+		return forward(run, 3, PSCI_SUCCESS);
 	case PSCI_CPU_OFF:
 		return cpu_off(run);
 	case PSCI_CPU_ON:
@@ -167,6 +167,7 @@ static void start(struct rec *target, const struct rec *caller)
 	memset(target->sys, 0, sizeof(target->sys));
 	memset(&target->gic, 0, sizeof(target->gic));
 	memset(&target->timers, 0, sizeof(target->timers));
+	target->csselr = 0;
 	arch_rec_reset(target);
 	target->gprs[0] = caller->gprs[3];
 	target->pc = caller->gprs[2];
@@ -202,7 +203,7 @@ static uint64_t complete(struct rec *caller, struct rec *target, uint64_t status
 	if (function == PSCI_CPU_ON)
 		caller->gprs[0] = complete_cpu_on(caller, target, status);
 	else
-		caller->gprs[0] = target->runnable ? AFFINITY_ON : AFFINITY_OFF;
+		caller->gprs[0] = target->runnable || target->running ? AFFINITY_ON : AFFINITY_OFF;
 	memset(&caller->gprs[1], 0, 3 * sizeof(caller->gprs[0]));
 	caller->pending = PENDING_NONE;
 	return RMI_SUCCESS;

@@ -174,6 +174,12 @@ uint64_t rmi_realm_activate(const uint64_t *in, uint64_t *out)
 	return status;
 }
 
+void realm_invalidate(const struct realm *realm)
+{
+	if (granule_references(realm->granule) != 0)
+		arch_invalidate(realm->rd->vttbr);
+}
+
 /* A realm is live while it has RECs or a root table has an entry with something behind it. */
 static bool is_live(const struct realm *realm)
 {
@@ -201,7 +207,7 @@ uint64_t rmi_realm_destroy(const uint64_t *in, uint64_t *out)
 		return RMI_ERROR_REALM;
 	}
 	/* Before the VMID or a table can serve another realm. */
-	arch_invalidate_all(realm.rd->vttbr);
+	arch_invalidate(realm.rd->vttbr);
 	for (i = 0; i < realm.rd->rtt_num_start; i++) {
 		struct granule *root = granule_find_and_lock(realm.rd->rtt_base + i * GRANULE_SIZE, GRANULE_RTT);
 

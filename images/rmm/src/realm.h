@@ -41,6 +41,10 @@ struct realm {
 bool realm_lock(uint64_t pa, struct realm *realm);
 void realm_unlock(const struct realm *realm);
 
+/* Make a change of valid entries of the translation tables take effect. Without RECs nothing runs under the realm's VMID
+ * any more, and REALM_DESTROY invalidates before another realm can have it: taking a realm apart costs no invalidations. */
+void realm_invalidate(const struct realm *realm);
+
 /* End of the Protected half of the IPA space: the top IPA bit tells the halves apart (A5.2). */
 static inline uint64_t realm_protected_end(const struct rd *rd)
 {

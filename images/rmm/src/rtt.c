@@ -80,7 +80,7 @@ void rtt_replace(const struct realm *realm, const struct rtt_walk *walk, uint64_
 
 	rtt_write(walk, entry);
 	if (was_valid)
-		arch_invalidate_page(realm->rd->vttbr, walk->base + walk->index * rtt_span(walk->level));
+		realm_invalidate(realm);
 }
 
 uint64_t rtt_table_entry(uint64_t pa)

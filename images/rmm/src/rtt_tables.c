@@ -40,7 +40,7 @@ static void inherit(uint64_t *table, uint64_t parent, unsigned int level)
 static void install_table(const struct realm *realm, const struct rtt_walk *walk, struct granule *granule)
 {
 	uint64_t parent = rtt_entry(walk), pa = granule_address(granule);
-	bool live = rtt_state(parent, walk->level) == RTT_ASSIGNED && is_protected(realm, walk->base);
+	bool live = rtt_state(parent, walk->level) == RTT_ASSIGNED && is_protected(realm, walk->base + walk->index * rtt_span(walk->level));
 
 	if (parent != 0)
 		inherit(arch_granule(pa), parent, walk->level + 1);
@@ -92,7 +92,7 @@ static uint64_t remove_table(const struct realm *realm, const struct rtt_walk *w
 		panic("rtt: entry leads to a granule that is no table");
 	/* Break before make. Invalidate also what the table's entries mapped, and walks that are cached half-way. */
 	rtt_write(walk, 0);
-	arch_invalidate_all(realm->rd->vttbr);
+	realm_invalidate(realm);
 	rtt_write(walk, entry);
 	/* Of its entries only data count, and then a block of them still does in the parent. */
 	if (granule_references(granule) != 0)

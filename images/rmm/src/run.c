@@ -125,8 +125,13 @@ static enum step handle_sync(struct run *run)
 	case EC_INSTRUCTION_LOWER:
 	case EC_DATA_LOWER:
 		return run_abort(run);
+	case EC_HVC64:
+		/* Undefined (A4.5); unlike a trapped SMC's, its return address is behind it. */
+		rec->pc -= 4;
+		arch_rec_inject(rec, ESR_CLASS(EC_UNKNOWN) | ESR_IL, 0);
+		return STEP_RESUME;
 	default:
-		/* HVC (A4.5) and whatever the realm's ID registers do not offer. */
+		/* Whatever the realm's ID registers do not offer. */
 		arch_rec_inject(rec, ESR_CLASS(EC_UNKNOWN) | ESR_IL, 0);
 		return STEP_RESUME;
 	}

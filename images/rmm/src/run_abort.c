@@ -111,9 +111,15 @@ static enum step abort_unprotected(struct run *run)
 enum step run_abort(struct run *run)
 {
 	const struct rd *rd = arch_granule(granule_address(run->rec->realm));
-	uint64_t ipa = fault_ipa(run->rec);
+	uint64_t ipa = fault_ipa(run->rec), status = run->rec->esr & ESR_FSC;
 
-	if ((run->rec->esr & ESR_FSC) == FSC_EXTERNAL) {
+	if (status == FSC_GPF) {
+		/* The host has delegated a page that it shares. No address need come with it. */
+		run->rec->hpfar = 0;
+		run->rec->pending = PENDING_ABORT;
+		return leave(run, ESR_EC_MASK | ESR_FSC);
+	}
+	if (status == FSC_EXTERNAL || (status & ~UINT64_C(3)) == FSC_EXTERNAL_WALK) {
 		/* A real one (HCR_EL2.TEA): the realm's business. */
 		run_inject_external_abort(run->rec, is_instruction(run->rec));
 		return STEP_RESUME;

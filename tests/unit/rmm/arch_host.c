@@ -118,13 +118,7 @@ bool arch_undelegate(uint64_t pa)
 	return good;
 }
 
-void arch_invalidate_page(uint64_t vttbr, uint64_t ipa)
-{
-	(void)vttbr, (void)ipa;
-	invalidations++;
-}
-
-void arch_invalidate_all(uint64_t vttbr)
+void arch_invalidate(uint64_t vttbr)
 {
 	(void)vttbr;
 	invalidations++;

@@ -294,6 +294,26 @@ def test_undefined(monitor, realm, rec):
         assert (realm.reason, monitor.rec_state()[0]) == (IRQ, 1 << 25)
 
 
+def test_hvc_is_undefined_where_it_stands(monitor, realm, rec):
+    monitor.trap(0, EC_HVC << 26)
+    realm.enter(rec)
+    assert monitor.rec_state()[2] == realm.RAM - 4, "the trap's return address was behind it"
+
+
+def test_external_abort_on_a_walk_is_the_realms(monitor, realm, rec):
+    monitor.trap(0, EC_DATA << 26 | 0x16, 0, 0x123 << 4)
+    realm.enter(rec)
+    assert (realm.reason, monitor.rec_state()[0]) == (IRQ, 0x25 << 26 | 1 << 25 | 1 << 9 | 0x10)
+
+
+def test_a_shared_page_that_was_delegated(monitor, realm, rec):
+    monitor.trap(0, EC_DATA << 26 | 0x28, 0, 0x123 << 4)
+    realm.enter(rec)
+    assert (realm.reason, realm.exit_word(0x100), realm.exit_word(0x110)) == (SYNC, EC_DATA << 26 | 0x28, 0)
+    assert realm.enter(rec, flags=2) == 0
+    assert monitor.rec_state()[0] == 0x25 << 26 | 1 << 25 | 1 << 9 | 0x10
+
+
 def test_run_page_given_away(monitor, realm, rec):
     page = monitor.granule()
     assert monitor.rmi("rec_enter", rec, page)[0] == INPUT
