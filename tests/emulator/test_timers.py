@@ -36,9 +36,11 @@ def test_realm_and_vm_on_one_cpu(bed: Bed) -> None:
         host(bed, RUN.format(world=world, seconds=seconds))
     for world in ("vm", "realm"):
         wakeups, late_2ms, late_20ms = result(bed, world, seconds)
-        assert wakeups > 100 * seconds, "only the host's tick woke it"
-        assert late_2ms < wakeups / 2
-        assert late_20ms < wakeups / 50
+        # A busy build computer takes turns away as well: the limits are wide. What a lost interrupt looks like is shown
+        # by the next test; one that never comes ends here in the wait's time-out.
+        assert wakeups > 50 * seconds, "only the host's tick woke it"
+        assert late_2ms < 2 * wakeups / 3
+        assert late_20ms < wakeups / 5
 
 
 def test_an_interrupt_left_active_on_the_cpu(bed: Bed) -> None:
