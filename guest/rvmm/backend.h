@@ -52,6 +52,9 @@ struct backend {
 	int (*abort)(struct vcpu *vcpu);
 	/* Level of SPI `spi`; from any thread. */
 	int (*set_irq)(struct vm *vm, unsigned int spi, bool level);
+	/* May devices touch these addresses, which are within what they see of the RAM? `context` is the VM; from any
+	 * thread. NULL: all of them. */
+	bool (*shares)(void *context, uint64_t address, uint64_t size);
 	/* Make run() return soon; from any thread. */
 	void (*kick)(struct vcpu *vcpu);
 	/* Add fields to the statistics, each ",\n  \"name\": value". */

@@ -14,10 +14,6 @@
 /* Feature register 0 (RMM specification 1.0, B3). */
 #define FEATURE_GIC_LRS(features) ((unsigned int)((features) >> 34 & 15) + 1)
 
-/* How much a missing page brings along, aligned to its size: 16 pages cost one exit instead of 16, and a guest that
- * touches one page rarely leaves its neighbours alone. */
-#define CHUNK_BYTES UINT64_C(0x10000)
-
 /* Set-up goes by this much, so that the process can be stopped in between. */
 #define STEP_BYTES (4 * MIB)
 
@@ -38,8 +34,7 @@ int realm_call(const struct realm_state *realm, unsigned long request, void *arg
 	return ioctl(realm->fd, request, argument) < 0 ? realm_failed(realm, what) : 0;
 }
 
-/* The same for a range that moves on, until it is done: signals end an ioctl early. */
-static int call_range(const struct realm_state *realm, unsigned long request, uint64_t base, uint64_t top, const char *what)
+int realm_call_range(const struct realm_state *realm, unsigned long request, uint64_t base, uint64_t top, const char *what)
 {
 	struct realm_range range = { .base = base, .top = top };
 
@@ -65,6 +60,7 @@ static void init_locks(struct realm_state *realm)
 	unsigned int i;
 
 	(void)pthread_mutex_init(&realm->lock, NULL);
+	(void)pthread_mutex_init(&realm->memory_lock, NULL);
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	for (i = 0; i < MAX_VCPUS; i++)
@@ -84,6 +80,9 @@ static int realm_create(struct vm *vm)
 	init_locks(realm);
 	realm->counter_hz = counter_frequency();
 	realm->shared_low = UINT64_MAX;
+	realm->fd = -1;
+	if (page_set_init(&realm->given_up, vm->content->layout.ram_bytes) < 0)
+		return fail("no memory");
 	realm->fd = open("/dev/realm", O_RDWR | O_CLOEXEC);
 	if (realm->fd < 0)
 		return fail_errno("/dev/realm");
@@ -99,7 +98,7 @@ static int init_ripas(void *context, uint64_t base, uint64_t top)
 {
 	struct vm *vm = context;
 
-	return call_range(vm->state, REALM_INIT_RIPAS, base, top, "RIPAS of the memory");
+	return realm_call_range(vm->state, REALM_INIT_RIPAS, base, top, "RIPAS of the memory");
 }
 
 static int add_data(void *context, uint64_t ipa, const void *bytes, uint64_t size)
@@ -140,7 +139,7 @@ static int create_rec(void *context, unsigned int index, bool runnable, uint64_t
 		return fail_errno("realm: pages of vCPU %u", index);
 	vcpu->run = pages;
 	vcpu->control = (struct realm_control *)((char *)pages + PAGE_BYTES);
-	vcpu->off = !runnable;
+	vcpu->power.off = !runnable;
 	return 0;
 }
 
@@ -159,77 +158,9 @@ static int realm_pretouch(struct vm *vm)
 		top = end - base < STEP_BYTES ? end : base + STEP_BYTES;
 		if (vm_interrupted())
 			return fail("stopped");
-		if (call_range(vm->state, REALM_POPULATE, base, top, "memory") < 0)
+		if (realm_call_range(vm->state, REALM_POPULATE, base, top, "memory") < 0)
 			return -1;
 	}
-	return 0;
-}
-
-/* ---- Memory at run time ------------------------------------------------------------------------------------- */
-
-/* The chunk with this IPA, cut to the guest's RAM. */
-static void chunk(const struct vm *vm, uint64_t ipa, uint64_t *base, uint64_t *top)
-{
-	uint64_t end = RAM_BASE + vm->content->layout.ram_bytes;
-
-	*base = ipa & ~(CHUNK_BYTES - 1);
-	*top = *base + CHUNK_BYTES < end ? *base + CHUNK_BYTES : end;
-}
-
-int realm_populate_around(struct vm *vm, uint64_t ipa)
-{
-	uint64_t base, top;
-
-	chunk(vm, ipa, &base, &top);
-	return call_range(vm->state, REALM_POPULATE, base, top, "memory");
-}
-
-int realm_share_around(struct vm *vm, uint64_t ipa)
-{
-	struct realm_state *realm = vm->state;
-	struct realm_share share;
-	uint64_t base, top;
-
-	chunk(vm, ipa, &base, &top);
-	(void)pthread_mutex_lock(&realm->lock);
-	realm->shared_low = base < realm->shared_low ? base : realm->shared_low;
-	realm->shared_high = top > realm->shared_high ? top : realm->shared_high;
-	(void)pthread_mutex_unlock(&realm->lock);
-	/* Pages that are shared already are left alone: after a signal it starts over. */
-	do {
-		share = (struct realm_share){ .ipa = base | IPA_UNPROTECTED, .size = top - base,
-					      .source = (uint64_t)(uintptr_t)(vm->ram + (base - RAM_BASE)) };
-		if (realm_call(realm, REALM_SHARE, &share, "shared memory") == 0)
-			return 0;
-	} while (errno == EINTR);
-	return -1;
-}
-
-/* Take back what is shared of [base, top); the pages are free again. */
-static int unshare(struct vm *vm, uint64_t base, uint64_t top)
-{
-	struct realm_state *realm = vm->state;
-
-	(void)pthread_mutex_lock(&realm->lock);
-	base = base > realm->shared_low ? base : realm->shared_low;
-	top = top < realm->shared_high ? top : realm->shared_high;
-	(void)pthread_mutex_unlock(&realm->lock);
-	if (base >= top)
-		return 0;
-	if (call_range(realm, REALM_UNSHARE, base | IPA_UNPROTECTED, top | IPA_UNPROTECTED, "shared memory") < 0)
-		return -1;
-	return madvise(vm->ram + (base - RAM_BASE), top - base, MADV_DONTNEED) < 0 ? fail_errno("madvise") : 0;
-}
-
-int realm_change_ripas(struct vm *vm, unsigned int rec, uint64_t base, uint64_t top, unsigned int ripas)
-{
-	struct realm_ripas change = { .rec = rec, .ripas = ripas, .base = base, .top = top };
-
-	if (ripas == RIPAS_RAM && unshare(vm, base, top) < 0)
-		return -1;
-	while (change.base < change.top)
-		if (realm_call(vm->state, REALM_SET_RIPAS, &change, "change of RIPAS") < 0 && errno != EINTR)
-			return -1;
 	return 0;
 }
 
@@ -260,9 +191,10 @@ static void realm_destroy(struct vm *vm)
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (realm->vcpus[i].run != NULL)
 			(void)munmap(realm->vcpus[i].run, REALM_REC_SIZE);
-	/* The driver takes the realm apart. */
+	/* The driver takes the realm apart, here and now: nothing else holds the file any more. */
 	if (realm->fd >= 0)
 		(void)close(realm->fd);
+	page_set_free(&realm->given_up);
 	free(realm);
 	vm->state = NULL;
 }
@@ -276,6 +208,7 @@ const struct backend backend_realm = {
 	.answer = realm_vcpu_answer,
 	.abort = realm_vcpu_abort,
 	.set_irq = realm_set_irq,
+	.shares = realm_shares,
 	.kick = realm_vcpu_kick,
 	.report = realm_report,
 	.destroy = realm_destroy,

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -26,6 +27,8 @@ struct job {
 	struct vm vm;
 	bool has_vm;
 	int event_fd, signal_fd;
+	char *stats;             /* the last figures as text; NULL: none yet */
+	size_t stats_bytes;
 	int parent;              /* --detach: where to tell how the set-up went; -1: nobody waits */
 };
 
@@ -47,9 +50,30 @@ static void fill_stats(void *context, FILE *out)
 	(void)fprintf(out, "\n}\n");
 }
 
+/* Take the figures; they stay when the guest is taken apart. */
+static void take_stats(struct job *job)
+{
+	FILE *text;
+
+	free(job->stats);
+	job->stats = NULL;
+	text = open_memstream(&job->stats, &job->stats_bytes);
+	if (text == NULL)
+		return;
+	fill_stats(job, text);
+	(void)fclose(text);
+}
+
+static void copy_stats(void *context, FILE *out)
+{
+	const struct job *job = context;
+
+	(void)fwrite(job->stats, 1, job->stats_bytes, out);
+}
+
 static void write_stats(struct job *job)
 {
-	if (rundir_write(&job->rundir, "stats.json", fill_stats, job) < 0)
+	if (job->stats != NULL && rundir_write(&job->rundir, "stats.json", copy_stats, job) < 0)
 		(void)command_failed(EXIT_ERROR);
 }
 
@@ -82,10 +106,12 @@ static void take_signal(struct job *job)
 
 	if (read(job->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	if (info.ssi_signo == SIGUSR1)
+	if (info.ssi_signo == SIGUSR1) {
+		take_stats(job);
 		write_stats(job);
-	else
+	} else {
 		vm_end(&job->vm, OUTCOME_STOPPED, "");
+	}
 }
 
 static void take_input(void *context, const uint8_t *bytes, size_t count)
@@ -152,6 +178,8 @@ static int set_up(struct job *job)
 static void take_down(struct job *job)
 {
 	if (job->has_vm) {
+		vm_join(&job->vm);
+		take_stats(job);
 		write_stats(job);
 		vm_destroy(&job->vm);
 	}
@@ -162,6 +190,9 @@ static void take_down(struct job *job)
 	if (job->console != NULL)
 		console_close(job->console);
 	content_free(&job->content);
+	/* Once more, and last: who asked meanwhile, and took the file away to see a fresh one, got no answer. */
+	write_stats(job);
+	free(job->stats);
 }
 
 static int exit_code(const struct job *job)

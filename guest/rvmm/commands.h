@@ -6,6 +6,7 @@
 int command_run(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_wait(int argc, char **argv);
+int command_stop(int argc, char **argv);
 int command_dump_dtb(int argc, char **argv);
 
 /* "rvmm: " and failure(), or a text of one's own, on stderr; both give the exit code back. */

@@ -21,6 +21,7 @@
 #define TAIL_BYTES   4096U
 #define SEND_BYTES   (1 << 20)
 
+static const char truncated[] = "\nrvmm: console log truncated\n";
 static const char busy[] = "\r\n[rvmm: another connection has the keyboard]\r\n";
 
 struct client {
@@ -37,6 +38,7 @@ struct console {
 	size_t used;
 	uint8_t tail[TAIL_BYTES];
 	size_t total;                   /* bytes that went through the tail */
+	uint64_t room;                  /* of the log, bytes; 0: it has ended */
 	struct client clients[CONSOLE_CLIENTS];
 	struct client *writer;
 };
@@ -59,19 +61,32 @@ static void send_to(struct console *console, struct client *client, const void *
 		drop(console, client);
 }
 
-static void write_log(const struct console *console)
+static void append_log(const struct console *console, const void *bytes, size_t size)
 {
 	size_t done = 0;
 	ssize_t count;
 
-	while (done < console->used) {
-		count = write(console->log, console->buffer + done, console->used - done);
+	while (done < size) {
+		count = write(console->log, (const uint8_t *)bytes + done, size - done);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count <= 0)
 			return; /* a full disk must not end the guest */
 		done += (size_t)count;
 	}
+}
+
+/* A guest that prints without end must not fill the host's memory. */
+static void write_log(struct console *console)
+{
+	size_t size = console->used < console->room ? console->used : (size_t)console->room;
+
+	if (console->room == 0)
+		return;
+	append_log(console, console->buffer, size);
+	console->room -= size;
+	if (console->room == 0)
+		append_log(console, truncated, sizeof(truncated) - 1);
 }
 
 static void remember(struct console *console)
@@ -273,6 +288,7 @@ struct console *console_open(const char *dir)
 	}
 	(void)pthread_mutex_init(&console->lock, NULL);
 	console->log = console->listener = -1;
+	console->room = CONSOLE_LOG_BYTES - (sizeof(truncated) - 1);
 	for (i = 0; i < CONSOLE_CLIENTS; i++)
 		console->clients[i].fd = -1;
 	console->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

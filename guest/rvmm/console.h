@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The guest's console: everything it prints goes to DIR/console.log and to whoever is connected to DIR/console.sock, who
- * gets the last lines first. Input is taken from one connection at a time: the first that sends anything has the keyboard
+ * gets the last lines first. The log lies in the host's memory: it ends with a line that says so at CONSOLE_LOG_BYTES. Input is taken from one connection at a time: the first that sends anything has the keyboard
  * until it leaves; what others send meanwhile is dropped, and they are told so.
  */
 #ifndef RVMM_CONSOLE_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define CONSOLE_CLIENTS 16U
+#define CONSOLE_LOG_BYTES (UINT64_C(16) << 20)
 /* Descriptors that console_poll() adds. */
 #define CONSOLE_POLL    (2U + CONSOLE_CLIENTS)
 

@@ -136,12 +136,29 @@ uint32_t gic_send_sgi(struct gic *gic, unsigned int cpu, uint64_t value)
 	return gic_wake_mask(gic);
 }
 
-void gic_deactivate(struct gic *gic, unsigned int cpu, uint64_t intid)
+/* vCPUs that can take one of these SPIs, which somebody has let go of. */
+static uint32_t takers(const struct gic *gic, uint32_t set)
 {
-	if (intid < 32)
-		gic->cpu[cpu].private.active &= ~(UINT32_C(1) << intid);
-	else if (intid < GIC_INTIDS)
-		gic->shared.active &= ~(UINT32_C(1) << (intid - 32));
+	const struct gic_bank *shared = &gic->shared;
+	uint32_t mask = 0;
+
+	for (set &= deliverable(gic, shared) & ~shared->active & ~shared->held; set != 0; set &= set - 1)
+		mask |= UINT32_C(1) << gic_target(gic, (unsigned int)__builtin_ctz(set));
+	return mask & ((UINT32_C(1) << gic->cpus) - 1);
+}
+
+uint32_t gic_deactivate(struct gic *gic, unsigned int cpu, uint64_t intid)
+{
+	uint32_t bit = UINT32_C(1) << (intid & 31);
+
+	if (intid >= GIC_INTIDS)
+		return 0;
+	if (intid >= 32) {
+		gic->shared.active &= ~bit;
+		return takers(gic, bit);
+	}
+	gic->cpu[cpu].private.active &= ~bit;
+	return gic_waiting(gic, cpu) ? UINT32_C(1) << cpu : 0;
 }
 
 /* ---- List registers ---------------------------------------------------------------------------------------- */
@@ -271,30 +288,36 @@ static void fold_one(struct gic_bank *bank, unsigned int i, uint64_t lr)
 }
 
 /* EOIs of active interrupts that had no list register: the most urgent ended first. */
-static void end_unlisted(struct gic *gic, unsigned int cpu, unsigned int count)
+static uint32_t end_unlisted(struct gic *gic, unsigned int cpu, unsigned int count)
 {
 	struct gic_bank *private = &gic->cpu[cpu].private, *shared = &gic->shared;
 	struct candidate candidates[GIC_INTIDS];
 	unsigned int i, found;
+	uint32_t wake = 0;
 
 	found = collect(private, private->active & ~private->held, 0, candidates);
 	found += collect(shared, mine(gic, cpu, shared->active & ~shared->held), 32, candidates + found);
 	sort(candidates, found);
 	for (i = 0; i < found && i < count; i++)
-		gic_deactivate(gic, cpu, candidates[i].intid);
+		wake |= gic_deactivate(gic, cpu, candidates[i].intid);
+	return wake;
 }
 
-void gic_fold(struct gic *gic, unsigned int cpu, const uint64_t lrs[GIC_MAX_LRS], uint64_t hcr)
+uint32_t gic_fold(struct gic *gic, unsigned int cpu, const uint64_t lrs[GIC_MAX_LRS], uint64_t hcr)
 {
 	struct gic_cpu *me = &gic->cpu[cpu];
 	unsigned int i, ended = (unsigned int)(hcr >> HCR_EOICOUNT_SHIFT) & HCR_EOICOUNT_MASK;
+	uint32_t released = 0, wake = 0;
 
 	if (ended != 0)
-		end_unlisted(gic, cpu, ended);
+		wake = end_unlisted(gic, cpu, ended);
 	for (i = 0; i < me->listed; i++) {
 		unsigned int intid = me->intid[i];
 
 		fold_one(intid < 32 ? &me->private : &gic->shared, intid & 31, lrs[i]);
+		if (intid >= 32)
+			released |= UINT32_C(1) << (intid - 32);
 	}
 	me->listed = 0;
+	return wake | takers(gic, released);
 }

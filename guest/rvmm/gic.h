@@ -54,13 +54,14 @@ bool gic_access(struct gic *gic, uint64_t address, unsigned int bytes, bool writ
 uint32_t gic_set_ppi(struct gic *gic, unsigned int cpu, unsigned int intid, bool level);
 uint32_t gic_set_spi(struct gic *gic, unsigned int spi, bool level);
 
-/* A write of vCPU `cpu` to ICC_SGI1R_EL1 or ICC_DIR_EL1. */
+/* A write of vCPU `cpu` to ICC_SGI1R_EL1 or ICC_DIR_EL1; both return the vCPUs that now have something to take. */
 uint32_t gic_send_sgi(struct gic *gic, unsigned int cpu, uint64_t value);
-void gic_deactivate(struct gic *gic, unsigned int cpu, uint64_t intid);
+uint32_t gic_deactivate(struct gic *gic, unsigned int cpu, uint64_t intid);
 
-/* List registers and ICH_HCR_EL2 bits for an entry of this vCPU; takes back what the exit left in them. */
+/* List registers and ICH_HCR_EL2 bits for an entry of this vCPU; takes back what the exit left in them. An SPI whose route
+ * was changed meanwhile is then for another vCPU, which is in the mask that gic_fold() returns. */
 void gic_fill(struct gic *gic, unsigned int cpu, uint64_t lrs[GIC_MAX_LRS], uint64_t *hcr);
-void gic_fold(struct gic *gic, unsigned int cpu, const uint64_t lrs[GIC_MAX_LRS], uint64_t hcr);
+uint32_t gic_fold(struct gic *gic, unsigned int cpu, const uint64_t lrs[GIC_MAX_LRS], uint64_t hcr);
 
 /* Is an interrupt waiting for this vCPU? (Ends a WFI.) */
 bool gic_waiting(const struct gic *gic, unsigned int cpu);

@@ -70,6 +70,12 @@ static inline uint64_t page_align(uint64_t size)
 	return (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 }
 
+/* Where a page of a realm's RAM, or the end of one, is in the shared half. Added, not set: the end of 3 GiB is 1 << 32. */
+static inline uint64_t shared_ipa(uint64_t ipa)
+{
+	return ipa + IPA_UNPROTECTED;
+}
+
 /* Is [base, base + size) within [start, start + room)? Safe for any values. */
 static inline bool within(uint64_t base, uint64_t size, uint64_t start, uint64_t room)
 {

@@ -17,6 +17,7 @@ static const struct {
 	{ "run", command_run },
 	{ "console", command_console },
 	{ "wait", command_wait },
+	{ "stop", command_stop },
 #endif
 	{ "dump-dtb", command_dump_dtb },
 };
@@ -29,7 +30,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 #ifdef __aarch64__
-	(void)fprintf(stderr, "rvmm: expected run OPTIONS, console DIR, wait DIR TEXT SECONDS or dump-dtb OPTIONS\n");
+	(void)fprintf(stderr, "rvmm: expected run OPTIONS, console DIR, wait DIR TEXT SECONDS, stop DIR SECONDS [--kill] or "
+			      "dump-dtb OPTIONS\n");
 #else
 	(void)fprintf(stderr, "rvmm: expected dump-dtb OPTIONS\n");
 #endif

@@ -14,7 +14,7 @@ enum {
 	EXIT_ERROR = 1,
 	EXIT_USAGE = 2,
 	EXIT_RESET = 3,    /* run: the guest asked for a reset */
-	EXIT_TIMED_OUT = 4, /* wait */
+	EXIT_TIMED_OUT = 4, /* wait, stop */
 };
 
 struct options {

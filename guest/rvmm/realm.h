@@ -6,6 +6,8 @@
 #include <pthread.h>
 
 #include "gic.h"
+#include "page_set.h"
+#include "power.h"
 #include "realm_ioctl.h"
 #include "rec_run.h"
 #include "timer.h"
@@ -16,16 +18,17 @@ struct realm_vcpu {
 	struct realm_control *control;
 	uint64_t flags, gpr0;           /* of the next entry: the answer to the last exit */
 	struct timer cntv, cntp;        /* as of the last exit */
-	bool off;                       /* PSCI; its own thread's */
-	bool start;                     /* CPU_ON was called for it; under the lock */
+	struct power power;             /* PSCI; `start` under the lock, the rest its own thread's */
 	pthread_cond_t wake;            /* something was done for a vCPU that waits */
 };
 
 struct realm_state {
 	int fd;
 	uint64_t counter_hz;
-	pthread_mutex_t lock;           /* protects gic, start and shared_*, and is what `wake` goes with */
+	pthread_mutex_t lock;           /* protects gic and power, and is what `wake` goes with */
 	struct gic gic;
+	pthread_mutex_t memory_lock;    /* held through changes of the realm's memory; protects: */
+	struct page_set given_up;       /* pages with RIPAS EMPTY: the realm may share them, and has none of its own there */
 	uint64_t shared_low, shared_high; /* IPAs that may be shared lie in between */
 	struct realm_vcpu vcpus[MAX_VCPUS];
 };
@@ -36,10 +39,16 @@ int realm_failed(const struct realm_state *realm, const char *what);
 /* ioctl(); 0, or realm_failed(). */
 int realm_call(const struct realm_state *realm, unsigned long request, void *argument, const char *what);
 
-/* Memory at run time; from any vCPU thread. */
+/* The same for a range that moves on, until it is done: signals end an ioctl early. */
+int realm_call_range(const struct realm_state *realm, unsigned long request, uint64_t base, uint64_t top, const char *what);
+
+/* Memory at run time; from any vCPU thread. Sharing gives 1 if the realm has not given up that page. */
 int realm_populate_around(struct vm *vm, uint64_t ipa);
 int realm_share_around(struct vm *vm, uint64_t ipa);
 int realm_change_ripas(struct vm *vm, unsigned int rec, uint64_t base, uint64_t top, unsigned int ripas);
+
+/* May devices touch this memory? `context`: struct vm; `address` as the realm's DMA layer gives it. */
+bool realm_shares(void *context, uint64_t address, uint64_t size);
 
 /* The run, answer, abort, set_irq and kick of the back end. */
 int realm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);

@@ -9,6 +9,8 @@
 #define EC_SYSREG    0x18U
 #define EC_INSTRUCTION 0x20U
 #define EC_DATA      0x24U
+#define ESR_EVENT    UINT64_C(1) /* WFx: TI */
+#define ESR_TIMED    UINT64_C(2)
 #define ESR_ISV      (UINT64_C(1) << 24)
 #define ESR_SAS(esr) ((unsigned int)((esr) >> 22 & 3))
 #define ESR_WNR      (UINT64_C(1) << 6)
@@ -23,6 +25,16 @@
 
 #define HPFAR_FIPA    (((UINT64_C(1) << 44) - 1) << 4)
 #define FAR_OFFSET    UINT64_C(0xfff)
+
+/* The RMM gives the time-out of WFIT and WFET in the first register. */
+static struct sync decode_wfx(const struct rec_exit *exit)
+{
+	struct sync sync = { .kind = (exit->esr & ESR_EVENT) != 0 ? SYNC_WFE : SYNC_WFX };
+
+	sync.timed = (exit->esr & ESR_TIMED) != 0;
+	sync.value = sync.timed ? exit->gprs[0] : 0;
+	return sync;
+}
 
 static struct sync decode_sysreg(const struct rec_exit *exit)
 {
@@ -70,7 +82,7 @@ struct sync realm_decode_sync(const struct rec_exit *exit, uint64_t ram_bytes)
 {
 	switch (ESR_EC(exit->esr)) {
 	case EC_WFX:
-		return (struct sync){ .kind = SYNC_WFX };
+		return decode_wfx(exit);
 	case EC_SYSREG:
 		return decode_sysreg(exit);
 	case EC_INSTRUCTION:

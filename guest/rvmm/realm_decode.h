@@ -9,7 +9,8 @@
 #include "rec_run.h"
 
 enum sync_kind {
-	SYNC_WFX,
+	SYNC_WFX,          /* WFI and WFIT: until an interrupt */
+	SYNC_WFE,          /* WFE and WFET: an event that we do not see */
 	SYNC_SGI,          /* value written to ICC_SGI1R_EL1 */
 	SYNC_DIR,          /* value written to ICC_DIR_EL1 */
 	SYNC_SYSREG,       /* another one: nothing to do */
@@ -26,6 +27,7 @@ struct sync {
 	uint64_t value;
 	unsigned int bytes;
 	bool write;
+	bool timed;        /* of SYNC_WFX: no longer than until the counter is at `value` */
 };
 
 /* `ram_bytes`: size of the guest's RAM. */

@@ -18,6 +18,9 @@
 #define PSCI_SYSTEM_OFF    UINT64_C(0x84000008)
 #define PSCI_SYSTEM_RESET  UINT64_C(0x84000009)
 
+/* RMI_ERROR_REC: what REC_ENTER says of one that is off. */
+#define STATUS_REC 3U
+
 #define NS_PER_S 1000000000L
 
 static struct realm_state *state(const struct vcpu *vcpu)
@@ -106,15 +109,15 @@ static struct timespec after(uint64_t ns)
 	return time;
 }
 
-/* Time from `now` until a level rises, ns. One that is high already and has not woken the vCPU is one whose interrupt the
- * guest has off. */
-static uint64_t next_timer(const struct vcpu *vcpu, uint64_t now)
+/* Time from `now` until a level rises or `end` goes off, ns. A level that is high already and has not woken the vCPU is one
+ * whose interrupt the guest has off. */
+static uint64_t next_timer(const struct vcpu *vcpu, const struct timer *end, uint64_t now)
 {
-	const struct timer *timers[] = { &self(vcpu)->cntv, &self(vcpu)->cntp };
+	const struct timer *timers[] = { &self(vcpu)->cntv, &self(vcpu)->cntp, end };
 	uint64_t delay, first = TIMER_NEVER;
 	unsigned int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		delay = timer_delay(timers[i], now, state(vcpu)->counter_hz);
 		if (delay != 0 && delay < first)
 			first = delay;
@@ -122,32 +125,30 @@ static uint64_t next_timer(const struct vcpu *vcpu, uint64_t now)
 	return first;
 }
 
-/* WFI: until an interrupt, a timer or a kick. Levels and the time to wait are of one moment: a timer that expires between
- * two looks at the counter would be waited for in vain. */
-static void wait_for_interrupt(const struct vcpu *vcpu)
+/* WFI: until an interrupt, a timer, a kick or the end of WFIT. Levels and the time to wait are of one moment: a timer that
+ * expires between two looks at the counter would be waited for in vain. */
+static void wait_for_interrupt(const struct vcpu *vcpu, const struct timer *end)
 {
 	struct realm_state *realm = state(vcpu);
 	struct timespec deadline;
 	uint64_t now = counter();
 
 	update_timers(vcpu, now);
-	while (!gic_waiting(&realm->gic, vcpu->index) && !vm_ending(vcpu->vm)) {
-		deadline = after(next_timer(vcpu, now));
+	while (!gic_waiting(&realm->gic, vcpu->index) && !timer_asserted(end, now) && !vm_ending(vcpu->vm)) {
+		deadline = after(next_timer(vcpu, end, now));
 		(void)pthread_cond_timedwait(&self(vcpu)->wake, &realm->lock, &deadline);
 		now = counter();
 		update_timers(vcpu, now);
 	}
 }
 
-/* A vCPU that is off waits for CPU_ON. It may have come before this thread got here; one for a vCPU that is on is void. */
+/* A vCPU that is off waits for CPU_ON, which may have come before this thread got here. */
 static void wait_until_on(const struct vcpu *vcpu)
 {
 	struct realm_vcpu *me = self(vcpu);
 
-	while (me->off && !me->start && !vm_ending(vcpu->vm))
+	while (!power_check(&me->power) && !vm_ending(vcpu->vm))
 		(void)pthread_cond_wait(&me->wake, &state(vcpu)->lock);
-	me->off = me->off && !me->start;
-	me->start = false;
 }
 
 /* ---- Entry -------------------------------------------------------------------------------------------------- */
@@ -175,10 +176,42 @@ static bool prepare(const struct vcpu *vcpu, struct rec_enter *enter)
 static void take_gic(const struct vcpu *vcpu, const uint64_t *lrs, uint64_t hcr)
 {
 	struct realm_state *realm = state(vcpu);
+	uint32_t wake;
 
 	(void)pthread_mutex_lock(&realm->lock);
-	gic_fold(&realm->gic, vcpu->index, lrs, hcr);
+	wake = gic_fold(&realm->gic, vcpu->index, lrs, hcr);
 	(void)pthread_mutex_unlock(&realm->lock);
+	kick_mask(vcpu->vm, wake, vcpu->index);
+}
+
+/* Was the entry refused because the vCPU is off, contrary to what a CPU_ON made us think? Then it waits on. */
+static bool is_off_after_all(const struct vcpu *vcpu)
+{
+	struct realm_state *realm = state(vcpu);
+	struct realm_last last = { .command = 0 };
+	bool result;
+
+	if (ioctl(realm->fd, REALM_LAST, &last) < 0 || (last.status & 0xff) != STATUS_REC)
+		return false;
+	(void)pthread_mutex_lock(&realm->lock);
+	result = power_refused(&self(vcpu)->power);
+	(void)pthread_mutex_unlock(&realm->lock);
+	return result;
+}
+
+/* REC_ENTER failed. 0: it is to be tried again, -1: error. */
+static int take_failure(const struct vcpu *vcpu, const struct rec_enter *page)
+{
+	int error = errno;
+
+	/* ESHUTDOWN: another vCPU has switched the realm off, and says so. */
+	if (error != EINTR && error != ESHUTDOWN && (error != EPROTO || !is_off_after_all(vcpu))) {
+		errno = error;
+		return realm_failed(state(vcpu), "entry");
+	}
+	take_gic(vcpu, page->gicv3_lrs, 0);
+	stat_add(&vcpu->vm->stats, STAT_INTERRUPTED);
+	return 0;
 }
 
 /* 1: it ran, 0: it did not and is to be entered again, -1: error. `exit` gets a copy that nobody changes. */
@@ -186,7 +219,6 @@ static int enter(const struct vcpu *vcpu, struct rec_exit *exit)
 {
 	struct realm_vcpu *me = self(vcpu);
 	struct rec_enter page;
-	int result;
 
 	memset(&page, 0, sizeof(page));
 	if (!prepare(vcpu, &page)) {
@@ -195,18 +227,13 @@ static int enter(const struct vcpu *vcpu, struct rec_exit *exit)
 	}
 	memcpy(&me->run->enter, &page, sizeof(page));
 	stat_add(&vcpu->vm->stats, STAT_ENTRIES);
-	result = ioctl(state(vcpu)->fd, REALM_REC_ENTER, (unsigned long)vcpu->index);
-	if (result < 0) {
-		/* ESHUTDOWN: another vCPU has switched the realm off, and says so. */
-		if (errno != EINTR && errno != ESHUTDOWN)
-			return realm_failed(state(vcpu), "entry");
-		take_gic(vcpu, page.gicv3_lrs, 0);
-		stat_add(&vcpu->vm->stats, STAT_INTERRUPTED);
-		return 0;
-	}
+	if (ioctl(state(vcpu)->fd, REALM_REC_ENTER, (unsigned long)vcpu->index) < 0)
+		return take_failure(vcpu, &page);
 	memcpy(exit, &me->run->exit, sizeof(*exit));
 	me->flags = 0;
 	me->gpr0 = 0;
+	/* Without the lock: others write `start` alone. */
+	power_ran(&me->power);
 	me->cntv = (struct timer){ .ctl = exit->cntv_ctl, .cval = exit->cntv_cval };
 	me->cntp = (struct timer){ .ctl = exit->cntp_ctl, .cval = exit->cntp_cval };
 	take_gic(vcpu, exit->gicv3_lrs, exit->gicv3_hcr);
@@ -258,19 +285,31 @@ static void take_gic_write(struct vcpu *vcpu, const struct sync *sync)
 	if (sync->kind == SYNC_SGI)
 		wake = gic_send_sgi(&realm->gic, vcpu->index, sync->value);
 	else if (sync->kind == SYNC_DIR)
-		gic_deactivate(&realm->gic, vcpu->index, sync->value);
+		wake = gic_deactivate(&realm->gic, vcpu->index, sync->value);
 	(void)pthread_mutex_unlock(&realm->lock);
 	kick_mask(vcpu->vm, wake, vcpu->index);
 }
 
-static void take_wfi(struct vcpu *vcpu)
+/* `end`: when it is over anyway; one that is off never ends it. */
+static void take_wfi(struct vcpu *vcpu, struct timer end)
 {
 	struct realm_state *realm = state(vcpu);
 
 	stat_add(&vcpu->vm->stats, STAT_WFX);
 	(void)pthread_mutex_lock(&realm->lock);
-	wait_for_interrupt(vcpu);
+	wait_for_interrupt(vcpu, &end);
 	(void)pthread_mutex_unlock(&realm->lock);
+}
+
+/* RAM that the realm has not given up is not there a second time. */
+static int take_shared_fault(struct vcpu *vcpu, uint64_t ipa)
+{
+	int result = realm_share_around(vcpu->vm, ipa);
+
+	if (result <= 0)
+		return result;
+	stat_add(&vcpu->vm->stats, STAT_ABORT);
+	return realm_vcpu_abort(vcpu);
 }
 
 static int take_sync(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_exit *exit)
@@ -279,7 +318,11 @@ static int take_sync(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_ex
 
 	switch (sync.kind) {
 	case SYNC_WFX:
-		take_wfi(vcpu);
+		take_wfi(vcpu, sync.timed ? timer_at(sync.value) : (struct timer){ .ctl = 0 });
+		return 0;
+	case SYNC_WFE:
+		/* It may end at any time; not trapped, since we do not ask for it. */
+		stat_add(&vcpu->vm->stats, STAT_WFX);
 		return 0;
 	case SYNC_SGI:
 	case SYNC_DIR:
@@ -291,7 +334,7 @@ static int take_sync(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_ex
 		return realm_populate_around(vcpu->vm, sync.ipa);
 	case SYNC_SHARED:
 		stat_add(&vcpu->vm->stats, STAT_FAULT_SHARED);
-		return realm_share_around(vcpu->vm, sync.ipa);
+		return take_shared_fault(vcpu, sync.ipa);
 	case SYNC_MMIO:
 		return take_mmio(vcpu, &sync, exit);
 	case SYNC_NOTHING:
@@ -316,10 +359,20 @@ static int complete_psci(struct vcpu *vcpu, const struct rec_exit *rec)
 	if (rec->gprs[0] != PSCI_CPU_ON)
 		return 0;
 	(void)pthread_mutex_lock(&realm->lock);
-	realm->vcpus[psci.target].start = true;
+	/* Whether it was off, only the RMM knows: see power.h. */
+	realm->vcpus[psci.target].power.start = true;
 	(void)pthread_cond_signal(&realm->vcpus[psci.target].wake);
 	(void)pthread_mutex_unlock(&realm->lock);
 	return 0;
+}
+
+static void switch_off(struct vcpu *vcpu)
+{
+	struct realm_state *realm = state(vcpu);
+
+	(void)pthread_mutex_lock(&realm->lock);
+	self(vcpu)->power.off = true;
+	(void)pthread_mutex_unlock(&realm->lock);
 }
 
 static int take_psci(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_exit *exit)
@@ -336,10 +389,10 @@ static int take_psci(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_ex
 	case PSCI_AFFINITY_INFO:
 		return complete_psci(vcpu, rec);
 	case PSCI_CPU_SUSPEND:
-		take_wfi(vcpu);
+		take_wfi(vcpu, (struct timer){ .ctl = 0 });
 		return 0;
 	case PSCI_CPU_OFF:
-		self(vcpu)->off = true;
+		switch_off(vcpu);
 		return 0;
 	default:
 		return fail("realm: PSCI function %#llx", (unsigned long long)rec->gprs[0]);

@@ -16,8 +16,9 @@
 
 static const char *const leftovers[] = { "pid", "exit", "console.log", "console.sock", "stats.json" };
 
-/* Address of the socket that stands for a folder; its length, 0: no such folder. */
-static socklen_t claim_name(const char *path, struct sockaddr_un *name)
+/* Address of the socket that stands for a folder, or for the process in it if `pid` is not 0; its length, 0: no such
+ * folder. */
+static socklen_t claim_name(const char *path, int pid, struct sockaddr_un *name)
 {
 	struct stat status;
 	int length;
@@ -25,20 +26,20 @@ static socklen_t claim_name(const char *path, struct sockaddr_un *name)
 	if (stat(path, &status) < 0)
 		return 0;
 	*name = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	length = snprintf(name->sun_path + 1, sizeof(name->sun_path) - 1, "rvmm/%llx/%llx", (unsigned long long)status.st_dev,
-			  (unsigned long long)status.st_ino);
+	length = snprintf(name->sun_path + 1, sizeof(name->sun_path) - 1, "rvmm/%llx/%llx/%x",
+			  (unsigned long long)status.st_dev, (unsigned long long)status.st_ino, (unsigned int)pid);
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
 }
 
-static int claim(struct rundir *rundir, const char *path)
+static int claim(int *fd, const char *path, int pid)
 {
 	struct sockaddr_un name;
-	socklen_t length = claim_name(path, &name);
+	socklen_t length = claim_name(path, pid, &name);
 
-	rundir->claim = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (rundir->claim < 0 || length == 0)
+	*fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (*fd < 0 || length == 0)
 		return fail_errno("%s", path);
-	if (bind(rundir->claim, (const struct sockaddr *)&name, length) == 0)
+	if (bind(*fd, (const struct sockaddr *)&name, length) == 0)
 		return 0;
 	return errno == EADDRINUSE ? fail("%s: in use by a guest that runs", path) : fail_errno("%s", path);
 }
@@ -53,13 +54,13 @@ int rundir_open(struct rundir *rundir, const char *path)
 {
 	unsigned int i;
 
-	*rundir = (struct rundir){ .dir = -1, .claim = -1 };
+	*rundir = (struct rundir){ .dir = -1, .claim = -1, .identity = -1 };
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return fail_errno("%s", path);
 	rundir->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (rundir->dir < 0)
 		return fail_errno("%s", path);
-	if (claim(rundir, path) < 0)
+	if (claim(&rundir->claim, path, 0) < 0 || claim(&rundir->identity, path, getpid()) < 0)
 		return -1;
 	for (i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]); i++)
 		if (unlinkat(rundir->dir, leftovers[i], 0) < 0 && errno != ENOENT)
@@ -86,17 +87,19 @@ int rundir_write(const struct rundir *rundir, const char *name, void (*fill)(voi
 
 void rundir_close(struct rundir *rundir)
 {
+	if (rundir->identity >= 0)
+		(void)close(rundir->identity);
 	if (rundir->claim >= 0)
 		(void)close(rundir->claim);
 	if (rundir->dir >= 0)
 		(void)close(rundir->dir);
 }
 
-/* Does a live rvmm have this folder? */
-static bool claimed(const char *path)
+/* Does the live process `pid` have this folder? */
+static bool claimed(const char *path, int pid)
 {
 	struct sockaddr_un name;
-	socklen_t length = claim_name(path, &name);
+	socklen_t length = claim_name(path, pid, &name);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool result = fd >= 0 && length != 0 && connect(fd, (const struct sockaddr *)&name, length) == 0;
 
@@ -117,7 +120,7 @@ int rundir_owner(const char *path)
 	free(file);
 	if (stream == NULL)
 		return fail_errno("%s: no guest there", path);
-	if (!claimed(path) || fscanf(stream, "%d", &pid) != 1 || pid <= 0)
+	if (fscanf(stream, "%d", &pid) != 1 || pid <= 0 || !claimed(path, pid))
 		pid = 0;
 	(void)fclose(stream);
 	return pid;

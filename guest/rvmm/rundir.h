@@ -2,7 +2,8 @@
 /*
  * The folder of a running guest. As long as its rvmm lives, a datagram socket in the abstract name space carries the
  * folder's device and inode number: bound by one process at a time and gone with it, so that a leftover is told from a
- * guest without asking whether a process id was given out again. (The testbed's kernel has no file locks.)
+ * guest without asking whether a process id was given out again. A second one carries its process id as well, so that a
+ * number in the file `pid` is known to be its own. (The testbed's kernel has no file locks.)
  */
 #ifndef RVMM_RUNDIR_H
 #define RVMM_RUNDIR_H
@@ -11,7 +12,7 @@
 #include <stdio.h>
 
 struct rundir {
-	int dir, claim; /* descriptors; -1: none */
+	int dir, claim, identity; /* descriptors; -1: none */
 };
 
 /* Make it or take it over from a dead rvmm; -1 with failure(), also if a live one has it. */

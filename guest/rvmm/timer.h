@@ -11,6 +11,12 @@ struct timer {
 	uint64_t cval;  /* CNTx_CVAL_EL0 */
 };
 
+/* One that goes off when the counter is at `cval`. */
+static inline struct timer timer_at(uint64_t cval)
+{
+	return (struct timer){ .ctl = 1, .cval = cval };
+}
+
 /* Longest wait: a timer that is further away is looked at again then. ns */
 #define TIMER_NEVER UINT64_C(3600000000000)
 

@@ -57,7 +57,8 @@ void virtio_init(struct virtio *device, const struct virtio_type *type, void *co
 
 void *virtio_at(const struct virtio *device, uint64_t address, uint64_t size)
 {
-	if (!within(address, size, device->host.base, device->host.bytes))
+	if (!within(address, size, device->host.base, device->host.bytes) ||
+	    (device->host.usable != NULL && !device->host.usable(device->host.context, address, size)))
 		return NULL;
 	return device->host.ram + (address - device->host.base);
 }

@@ -40,6 +40,7 @@ struct virtio_host {
 	uint64_t base, bytes;       /* ... and where devices see it: what is not in here, no device touches */
 	void *context;
 	void (*interrupt)(void *context, unsigned int slot, bool level); /* the level has changed */
+	bool (*usable)(void *context, uint64_t address, uint64_t size);  /* of that, may it be touched now? NULL: always */
 };
 
 struct virtio_queue {

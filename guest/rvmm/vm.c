@@ -254,13 +254,17 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	return result;
 }
 
-void vm_destroy(struct vm *vm)
+void vm_join(struct vm *vm)
 {
 	unsigned int i;
 
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (vm->vcpus[i].started)
 			(void)pthread_join(vm->vcpus[i].thread, NULL);
+}
+
+void vm_destroy(struct vm *vm)
+{
 	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)

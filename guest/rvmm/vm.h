@@ -66,7 +66,10 @@ bool vm_ending(struct vm *vm);
 /* Has the process been told to end? Long set-ups ask. */
 bool vm_interrupted(void);
 
-/* Wait for the vCPU threads, then take the guest apart. */
+/* Wait for the vCPU threads: nothing changes any more. */
+void vm_join(struct vm *vm);
+
+/* Take the guest apart; its threads are gone. */
 void vm_destroy(struct vm *vm);
 
 /* How many bytes of input the UART takes; give it some. */

@@ -24,6 +24,7 @@ void vm_virtio_init(struct vm *vm)
 		.bytes = vm->content->layout.ram_bytes,
 		.context = vm,
 		.interrupt = set_line,
+		.usable = vm->backend->shares,
 	};
 
 	vm->entropy = (struct entropy){ .seeded = vm->options->seeded, .state = vm->options->seed };

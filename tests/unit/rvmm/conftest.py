@@ -18,9 +18,10 @@ PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "guest" / "rvmm"
 PURE = [
     *("layout", "population", "pl011", "gic", "gic_mmio", "timer", "realm_decode"),
+    *("page_set", "console"),
     *("virtio", "virtqueue", "virtio_rng", "entropy", "error"),
 ]
-HARNESS = ["harness", "harness_virtio"]
+HARNESS = ["harness", "harness_virtio", "harness_realm"]
 DESCRIBE = ["main", "command_dtb", "options", "error", "content", "layout", "devtree", "population"]
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

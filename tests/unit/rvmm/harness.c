@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gic.h"
+#include "harness_realm.h"
 #include "harness_virtio.h"
 #include "layout.h"
 #include "pl011.h"
@@ -100,8 +101,7 @@ static void do_fold(const uint64_t *words)
 	uint64_t lrs[GIC_MAX_LRS] = { 0 };
 
 	memcpy(lrs, words + 2, GIC_MAX_LRS * sizeof(lrs[0]));
-	gic_fold(&gic, (unsigned int)words[0], lrs, words[1]);
-	printf("0\n");
+	printf("%x\n", gic_fold(&gic, (unsigned int)words[0], lrs, words[1]));
 }
 
 static void do_access(const uint64_t *words, bool write)
@@ -132,11 +132,11 @@ static void do_fuzz(const uint64_t *words)
 		cpu = (unsigned int)rand() % gic.cpus;
 		(void)gic_set_ppi(&gic, cpu, (unsigned int)rand() % 40, rand() % 2 != 0);
 		(void)gic_send_sgi(&gic, cpu, value);
-		gic_deactivate(&gic, cpu, value & 0x7f);
+		(void)gic_deactivate(&gic, cpu, value & 0x7f);
 		gic_fill(&gic, cpu, lrs, &hcr);
 		for (lr = 0; lr < GIC_MAX_LRS; lr++)
 			lrs[lr] = (uint64_t)rand() << 33 ^ (uint64_t)rand();
-		gic_fold(&gic, cpu, lrs, value);
+		(void)gic_fold(&gic, cpu, lrs, value);
 	}
 	printf("0\n");
 }
@@ -155,6 +155,8 @@ static void do_gic(const char *name, const uint64_t *words)
 		printf("%x\n", gic_set_spi(&gic, (unsigned int)words[0], words[1] != 0));
 	else if (strcmp(name, "sgi") == 0)
 		printf("%x\n", gic_send_sgi(&gic, (unsigned int)words[0], words[1]));
+	else if (strcmp(name, "deactivate") == 0)
+		printf("%x\n", gic_deactivate(&gic, (unsigned int)words[0], words[1]));
 	else if (strcmp(name, "waiting") == 0)
 		printf("%x\n", gic_waiting(&gic, (unsigned int)words[0]));
 	else if (strcmp(name, "fill") == 0)
@@ -196,7 +198,7 @@ static void do_decode(const uint64_t *words)
 	exit.hpfar = words[2];
 	exit.gprs[0] = words[3];
 	sync = realm_decode_sync(&exit, words[4]);
-	printf("%x %" PRIx64 " %" PRIx64 " %x %x\n", sync.kind, sync.ipa, sync.value, sync.bytes, sync.write);
+	printf("%x %" PRIx64 " %" PRIx64 " %x %x %x\n", sync.kind, sync.ipa, sync.value, sync.bytes, sync.write, sync.timed);
 }
 
 int main(void)
@@ -224,6 +226,8 @@ int main(void)
 			printf("%x\n", timer_asserted(&timer, words[2]));
 		else if (strcmp(name, "delay") == 0)
 			printf("%" PRIx64 "\n", timer_delay(&timer, words[2], words[3]));
+		else if (strncmp(name, "r_", 2) == 0)
+			do_realm(name, words, rest);
 		else if (name[0] == 'v')
 			do_virtio(name, words);
 		else if (strcmp(name, "decode") == 0)

@@ -24,6 +24,16 @@ static struct entropy entropy;
 static bool level;
 static unsigned int changes, notified, resets;
 static struct virtio_chain kept[KEPT];
+static uint64_t denied; /* a page of the memory that devices may not touch; 0: all may be touched */
+
+static bool usable(void *context, uint64_t address, uint64_t size)
+{
+	uint64_t page = device.host.base + denied;
+
+	if (context != &device || !within(address, size, device.host.base, device.host.bytes))
+		abort();
+	return denied == 0 || address + size <= page || address >= page + PAGE_BYTES;
+}
 
 static void interrupt(void *context, unsigned int slot, bool now)
 {
@@ -53,7 +63,8 @@ static const struct virtio_type keeper = { .id = 42, .queues = 2, .features = 1U
 static void start(bool keeps, bool realm, uint64_t seed)
 {
 	struct virtio_host host = { .bytes = RAM_BYTES, .base = RAM_BASE | (realm ? IPA_UNPROTECTED : 0),
-				    .context = &device, .interrupt = interrupt };
+				    .context = &device, .interrupt = interrupt,
+				    .usable = usable };
 
 	free(ram);
 	ram = aligned_alloc(PAGE_BYTES, RAM_BYTES);
@@ -64,6 +75,7 @@ static void start(bool keeps, bool realm, uint64_t seed)
 	level = false;
 	changes = notified = resets = 0;
 	memset(kept, 0, sizeof(kept));
+	denied = 0;
 	entropy = (struct entropy){ .seeded = true, .state = seed };
 	if (keeps)
 		virtio_init(&device, &keeper, NULL, 3, &host);
@@ -238,6 +250,8 @@ void do_virtio(const char *name, const uint64_t *words)
 		printf("%x\n", virtio_read(&device, (uint32_t)words[0], (unsigned int)words[1]));
 	else if (strcmp(name, "vwrite") == 0)
 		virtio_write(&device, (uint32_t)words[0], (unsigned int)words[1], (uint32_t)words[2]), printf("0\n");
+	else if (strcmp(name, "vdeny") == 0)
+		denied = words[0], printf("0\n");
 	else if (strcmp(name, "vpeek") == 0)
 		memcpy(&value, ram + words[0], words[1]), printf("%" PRIx64 "\n", value);
 	else if (strcmp(name, "vpoke") == 0)

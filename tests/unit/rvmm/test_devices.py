@@ -121,8 +121,8 @@ class Gic:
         hcr, *lrs = self.ask("fill", cpu)
         return hcr, lrs
 
-    def fold(self, lrs: list[int], cpu: int = 0, eois: int = 0) -> None:
-        self.ask("fold", cpu, eois << 27, *lrs)
+    def fold(self, lrs: list[int], cpu: int = 0, eois: int = 0) -> int:
+        return self.ask("fold", cpu, eois << 27, *lrs)[0]
 
 
 def intids(lrs: list[int]) -> list[int]:
@@ -238,6 +238,46 @@ def test_spi_follows_its_route(harness: Harness) -> None:
     assert gic.ask("waiting", 0) + gic.ask("waiting", 1) == [0, 0], "an affinity that nobody has"
 
 
+def test_rerouted_spi_wakes_its_new_target(harness: Harness) -> None:
+    gic = Gic(harness, cpus=2)
+    gic.ask("spi", 1, 1)
+    _, lrs = gic.fill(0)
+    assert intids(lrs) == [UART]
+    assert gic.write(GICD + IROUTER + 8 * UART, 1, 8) == 0, "vCPU 0 still has it"
+    assert gic.fold(lrs) == 0b10, "not taken: it is vCPU 1's now"
+    assert intids(gic.fill(1)[1]) == [UART]
+
+
+def test_rerouted_spi_wakes_its_new_target_once_deactivated(harness: Harness) -> None:
+    gic = Gic(harness, cpus=2)
+    gic.ask("spi", 1, 1)
+    _, lrs = gic.fill(0)
+    gic.write(GICD + IROUTER + 8 * UART, 1, 8)
+    assert gic.fold([lrs[0] ^ PENDING ^ ACTIVE]) == 0
+    assert gic.ask("deactivate", 0, UART) == [0b10], "by ICC_DIR_EL1"
+    assert gic.ask("deactivate", 0, 1 << 40) == [0]
+
+
+def test_eoi_without_list_register_wakes_the_new_target(harness: Harness) -> None:
+    gic = Gic(harness, cpus=2, lrs=1)
+    gic.ask("spi", 1, 1)
+    gic.fold([gic.fill(0)[1][0] ^ PENDING ^ ACTIVE])
+    gic.write(GICD + IROUTER + 8 * UART, 1, 8)
+    gic.ask("sgi", 0, 3 << 24 | 1)
+    _, lrs = gic.fill(0)
+    assert intids(lrs) == [3], "the only list register is for the pending one"
+    assert gic.fold(lrs, eois=1) == 0b10
+
+
+def test_fold_wakes_nobody_without_need(harness: Harness) -> None:
+    gic = Gic(harness, cpus=2)
+    gic.write(GICD + IROUTER + 8 * UART, 0xFF_0000_0000, 8)
+    gic.ask("spi", 1, 1)
+    gic.ask("sgi", 0, 3 << 24 | 0b11)
+    for cpu in range(2):
+        assert gic.fold([0] * 4 if gic.fill(cpu) else [], cpu=cpu) == 0
+
+
 def test_edge_configuration(harness: Harness) -> None:
     gic = Gic(harness)
     assert gic.read(SGI + ICFGR) == 0xAAAA_AAAA
@@ -266,7 +306,7 @@ def test_a_hostile_guest_finds_no_hole(harness: Harness, cpus: int, lrs: int) ->
 
 # ---- Exits ---------------------------------------------------------------------------------------------------
 
-WFX, SGI_WRITE, DIR_WRITE, SYSREG, PROTECTED, SHARED, MMIO, NOTHING, BAD = range(9)
+WFX, WFE, SGI_WRITE, DIR_WRITE, SYSREG, PROTECTED, SHARED, MMIO, NOTHING, BAD = range(10)
 DATA = 0x24 << 26
 ISV = 1 << 24
 
@@ -287,16 +327,25 @@ def test_aborts_by_address(harness: Harness) -> None:
 
 def test_mmio(harness: Harness) -> None:
     write, word = 1 << 6, 2 << 22
-    assert decode(harness, DATA | ISV | word | write | 7, 0x1_0900_0018, 5) == [MMIO, 0x0900_0018, 5, 4, 1]
-    assert decode(harness, DATA | ISV | 3 << 22 | 7, 0x1_0800_6108)[3:] == [8, 0]
+    assert decode(harness, DATA | ISV | word | write | 7, 0x1_0900_0018, 5) == [MMIO, 0x0900_0018, 5, 4, 1, 0]
+    assert decode(harness, DATA | ISV | 3 << 22 | 7, 0x1_0800_6108)[3:] == [8, 0, 0]
 
 
 def test_system_registers(harness: Harness) -> None:
     def msr(op2: int, *, read: bool = False) -> int:
         return 0x18 << 26 | 3 << 20 | op2 << 17 | 12 << 10 | 11 << 1 | read
 
-    assert decode(harness, msr(5), value=0x10001)[::2] == [SGI_WRITE, 0x10001, 0]
+    assert decode(harness, msr(5), value=0x10001)[:4:2] == [SGI_WRITE, 0x10001]
     assert decode(harness, msr(1), value=33)[0] == DIR_WRITE
     assert decode(harness, msr(7))[0] == decode(harness, msr(5, read=True))[0] == SYSREG
-    assert decode(harness, 1 << 26)[0] == WFX
     assert decode(harness, 0x3C << 26)[0] == BAD
+
+
+@pytest.mark.parametrize(
+    ("instruction", "kind", "until"),
+    [(0, WFX, (0, 0)), (1, WFE, (0, 0)), (2, WFX, (77, 1)), (3, WFE, (77, 1))],
+)
+def test_waits(harness: Harness, instruction: int, kind: int, until: tuple[int, int]) -> None:
+    """WFI, WFE, WFIT, WFET: the last two have a time-out."""
+    answer = decode(harness, 1 << 26 | instruction, value=77)
+    assert (answer[0], (answer[2], answer[5])) == (kind, until)

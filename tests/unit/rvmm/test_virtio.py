@@ -474,3 +474,16 @@ def test_a_hostile_guest_finds_no_hole(harness: Harness, keeps: bool, seed: int)
     assert (taken > 100) == keeps
     assert broken > 100
     assert used > 100
+
+
+def test_memory_that_is_not_shared_is_not_touched(harness: Harness) -> None:
+    """A realm shares page by page: what it has not shared is nothing that a device may use."""
+    driver = Driver(harness, realm=True).up()
+    harness.ask("vdeny", BUFFERS)
+    driver.chain((BUFFERS - 64, 128, WRITE))
+    assert driver.broken()
+    assert driver.peek(BUFFERS, 8) == 0
+    driver = Driver(harness, realm=True)
+    assert driver.negotiate()
+    harness.ask("vdeny", USED_AT)
+    assert not driver.queue()
