@@ -28,16 +28,6 @@ void *memset(void *to, int value, size_t bytes);
 #define AFFINITY_ON       UINT64_C(0)
 #define AFFINITY_OFF      UINT64_C(1)
 
-/* EL1h, DAIF masked. */
-#define PSTATE_START UINT64_C(0x3c5)
-
-static enum step done(struct rec *rec, uint64_t result)
-{
-	rec->gprs[0] = result;
-	rec->pc += 4;
-	return STEP_RESUME;
-}
-
 /* Hand the call with its `arguments` to the host; the realm sees `result` unless PSCI_COMPLETE replaces it. */
 static enum step forward(struct run *run, unsigned int arguments, uint64_t result)
 {
@@ -47,7 +37,7 @@ static enum step forward(struct run *run, unsigned int arguments, uint64_t resul
 	run->exit->reason = EXIT_PSCI;
 	for (i = 0; i <= arguments; i++)
 		run->exit->gprs[i] = rec->gprs[i];
-	(void)done(rec, result);
+	(void)run_smc_done(rec, result);
 	return STEP_LEAVE;
 }
 
@@ -73,11 +63,11 @@ static enum step cpu_on(struct run *run)
 	uint64_t mpidr;
 
 	if (rec->gprs[2] >= realm_protected_end(rd))
-		return done(rec, PSCI_INVALID_ADDRESS);
+		return run_smc_done(rec, PSCI_INVALID_ADDRESS);
 	if (!convert_mpidr(rec->gprs[1], &mpidr) || !is_rec_of(rec, mpidr))
-		return done(rec, PSCI_INVALID_PARAMETERS);
+		return run_smc_done(rec, PSCI_INVALID_PARAMETERS);
 	if (mpidr == rec->mpidr)
-		return done(rec, PSCI_ALREADY_ON);
+		return run_smc_done(rec, PSCI_ALREADY_ON);
 	rec->pending = PENDING_PSCI;
 	return forward(run, 3, rec->gprs[0]);
 }
@@ -88,9 +78,9 @@ static enum step affinity_info(struct run *run)
 	uint64_t mpidr;
 
 	if (rec->gprs[2] != 0 || !convert_mpidr(rec->gprs[1], &mpidr) || !is_rec_of(rec, mpidr))
-		return done(rec, PSCI_INVALID_PARAMETERS);
+		return run_smc_done(rec, PSCI_INVALID_PARAMETERS);
 	if (mpidr == rec->mpidr)
-		return done(rec, AFFINITY_ON);
+		return run_smc_done(rec, AFFINITY_ON);
 	rec->pending = PENDING_PSCI;
 	return forward(run, 2, rec->gprs[0]);
 }
@@ -137,11 +127,11 @@ enum step run_psci(struct run *run)
 
 	switch (rec->gprs[0] & UINT32_MAX) {
 	case SMCCC_VERSION:
-		return done(rec, SMCCC_VERSION_1_2);
+		return run_smc_done(rec, SMCCC_VERSION_1_2);
 	case PSCI_VERSION:
-		return done(rec, PSCI_VERSION_1_1);
+		return run_smc_done(rec, PSCI_VERSION_1_1);
 	case PSCI_FEATURES:
-		return done(rec, features(rec->gprs[1] & UINT32_MAX));
+		return run_smc_done(rec, features(rec->gprs[1] & UINT32_MAX));
 	case PSCI_CPU_SUSPEND:
 		return forward(run, 3, PSCI_SUCCESS);
 	case PSCI_CPU_OFF:
@@ -154,7 +144,7 @@ enum step run_psci(struct run *run)
 	case PSCI_SYSTEM_RESET:
 		return system_off(run);
 	default:
-		return done(rec, SMC_NOT_SUPPORTED);
+		return run_smc_done(rec, SMC_NOT_SUPPORTED);
 	}
 }
 

@@ -8,9 +8,6 @@
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 
-/* EL1h, DAIF masked. */
-#define PSTATE_START UINT64_C(0x3c5)
-
 /* RmiRecMpidr: Aff0 in 3:0, Aff1 15:8, Aff2 23:16, Aff3 31:24 (A2.3). */
 #define MPIDR_VALID (MASK(31, 8) | MASK(3, 0))
 

@@ -62,6 +62,9 @@ struct rec {
 };
 _Static_assert(sizeof(struct rec) <= GRANULE_SIZE, "one granule, hence no auxiliary ones");
 
+/* PSTATE of a REC that starts: EL1h, DAIF masked. */
+#define PSTATE_START UINT64_C(0x3c5)
+
 /* B4.3: RMI commands. */
 uint64_t rmi_rec_create(const uint64_t *in, uint64_t *out);
 uint64_t rmi_rec_destroy(const uint64_t *in, uint64_t *out);

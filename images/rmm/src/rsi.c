@@ -10,27 +10,19 @@
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
-/* The command is over: x0 is its result and the realm goes on behind the SMC. */
-static enum step done(struct rec *rec, uint64_t result)
-{
-	rec->gprs[0] = result;
-	rec->pc += 4;
-	return STEP_RESUME;
-}
-
 static enum step rsi_version(struct run *run)
 {
 	uint64_t asked = run->rec->gprs[1];
 
 	run->rec->gprs[1] = ABI_VERSION_1_0;
 	run->rec->gprs[2] = ABI_VERSION_1_0;
-	return done(run->rec, asked == ABI_VERSION_1_0 ? RSI_SUCCESS : RSI_ERROR_INPUT);
+	return run_smc_done(run->rec, asked == ABI_VERSION_1_0 ? RSI_SUCCESS : RSI_ERROR_INPUT);
 }
 
 static enum step rsi_features(struct run *run)
 {
 	run->rec->gprs[1] = 0;
-	return done(run->rec, RSI_SUCCESS);
+	return run_smc_done(run->rec, RSI_SUCCESS);
 }
 
 static enum step rsi_measurement_read(struct run *run)
@@ -41,15 +33,15 @@ static enum step rsi_measurement_read(struct run *run)
 
 	/* No lock: the RIM is final once the realm runs, and nothing changes an REM in this RMM. */
 	if (index >= MEASUREMENTS)
-		return done(rec, RSI_ERROR_INPUT);
+		return run_smc_done(rec, RSI_ERROR_INPUT);
 	memcpy(&rec->gprs[1], rd->measurement[index], MEASUREMENT_BYTES);
-	return done(rec, RSI_SUCCESS);
+	return run_smc_done(rec, RSI_SUCCESS);
 }
 
 /* Answer for a page that could not be opened; when the host must provide it the SMC is executed again afterwards. */
 static enum step not_open(struct run *run, enum page_state state, uint64_t ipa, unsigned int level)
 {
-	return state == PAGE_REFUSED ? done(run->rec, RSI_ERROR_INPUT) : run_leave_absent(run, ipa, level);
+	return state == PAGE_REFUSED ? run_smc_done(run->rec, RSI_ERROR_INPUT) : run_leave_absent(run, ipa, level);
 }
 
 static enum step rsi_realm_config(struct run *run)
@@ -60,7 +52,7 @@ static enum step rsi_realm_config(struct run *run)
 	enum page_state state;
 
 	if (!is_granule_aligned(ipa))
-		return done(run->rec, RSI_ERROR_INPUT);
+		return run_smc_done(run->rec, RSI_ERROR_INPUT);
 	state = realm_page_open(run->rec, ipa, &page);
 	if (state != PAGE_OPEN)
 		return not_open(run, state, ipa, page.level);
@@ -70,7 +62,7 @@ static enum step rsi_realm_config(struct run *run)
 	config->hash_algo = HASH_SHA_256;
 	memcpy(config->rpv, page.realm.rd->rpv, sizeof(config->rpv));
 	realm_page_close(&page);
-	return done(run->rec, RSI_SUCCESS);
+	return run_smc_done(run->rec, RSI_SUCCESS);
 }
 
 static bool valid_range(const struct rec *rec)
@@ -86,7 +78,7 @@ static enum step rsi_ipa_state_set(struct run *run)
 	struct rec *rec = run->rec;
 
 	if (!valid_range(rec) || rec->gprs[3] > RIPAS_RAM || (rec->gprs[4] & ~RSI_CHANGE_DESTROYED) != 0)
-		return done(rec, RSI_ERROR_INPUT);
+		return run_smc_done(rec, RSI_ERROR_INPUT);
 	rec->ripas.address = rec->gprs[1];
 	rec->ripas.top = rec->gprs[2];
 	rec->ripas.value = (enum ripas)rec->gprs[3];
@@ -136,7 +128,7 @@ static enum step rsi_ipa_state_get(struct run *run)
 	uint64_t end;
 
 	if (!valid_range(rec))
-		return done(rec, RSI_ERROR_INPUT);
+		return run_smc_done(rec, RSI_ERROR_INPUT);
 	if (!granule_lock(realm.granule, GRANULE_RD))
 		panic("rsi: a REC's realm is gone");
 	realm.rd = arch_granule(granule_address(realm.granule));
@@ -144,7 +136,7 @@ static enum step rsi_ipa_state_get(struct run *run)
 	realm_unlock(&realm);
 	rec->gprs[1] = end;
 	rec->gprs[2] = (uint64_t)ripas;
-	return done(rec, RSI_SUCCESS);
+	return run_smc_done(rec, RSI_SUCCESS);
 }
 
 static enum step rsi_host_call(struct run *run)
@@ -156,7 +148,7 @@ static enum step rsi_host_call(struct run *run)
 	enum page_state state;
 
 	if (ipa % sizeof(*call) != 0)
-		return done(rec, RSI_ERROR_INPUT);
+		return run_smc_done(rec, RSI_ERROR_INPUT);
 	state = realm_page_open(rec, ipa, &page);
 	if (state != PAGE_OPEN)
 		return not_open(run, state, ipa, page.level);
@@ -178,7 +170,7 @@ enum step run_finish_host_call(struct run *run)
 	enum page_state state = realm_page_open(rec, rec->host_call_ipa, &page);
 
 	if (state == PAGE_REFUSED) {
-		(void)done(rec, RSI_ERROR_INPUT);
+		(void)run_smc_done(rec, RSI_ERROR_INPUT);
 		return STEP_RESUME;
 	}
 	if (state == PAGE_ABSENT) {
@@ -189,7 +181,7 @@ enum step run_finish_host_call(struct run *run)
 	call = (struct rsi_host_call *)(void *)(page.bytes + (rec->host_call_ipa & GRANULE_MASK));
 	memcpy(call->gprs, run->enter->gprs, sizeof(call->gprs));
 	realm_page_close(&page);
-	return done(rec, RSI_SUCCESS);
+	return run_smc_done(rec, RSI_SUCCESS);
 }
 
 struct rsi_handler {

@@ -39,6 +39,14 @@ enum step run_psci(struct run *run);
 enum step run_finish_host_call(struct run *run);
 void run_finish_ripas(struct run *run);
 
+/* The call is over: x0 is its result and the realm goes on behind the SMC. */
+static inline enum step run_smc_done(struct rec *rec, uint64_t result)
+{
+	rec->gprs[0] = result;
+	rec->pc += 4;
+	return STEP_RESUME;
+}
+
 /* General register `number` as an instruction names it: 31 is the zero register. */
 static inline uint64_t rec_register(const struct rec *rec, unsigned int number)
 {
