@@ -6,8 +6,8 @@
  *   image        identity, Realm; text RX, constants RO, rest RW; a hole below each stack
  *   UART0        identity, Device
  *   DRAM         identity, Realm, RW: granules given to the RMM
- *   DRAM + 64 G  Non-secure, RW, all but the RMM's own: what the host passes by address. An access faults while the granule is in
- *                another physical address space; access.S makes that an answer.
+ *   DRAM + 64 G  Non-secure, RW, all but the RMM's own: what the host passes by address. An access faults
+ *                while the granule is in another physical address space; access.S makes that an answer.
  */
 #include "asm.h"
 #include "target.h"

@@ -40,7 +40,8 @@ static void inherit(uint64_t *table, uint64_t parent, unsigned int level)
 static void install_table(const struct realm *realm, const struct rtt_walk *walk, struct granule *granule)
 {
 	uint64_t parent = rtt_entry(walk), pa = granule_address(granule);
-	bool live = rtt_state(parent, walk->level) == RTT_ASSIGNED && is_protected(realm, walk->base + walk->index * rtt_span(walk->level));
+	uint64_t ipa = walk->base + walk->index * rtt_span(walk->level);
+	bool live = rtt_state(parent, walk->level) == RTT_ASSIGNED && is_protected(realm, ipa);
 
 	if (parent != 0)
 		inherit(arch_granule(pa), parent, walk->level + 1);
