@@ -92,7 +92,7 @@ def _dry_up(context: Context, options: UpOptions, names: list[str], wanted: Gues
     spec = testbed.spec(testbed.artifacts(), options, context.project.config.ssh.port)
     click.echo(shlex.join(command_line(spec)))
     for world in worlds:
-        click.echo(shlex.join(testbed.guests.command(world, wanted)))
+        click.echo(shlex.join(testbed.guests.command(world, wanted, deterministic=options.deterministic)))
 
 
 @click.command("down")

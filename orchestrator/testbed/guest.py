@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from orchestrator.schema.testbed import Guest
@@ -15,8 +15,11 @@ FOLDER = "/run/guest"  # in the host: one folder a world, which the VMM fills
 READY_LINE = "orch: guest-ready"
 _VMM = "/usr/bin/rvmm"
 _DRIVER_REPORTS = ("granules", "leaked", "calls")
-# For the VMM to answer SIGUSR1 with its figures, steps of 20 ms.
-_STATS_STEPS = 50
+# s between looks for the VMM's answer to SIGUSR1. It answers at once; one that takes its guest apart never does.
+_STATS_PAUSES = "0.01 0.05 0.2 0.7"
+# Both goes page by page in a realm: for 256 MiB, all touched, 10 to 40 s were seen on a busy build computer.
+PAGES_SECONDS = 10.0
+PAGES_SECONDS_PER_64_MIB = 15.0
 
 
 class World(StrEnum):
@@ -32,15 +35,29 @@ class World(StrEnum):
 
 
 class GuestState(StrEnum):
-    """What became of a guest; `lost` is a VMM that died without a word."""
+    """What became of a guest; `ending` is a killed VMM that the kernel still clears away, `lost` one that it has."""
 
     ABSENT = "absent"
     RUNNING = "running"
+    ENDING = "ending"
     OFF = "off"
     RESET = "reset"
     STOPPED = "stopped"
     ERROR = "error"
     LOST = "lost"
+
+    @property
+    def there(self) -> bool:
+        """Whether the guest still holds memory of the host."""
+        return self in (GuestState.RUNNING, GuestState.ENDING)
+
+
+class StopCode(IntEnum):
+    """Exit codes of the VMM's `stop`."""
+
+    GONE = 0
+    NO_GUEST = 1
+    TIMED_OUT = 4
 
 
 @dataclass(frozen=True)
@@ -80,8 +97,8 @@ def kernel_command_line(guest: Guest, run: int) -> str:
     return " ".join(filter(None, words))
 
 
-def vmm_command(world: World, guest: Guest, run: int, *, pretouch: bool = False) -> list[str]:
-    """The VMM's argument vector in the host; the guest runs behind it when it returns."""
+def vmm_command(world: World, guest: Guest, run: int, *, pretouch: bool = False, seed: int | None = None) -> list[str]:
+    """The VMM's argument vector in the host, which returns once the guest runs; `seed` fixes the guest's entropy."""
     return [
         *(_VMM, "run"),
         *("--world", str(world)),
@@ -93,6 +110,7 @@ def vmm_command(world: World, guest: Guest, run: int, *, pretouch: bool = False)
         *("--vcpus", str(guest.vcpus)),
         *("--run-id", str(run)),
         *(["--pretouch"] if pretouch else []),
+        *(["--seed", str(seed)] if seed is not None else []),
         "--detach",
     ]
 
@@ -116,35 +134,44 @@ def console_command(world: World) -> list[str]:
     return [_VMM, "console", world.folder]
 
 
-def end_script(world: World, signal: str, seconds: float) -> str:
-    """Shell for the host: signal the VMM and wait until its process is gone; 0 it is, 4 time-out."""
-    return (
-        f"read -r pid <{world.folder}/pid; kill -{signal} $pid; left={round(seconds * 20)}; "
-        f"while {_is_vmm('$pid')}; do [ $left -gt 0 ] || exit 4; left=$((left-1)); sleep 0.05; done"
-    )
+def stop_command(world: World, seconds: float, *, kill: bool = False) -> list[str]:
+    """The VMM's argument vector that sends SIGTERM (SIGKILL) and waits until all is gone; it ends with a StopCode."""
+    return [_VMM, "stop", world.folder, str(max(1, round(seconds))), *(["--kill"] if kill else [])]
 
 
-def probe_script() -> str:
-    """Shell for the host that reports on both guests and the driver, one fact a line; `read_probe` understands it."""
-    reports = " ".join(_DRIVER_REPORTS)
+def pages_limit(memory_mib: int) -> float:
+    """How long, s, it may take to populate so much memory of a guest, or to take it apart."""
+    return PAGES_SECONDS + memory_mib / 64 * PAGES_SECONDS_PER_64_MIB
+
+
+def probe_script(*, stats: bool = False) -> str:
+    """Shell for the host that reports on both guests and the driver, one fact a line; `read_probe` understands it.
+
+    It costs the measured machine instructions, hence shell built-ins where they will do, and statistics when asked for.
+    """
+    # A killed VMM loses its memory and with it `exe` before the realm is taken apart; `comm` stays until the very end.
+    running = f"{_ASK_STATS}; {_SHOW_RSS}" if stats else ":"
     return (
         f"for world in {' '.join(World)}; do cd {FOLDER}/$world 2>/dev/null || continue; "
-        "pid=; [ ! -e pid ] || read -r pid <pid; "
-        f'if {_is_vmm("$pid")}; then echo "$world pid $pid"; '
-        "rm -f stats.json; kill -USR1 $pid; left="
-        f"{_STATS_STEPS}; while [ ! -s stats.json ] && [ $left -gt 0 ]; do left=$((left-1)); sleep 0.02; done; "
-        'echo "$world rss $(sed -n "s/VmRSS:[^0-9]*//p" /proc/$pid/status)"; else echo "$world gone"; fi; '
-        '[ ! -e exit ] || echo "$world exit $(head -n 1 exit)"; '
-        "[ ! -e stats.json ] || echo \"$world stats $(tr '\\n' ' ' <stats.json)\"; "
-        "done; cd /sys/kernel/debug/realm 2>/dev/null && "
-        f"for report in {reports}; do echo \"driver $report $(tr '\\n' ' ' <$report)\"; done; "
+        "pid=; name=; { read -r pid <pid; read -r name </proc/$pid/comm; } 2>/dev/null; "
+        f'if [ "$name" != {_VMM.rpartition("/")[2]} ]; then echo "$world gone"; else echo "$world pid $pid"; '
+        f'if [ ! -e /proc/$pid/exe ]; then echo "$world ending"; else {running}; fi; fi; '
+        '[ ! -e exit ] || { read -r line <exit; echo "$world exit $line"; }; '
+        f"{_SHOW_STATS if stats else ':'}; done; "
+        f"cd /sys/kernel/debug/realm 2>/dev/null && for report in {' '.join(_DRIVER_REPORTS)}; do "
+        "echo \"driver $report $(tr '\\n' ' ' <$report)\"; done; "
         'echo "host available $(sed -n "s/MemAvailable:[^0-9]*//p" /proc/meminfo)"'
     )
 
 
-def _is_vmm(pid: str) -> str:
-    """Shell condition: the process exists, is no zombie, and is the VMM (also one whose file was replaced)."""
-    return f"case $(readlink /proc/{pid}/exe) in {_VMM}*) true ;; *) false ;; esac"
+# The VMM replaces its file of statistics: wait for another one in its place; the old one will do if none comes.
+_ASK_STATS = (
+    "old=/dev/null; [ ! -e stats.json ] || old=stats.json; { kill -USR1 $pid; "
+    f"for pause in {_STATS_PAUSES}; do [ -e stats.json ] && [ ! stats.json -ef /proc/self/fd/3 ] && break; "
+    "sleep $pause; done; } 3<$old"
+)
+_SHOW_STATS = "[ ! -e stats.json ] || echo \"$world stats $(tr '\\n' ' ' <stats.json)\""
+_SHOW_RSS = 'echo "$world rss $(sed -n "s/VmRSS:[^0-9]*//p" /proc/$pid/status)"'
 
 
 @dataclass(frozen=True)
@@ -167,24 +194,28 @@ class Probe:
     available_kib: int = 0
 
 
-def read_probe(text: str) -> Probe:
-    """Understand the output of `probe_script`; lines of other kinds are passed over."""
+def read_probe(text: str) -> Probe | None:
+    """Understand the output of `probe_script`; None if its last line, or the number in there, is missing."""
     facts: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
         subject, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
         facts.setdefault(subject, {})[name] = value.strip()
+    available = _kib(facts.get("host", {}).get("available", ""))
+    if available is None:
+        return None
     return Probe(
         guests={world: _report(facts[world]) if world in facts else GuestReport() for world in World},
         driver={name: facts["driver"][name] for name in _DRIVER_REPORTS if name in facts.get("driver", {})},
-        available_kib=_kib(facts.get("host", {}).get("available", "")) or 0,
+        available_kib=available,
     )
 
 
 def _report(facts: dict[str, str]) -> GuestReport:
     stats = _json_object(facts.get("stats", ""))
     if "pid" in facts:
-        return GuestReport(GuestState.RUNNING, "", int(facts["pid"]), _kib(facts.get("rss", "")), stats)
+        state = GuestState.ENDING if "ending" in facts else GuestState.RUNNING
+        return GuestReport(state, "", int(facts["pid"]), _kib(facts.get("rss", "")), stats)
     state, detail = read_exit(facts.get("exit"))
     return GuestReport(state, detail, stats=stats)
 

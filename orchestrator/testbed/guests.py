@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from orchestrator.build.cache import make_folder, write_atomic
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError, OrchError, UsageError
+from orchestrator.machine.cmdline import FIXED_SEED
 from orchestrator.machine.stamping import printable, stamp
 from orchestrator.schema.testbed import Guest
 from orchestrator.shell import ssh
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import DRIVER, GuestFile, GuestReport, GuestState, Probe, World
+from orchestrator.testbed.guest import DRIVER, GuestFile, GuestReport, GuestState, Probe, StopCode, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.testbed.testbed import Testbed
 
 _TAIL = 40  # console lines that come with an error
-_LEAVING = 10.0  # s for a guest to end when the host ends anyway; taking a realm apart takes seconds per 100 MiB
+_ANSWER = 10.0  # s for the host to answer when it goes down anyway
 _SLACK = 5.0  # s that SSH may add to a wait inside the host
 _SPARE_MIB = 64  # what a host keeps when guests take the rest
 
@@ -72,10 +73,11 @@ class Guests:
             first = error.errors(include_url=False)[0]
             raise UsageError(f"guest: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
-    def command(self, world: World, options: GuestOptions) -> list[str]:
-        """The VMM's command line for the next start."""
+    def command(self, world: World, options: GuestOptions, *, deterministic: bool) -> list[str]:
+        """The VMM's command line for the next start; in a deterministic machine a guest's entropy is fixed as well."""
         run = int(self._record()["runs"]) + 1
-        return guest.vmm_command(world, self.config(options), run, pretouch=options.pretouch)
+        seed = int(FIXED_SEED) if deterministic else None
+        return guest.vmm_command(world, self.config(options), run, pretouch=options.pretouch, seed=seed)
 
     def possible(self) -> list[World]:
         """The worlds that this testbed can have a guest in: the driver fits our own host kernel only."""
@@ -100,7 +102,10 @@ class Guests:
         with self._bed.exclusive(), self._bed.host() as link:
             probe = self._probe(link)
             if probe.guests[world].state is GuestState.RUNNING:
-                return self._already_up(world, options)
+                return self._already_up(link, world, options)
+            if probe.guests[world].state is GuestState.ENDING:
+                self._end(link, world)
+                probe = self._probe(link)
             _check_memory(world, config, probe)
             started = time.monotonic()
             self._install(link, world)
@@ -109,11 +114,14 @@ class Guests:
             self._run(link, world, config, options)
             return GuestStart("started", time.monotonic() - started)
 
-    def _already_up(self, world: World, options: GuestOptions) -> GuestStart:
+    def _already_up(self, link: Connection, world: World, options: GuestOptions) -> GuestStart:
         has = self._record()["worlds"].get(world, {})
         for key, wanted in (("memory_mib", options.memory_mib), ("vcpus", options.vcpus)):
             if wanted is not None and wanted != has.get(key, wanted):
                 raise UsageError(f"the {world} is up with {key} {has[key]}", hint=f"`orch down {world}` first")
+        if not has.get("ready"):  # an `orch up` that was killed did not wait to the end
+            with self._failing(link, world):
+                self._await_ready(link, world)
         return GuestStart("already up", 0.0)
 
     def _install(self, link: Connection, world: World) -> None:
@@ -137,6 +145,7 @@ class Guests:
             self._write(record)
 
     def _run(self, link: Connection, world: World, config: Guest, options: GuestOptions) -> None:
+        command = self.command(world, options, deterministic=bool(self._bed.need_running()["options"]["deterministic"]))
         record = self._record()
         record["runs"] = run = int(record["runs"]) + 1
         record["worlds"][world] = {
@@ -146,22 +155,35 @@ class Guests:
             "pretouch": options.pretouch,
         }
         self._write(record)
-        command = guest.vmm_command(world, config, run, pretouch=options.pretouch)
-        timeouts = self._bed.project.config.timeouts
-        try:
+        with self._failing(link, world):
             with self._stage(world, "start", 2):
-                done = ssh.attempt(link, guest.start_script(world, command), timeouts.guest_start)
+                limit = self._bed.project.config.timeouts.guest_start
+                if options.pretouch:
+                    limit = max(limit, guest.pages_limit(config.memory_mib))
+                done = ssh.attempt(link, guest.start_script(world, command), limit)
                 if done.code:
                     raise BootError(f"{world}: it did not start: {done.words}")
-            with self._stage(world, "guest-ready", 4):
-                waiting = shlex.join(guest.wait_command(world, timeouts.guest_ready))
-                done = ssh.attempt(link, waiting, timeouts.guest_ready + _SLACK)
-                if done.code:
-                    raise self._not_ready(link, world, done.code)
+            self._await_ready(link, world)
+
+    @contextmanager
+    def _failing(self, link: Connection, world: World) -> Iterator[None]:
+        """A part of a start: if it fails, nothing of the guest stays but its console."""
+        try:
+            yield
         except BaseException as error:
             self._event(world, "failed", detail=str(error))
             self._give_up(link, world, error)
             raise
+
+    def _await_ready(self, link: Connection, world: World) -> None:
+        limit = self._bed.project.config.timeouts.guest_ready
+        with self._stage(world, "guest-ready", 4):
+            done = ssh.attempt(link, shlex.join(guest.wait_command(world, limit)), limit + _SLACK)
+            if done.code:
+                raise self._not_ready(link, world, done.code)
+        record = self._record()
+        record["worlds"].setdefault(world, {})["ready"] = True
+        self._write(record)
 
     def _not_ready(self, link: Connection, world: World, code: int) -> BootError:
         """The wait's outcome in words; exit codes are those of the VMM's `wait`."""
@@ -184,7 +206,7 @@ class Guests:
             self._keep_console(link, world)
             if isinstance(error, BootError):
                 error.console = self.console_lines(world)[-_TAIL:]
-            if self._probe(link).guests[world].state is GuestState.RUNNING:
+            if self._probe(link).guests[world].state.there:
                 self._end(link, world)
         except OrchError as second:  # the host itself is gone: the first error says more
             self._bed.progress.notice(f"{world}: {second.message}")
@@ -192,7 +214,7 @@ class Guests:
     def stop(self, world: World) -> str:
         """Stop one guest; returns a line for people. Its console stays readable."""
         with self._bed.exclusive(), self._bed.host() as link:
-            if self._probe(link).guests[world].state is not GuestState.RUNNING:
+            if not self._probe(link).guests[world].state.there:
                 return "was not up"
             self._end(link, world)
             left = self._probe(link).driver.get("granules")
@@ -203,27 +225,42 @@ class Guests:
         if not self._record()["worlds"]:
             return
         try:
-            with self._bed.host(_LEAVING) as link:
+            with self._bed.host(_ANSWER) as link:
                 probe = self._probe(link)
                 for world, report in probe.guests.items():
-                    if report.state is GuestState.RUNNING:
-                        self._end(link, world, _LEAVING)
+                    if report.state.there:
+                        self._end(link, world, leaving=True)
                     elif report.state is not GuestState.ABSENT:
                         self._keep_console(link, world)
         except OrchError as error:
             self._bed.progress.notice(f"guests were not stopped in order: {error.message}")
 
-    def _end(self, link: Connection, world: World, limit: float | None = None) -> None:
-        """SIGTERM lets the VMM take the guest apart; SIGKILL after the time-out (s), and the driver does it."""
-        limit = limit or self._bed.project.config.timeouts.guest_down
+    def _end(self, link: Connection, world: World, *, leaving: bool = False) -> None:
+        """SIGTERM lets the VMM take the guest apart; SIGKILL after the time-out, and the driver does it."""
+        limit = self._end_limit(world, leaving=leaving)
         with self._stage(world, "stop", 1):
-            for signal in ("TERM", "KILL"):
-                done = ssh.attempt(link, guest.end_script(world, signal, limit), limit + _SLACK)
-                if done.code == 0:
+            for kill in (False, True):
+                done = ssh.attempt(link, shlex.join(guest.stop_command(world, limit, kill=kill)), limit + _SLACK)
+                if done.code != StopCode.TIMED_OUT:
+                    self._must_be_gone(link, world, done)
                     self._keep_console(link, world)
                     return
-                self._bed.progress.notice(f"{world}: still there {limit:g} s after SIG{signal}")
+                self._bed.progress.notice(f"{world}: still there {limit:g} s after SIG{'KILL' if kill else 'TERM'}")
         raise BootError(f"{world}: state 'stopped' not reached within {2 * limit:g} s", hint="`orch logs` of the host")
+
+    def _end_limit(self, world: World, *, leaving: bool) -> float:
+        """Time-out (s) of a guest's end: what its memory needs; where the host stays, `guest_down` if that is more."""
+        known = self._record()["worlds"].get(world, {})
+        needed = guest.pages_limit(int(known.get("memory_mib", self._bed.project.config.guest.memory_mib)))
+        return needed if leaving else max(needed, self._bed.project.config.timeouts.guest_down)
+
+    def _must_be_gone(self, link: Connection, world: World, done: ssh.Finished) -> None:
+        """Raises BootError if the VMM's `stop` failed; one that found no guest is right when it ended just before."""
+        if done.code == StopCode.GONE:
+            return
+        if done.code == StopCode.NO_GUEST and not self._probe(link).guests[world].state.there:
+            return
+        raise BootError(f"{world}: it was not stopped: {done.words}")
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -235,7 +272,7 @@ class Guests:
             return nothing
         try:
             with self._bed.host() as link:
-                probe = self._probe(link)
+                probe = self._probe(link, stats=True)
         except OrchError as error:  # the status of a host that does not answer is shown all the same
             return {str(world): {"state": "unknown", "detail": error.message} for world in World} | {"driver": {}}
         table: dict[str, Any] = {}
@@ -286,8 +323,14 @@ class Guests:
         node = self._bed.project.guest_nodes(self._bed.graph, [file])[file.node]
         return self._bed.builder.artifact(node) / file.name
 
-    def _probe(self, link: Connection) -> Probe:
-        return guest.read_probe(ssh.attempt(link, guest.probe_script()).stdout)
+    def _probe(self, link: Connection, *, stats: bool = False) -> Probe:
+        """What the host reports; raises BootError if it does not do so to the end, as one that cannot fork."""
+        done = ssh.attempt(link, guest.probe_script(stats=stats))
+        probe = guest.read_probe(done.stdout)
+        if done.code or probe is None:
+            why = done.words if done.code else "its answer is not complete"
+            raise BootError(f"the host does not report on its guests: {why}", hint="`orch logs` of the host")
+        return probe
 
     def _console_log(self, world: World) -> Path:
         return self._folder / f"{world}.console.log"

@@ -76,7 +76,7 @@ def status(bed: Bed) -> dict[str, Any]:
 
 def wait_for_end(bed: Bed, world: str) -> dict[str, Any]:
     deadline = time.monotonic() + 30
-    while (now := status(bed)[world])["state"] == "running":
+    while (now := status(bed)[world])["state"] in ("running", "ending"):
         assert time.monotonic() < deadline, "the guest does not end"
     return dict(now)
 
@@ -92,9 +92,9 @@ def check_time(guest: Console) -> None:
     guest.say("t() { awk '/arch_timer/ { print $2 }' /proc/interrupts; }")
     guest.say("u() { cut -d' ' -f1 /proc/uptime; }")
     started = time.monotonic()
-    guest.say("a=$(t) b=$(u); timeout 2 sh -c 'while :; do :; done'; c=$(u)")
+    guest.say("a=$(t) b=$(u); timeout 2 sh -c 'while :; do :; done'; c=$(u) d=$(t)")
     outside = time.monotonic() - started
-    begin, end, ticks = guest.say("echo $b $c $(($(t) - a))").split()
+    begin, end, ticks = guest.say("echo $b $c $((d - a))").split()
     inside = float(end) - float(begin)
     assert 1.9 < inside <= outside + 0.1
     assert outside < 3 * inside
@@ -176,16 +176,28 @@ def test_the_host_goes_down_with_a_guest_in_it(bed: Bed, world: str) -> None:
     assert bed.orch("ssh", "host", "--", "ls /run/guest 2>/dev/null; true").stdout == ""
 
 
+def capabilities(cpuinfo: str) -> set[str]:
+    """The HWCAPs that /proc/cpuinfo shows."""
+    match = re.search(r"^Features\s*: (.*)$", cpuinfo, re.MULTILINE)
+    assert match, cpuinfo
+    return set(match[1].split())
+
+
 def test_twins_see_the_same_machine(bed: Bed) -> None:
     """What one asks of its surroundings has one answer in both worlds, but for the run's number."""
     up(bed, "--realm", "--vm")
-    seen = {}
+    seen: dict[str, dict[str, str]] = {}
+    features = "dmesg | sed -n 's/^.*\\(CPU features: detected:\\)/\\1/p'"
+    cpu, command_line = "cat /proc/cpuinfo", "cat /proc/cmdline"
+    commands = ("uname -a", cpu, "ls /proc/device-tree", "free | head -2 | cut -c 1-20", features, command_line)
     for world in WORLDS:
         with console(bed, world) as guest:
-            commands = ("uname -a", "cat /proc/cpuinfo", "ls /proc/device-tree", "free | head -2 | cut -c 1-20")
-            seen[world] = [guest.say(command) for command in commands]
-            seen[world].append(re.sub(r"orch.run=\d+", "", guest.say("cat /proc/cmdline")))
+            seen[world] = {command: guest.say(command) for command in commands}
+        seen[world][command_line] = re.sub(r"orch.run=\d+", "", seen[world][command_line])
     assert seen["realm"] == seen["vm"]
+    assert seen["vm"][features].count("CPU features: detected:") > 5
+    has = capabilities(bed.orch("ssh", "host", "--", cpu).stdout)
+    assert "asimd" in capabilities(seen["realm"][cpu]) <= has
 
 
 def test_a_kernel_that_panics_is_told(make_bed: Callable[..., Bed]) -> None:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.schema.testbed import Guest
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import GuestState, World, read_exit, read_probe
+from orchestrator.testbed.guest import GuestState, Probe, World, read_exit, read_probe
 
 
 def test_kernel_command_line() -> None:
@@ -31,6 +31,17 @@ def test_twins_differ_in_nothing_but_the_world() -> None:
     ]
     assert realm[:2] == ["/usr/bin/rvmm", "run"]
     assert ("--mem 256 --vcpus 2 --run-id 3 --pretouch --detach") in " ".join(realm)
+    assert "--seed 42 --detach" in " ".join(guest.vmm_command(World.VM, Guest(), 1, seed=42))
+
+
+def test_stop_command() -> None:
+    assert guest.stop_command(World.VM, 119.6) == ["/usr/bin/rvmm", "stop", "/run/guest/vm", "120"]
+    assert guest.stop_command(World.REALM, 0.1, kill=True)[2:] == ["/run/guest/realm", "1", "--kill"]
+
+
+def test_more_memory_takes_longer() -> None:
+    limits = [guest.pages_limit(memory) for memory in (64, 256, 2560)]
+    assert limits == [25, 70, 610]
 
 
 def test_only_the_realm_needs_the_driver() -> None:
@@ -51,8 +62,19 @@ def test_last_words(line: str | None, expected: tuple[GuestState, str]) -> None:
     assert read_exit(line) == expected
 
 
+@pytest.mark.parametrize("text", ["", "vm pid 300\n", "vm gone\nhost available \n", "host avail"])
+def test_report_without_its_end(text: str) -> None:
+    assert read_probe(text) is None
+
+
+def probed(text: str) -> Probe:
+    probe = read_probe(text)
+    assert probe is not None, text
+    return probe
+
+
 def test_report_of_nothing() -> None:
-    probe = read_probe("host available 2971332 kB\n")
+    probe = probed("host available 2971332 kB\n")
     assert {report.state for report in probe.guests.values()} == {GuestState.ABSENT}
     assert probe.driver == {}
     assert probe.available_kib == 2971332
@@ -83,29 +105,53 @@ def begin(host: Path, world: World, traps: str) -> subprocess.Popen[bytes]:
     return process
 
 
+ANSWER = """trap 'echo "{\\"irq\\": 5}" >stats.new; mv stats.new stats.json' USR1"""
+
+
 def test_probe_of_a_running_and_of_an_ended_guest(host: Path) -> None:
-    running = begin(host, World.REALM, 'trap \'echo "{\\"irq\\": 5}" >stats.json\' USR1')
+    running = begin(host, World.REALM, ANSWER)
+    (host / "realm/stats.json").write_text('{"irq": 4}\n')  # an earlier answer, to be replaced
     (host / "vm/pid").write_text("1\n")  # recycled: another program has it now
     (host / "vm/exit").write_text("error: KVM_RUN: no\n")
-    probe = read_probe(shell(guest.probe_script()).stdout)
+    probe = probed(shell(guest.probe_script(stats=True)).stdout)
     realm, vm = probe.guests[World.REALM], probe.guests[World.VM]
     assert (realm.state, realm.pid, realm.stats) == (GuestState.RUNNING, running.pid, {"irq": 5})
     assert realm.rss_kib
     assert (vm.state, vm.detail, vm.pid) == (GuestState.ERROR, "KVM_RUN: no", None)
     running.kill()
     running.wait()
-    assert read_probe(shell(guest.probe_script()).stdout).guests[World.REALM].state is GuestState.LOST
+    assert probed(shell(guest.probe_script()).stdout).guests[World.REALM].state is GuestState.LOST
     (host / "vm/pid").unlink()
 
 
-def test_the_end_is_waited_for(host: Path) -> None:
-    obedient = begin(host, World.VM, "trap 'exit 0' TERM")
-    assert shell(guest.end_script(World.VM, "TERM", 10)).returncode == 0
-    assert obedient.wait() == 0
-    deaf = begin(host, World.REALM, "trap '' TERM")
-    assert shell(guest.end_script(World.REALM, "TERM", 0.1)).returncode == 4
-    assert shell(guest.end_script(World.REALM, "KILL", 10)).returncode == 0
-    assert deaf.wait() == -signal.SIGKILL
+def test_a_vmm_whose_memory_is_gone_is_still_there(host: Path) -> None:
+    killed = begin(host, World.REALM, "")
+    killed.kill()
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # a zombie: as one that the kernel still clears away
+    probe = probed(shell(guest.probe_script(stats=True)).stdout)
+    assert (probe.guests[World.REALM].state, probe.guests[World.REALM].pid) == (GuestState.ENDING, killed.pid)
+    killed.wait()
+
+
+def test_statistics_of_a_vmm_that_no_longer_answers(host: Path) -> None:
+    deaf = begin(host, World.VM, "trap '' USR1")
+    (host / "vm/stats.json").write_text('{"irq": 7}\n')
+    probe = probed(shell(guest.probe_script(stats=True)).stdout)
+    assert (probe.guests[World.VM].state, probe.guests[World.VM].stats) == (GuestState.RUNNING, {"irq": 7})
+    deaf.kill()
+    deaf.wait()
+
+
+def test_a_state_alone_disturbs_nobody(host: Path) -> None:
+    running = begin(host, World.VM, "")  # SIGUSR1 would kill it
+    assert probed(shell(guest.probe_script()).stdout).guests[World.VM].state is GuestState.RUNNING
+    assert running.poll() is None
+    running.kill()
+    running.wait()
+
+
+def test_probe_of_a_host_that_cannot_start_programs(host: Path) -> None:
+    assert read_probe(shell(f"PATH=/nonexistent; {guest.probe_script()}").stdout) is None
 
 
 def test_a_refused_start_is_told_on_stderr(host: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from orchestrator.errors import BootError, UsageError
 from orchestrator.shell import ssh
 from orchestrator.shell.ssh import Finished
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import World
+from orchestrator.testbed.guest import GuestReport, GuestState, Probe, World
 from orchestrator.testbed.guests import GuestOptions, Guests
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed as Bed
@@ -34,10 +33,13 @@ class Host:
     asked: list[str] = field(default_factory=list)
     copied: list[str] = field(default_factory=list)
     free_kib: int = 2_900_000
+    probed: Finished | None = None  # in place of an answer made of the facts
 
     def attempt(self, _link: object, command: str, _timeout: float = 0) -> Finished:
         self.asked.append(command)
-        if command == guest.probe_script():
+        if command in (guest.probe_script(), guest.probe_script(stats=True)):
+            if self.probed is not None:
+                return self.probed
             lines = [f"{subject} {rest}" for subject, rest in self.facts.items()]
             return Finished(0, "\n".join([*lines, f"host available {self.free_kib} kB"]), "")
         for part, answer in self.answers.items():
@@ -45,7 +47,7 @@ class Host:
                 return answer
         if " run --world vm" in command or " run --world realm" in command:
             self.facts["vm" if "--world vm" in command else "realm"] = "pid 300"
-        if "kill -TERM" in command:
+        if "rvmm stop" in command:
             self.facts |= dict.fromkeys(set(self.facts) & set(World), "exit stopped")
         return Finished(0, "", "")
 
@@ -71,7 +73,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callabl
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def made(extra: str = "") -> Guests:
+    def made(extra: str = "", *, deterministic: bool = False) -> Guests:
         path = tmp_path / "testbed.yaml"
         path.write_text((ROOT / "testbed.yaml").read_text(encoding="utf-8") + extra, encoding="utf-8")
         bed = Bed(Project.open(path), Silent())
@@ -81,7 +83,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callabl
             yield object()
 
         monkeypatch.setattr(bed, "host", link)
-        monkeypatch.setattr(bed, "running", dict[str, Any])
+        monkeypatch.setattr(bed, "running", lambda: {"options": {"deterministic": deterministic}})
         monkeypatch.setattr(bed.guests, "_artifact", lambda file: tmp_path / file.name)
         for file in guest.files_for(World.REALM):
             (tmp_path / file.name).write_text(file.name)
@@ -148,17 +150,99 @@ def test_a_guest_that_never_gets_ready_is_stopped(make: Callable[..., Guests], h
     guests = make("timeouts:\n  guest_ready: 7\n")
     with pytest.raises(BootError, match=r"^vm: state 'guest-ready': not reached within 7 s$"):
         guests.start(World.VM, GuestOptions())
-    assert any("kill -TERM" in command for command in host.asked)
+    assert "/usr/bin/rvmm stop /run/guest/vm 120" in host.asked
     assert events(guests) == ["start", "failed", "stop"]
     assert guests.console_lines(World.VM) == ["first", "last words"]
 
 
+def test_a_start_that_was_interrupted_is_waited_for(make: Callable[..., Guests], host: Host) -> None:
+    guests = make("timeouts:\n  guest_ready: 7\n")
+    guests.start(World.VM, GuestOptions())
+    record = guests._record()
+    del record["worlds"][World.VM]["ready"]  # the first `orch up` was killed before that
+    guests._write(record)
+    waits = len([command for command in host.asked if "guest-ready" in command])
+    assert [guests.start(World.VM, GuestOptions()).how for _ in range(2)] == ["already up"] * 2
+    assert len([command for command in host.asked if "guest-ready" in command]) == waits + 1
+    guests._write(record)
+    host.answers = {"guest-ready": Finished(4, "", "")}
+    with pytest.raises(BootError, match=r"^vm: state 'guest-ready': not reached within 7 s$") as caught:
+        guests.start(World.VM, GuestOptions())
+    assert caught.value.console == ["first", "last words"]
+    assert guests.status()["vm"]["state"] == "stopped"
+
+
+def stops(host: Host) -> list[str]:
+    return [command for command in host.asked if "rvmm stop" in command]
+
+
 def test_sigkill_when_sigterm_does_not_do(make: Callable[..., Guests], host: Host) -> None:
     guests = make()
+    guests.start(World.VM, GuestOptions(memory_mib=1024))
+    host.answers = {"rvmm stop /run/guest/vm 250": Finished(4, "", "")}
+    with pytest.raises(BootError, match=r"^vm: state 'stopped' not reached within 500 s$"):
+        guests.stop(World.VM)
+    assert stops(host) == ["/usr/bin/rvmm stop /run/guest/vm 250", "/usr/bin/rvmm stop /run/guest/vm 250 --kill"]
+
+
+def test_the_longer_limit_counts_unless_the_host_goes(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
     guests.start(World.VM, GuestOptions())
-    host.answers = {"kill -TERM": Finished(4, "", "")}
+    guests.stop(World.VM)
+    guests.start(World.VM, GuestOptions())
     guests.stop_all()
-    assert any("kill -KILL" in command for command in host.asked)
+    assert stops(host) == [f"/usr/bin/rvmm stop /run/guest/vm {seconds}" for seconds in (120, 70)]
+
+
+def test_a_guest_that_ended_by_itself_meanwhile(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
+    guests.start(World.VM, GuestOptions())
+    host.answers = {"rvmm stop": Finished(1, "", "rvmm: no guest there")}
+    with pytest.raises(BootError, match="vm: it was not stopped: rvmm: no guest there"):
+        guests.stop(World.VM)
+    asked = [GuestReport(GuestState.RUNNING), GuestReport(GuestState.OFF), GuestReport(GuestState.OFF)]
+    reports = iter([Probe({World.VM: report}, {}) for report in asked])
+    guests._probe = lambda _link, **_: next(reports)  # type: ignore[method-assign]
+    assert guests.stop(World.VM) == "stopped"
+
+
+def test_what_a_killed_vmm_left_is_waited_for(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
+    guests.start(World.REALM, GuestOptions())
+    host.facts = {"realm": "pid 300\nrealm ending"}
+    assert guests.status()["realm"]["state"] == "ending"
+    assert guests.start(World.REALM, GuestOptions()).how == "started"
+    assert len(stops(host)) == 1
+    host.facts = {"realm": "pid 300\nrealm ending"}
+    assert guests.stop(World.REALM) == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Finished(2, "", "sh: 1: Cannot fork\n"), "sh: 1: Cannot fork"),
+        (Finished(0, "", ""), "its answer is not complete"),
+        (Finished(0, "realm pid 300\n", ""), "its answer is not complete"),
+    ],
+)
+def test_a_host_that_does_not_report(make: Callable[..., Guests], host: Host, answer: Finished, words: str) -> None:
+    guests = make()
+    guests.start(World.VM, GuestOptions())
+    host.probed = answer
+    message = f"the host does not report on its guests: {words}"
+    for act in (lambda: guests.stop(World.VM), lambda: guests.start(World.REALM, GuestOptions())):
+        with pytest.raises(BootError, match=f"^{message}$") as caught:
+            act()
+        assert caught.value.exit_code == 4
+    assert guests.status()["vm"] == {"state": "unknown", "detail": message}
+
+
+def test_guests_of_a_deterministic_machine_have_its_seed(make: Callable[..., Guests], host: Host) -> None:
+    for deterministic in (False, True):
+        host.facts, host.asked = {}, []
+        make(deterministic=deterministic).start(World.VM, GuestOptions())
+        (start,) = [command for command in host.asked if " run --world" in command]
+        assert ("--seed 42" in start) == deterministic
 
 
 def test_a_host_without_guests_is_not_asked(make: Callable[..., Guests], host: Host) -> None:
