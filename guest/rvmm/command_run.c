@@ -161,7 +161,7 @@ static int open_events(struct job *job)
 
 static int set_up(struct job *job)
 {
-	if (open_events(job) < 0 || content_load(&job->content, &job->options) < 0)
+	if (content_load(&job->content, &job->options) < 0)
 		return -1;
 	job->console = console_open(job->options.dir);
 	if (job->console == NULL)
@@ -229,7 +229,8 @@ static int run(struct job *job)
 	bool running;
 
 	job->event_fd = job->signal_fd = -1;
-	if (rundir_open(&job->rundir, job->options.dir) < 0) {
+	/* First the signals: from the moment there is a pid to be read, somebody may ask for statistics. */
+	if (open_events(job) < 0 || rundir_open(&job->rundir, job->options.dir) < 0) {
 		tell_parent(job, EXIT_ERROR, failure());
 		rundir_close(&job->rundir);
 		return job->options.detach ? EXIT_ERROR : command_failed(EXIT_ERROR);
