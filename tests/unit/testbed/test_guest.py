@@ -100,7 +100,8 @@ def shell(script: str) -> subprocess.CompletedProcess[str]:
 def begin(host: Path, world: World, traps: str) -> subprocess.Popen[bytes]:
     script = f"{traps}\necho $$ >pid; while :; do read -t 0.02 <> <(:); done"
     process = subprocess.Popen([host / "rvmm", "-c", script], cwd=host / world)
-    while not (host / world / "pid").exists():
+    pid = host / world / "pid"
+    while not (pid.exists() and pid.read_text()):  # the shell makes the file before it writes to it
         assert process.poll() is None
     return process
 
