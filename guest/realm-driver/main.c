@@ -41,14 +41,14 @@ static void root_shape(struct realm *realm)
 	realm->rtt_count = realm->ipa_bits > bits ? 1 << (realm->ipa_bits - bits) : 1;
 }
 
-static u64 call_realm_create(struct realm *realm, const struct realm_create *create)
+static int call_realm_create(struct realm *realm, const struct realm_create *create)
 {
 	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_DMA32);
 	struct rmi_realm_params *params;
 	u64 status;
 
 	if (!page)
-		return U64_MAX;
+		return -ENOMEM;
 	params = page_address(page);
 	params->s2sz = create->ipa_bits;
 	params->num_bps = create->num_bps ?: RMI_FEATURE_NUM_BPS(features0);
@@ -61,7 +61,7 @@ static u64 call_realm_create(struct realm *realm, const struct realm_create *cre
 	params->rtt_num_start = realm->rtt_count;
 	status = rmi(NULL, RMI_REALM_CREATE, realm->rd, page_to_phys(page));
 	__free_page(page);
-	return status;
+	return status == RMI_SUCCESS ? 0 : realm_refused(realm, RMI_REALM_CREATE, status);
 }
 
 /* Undo what precedes REALM_CREATE, or what follows REALM_DESTROY. */
@@ -83,7 +83,7 @@ static void free_root(struct realm *realm)
 
 static int create_realm(struct realm *realm, const struct realm_create *create)
 {
-	u64 status;
+	int err;
 
 	if (create->reserved || create->ipa_bits < 32 || create->ipa_bits > 48 ||
 	    create->ipa_bits > RMI_FEATURE_S2SZ(features0))
@@ -99,11 +99,10 @@ static int create_realm(struct realm *realm, const struct realm_create *create)
 		free_root(realm);
 		return -ENOMEM;
 	}
-	status = call_realm_create(realm, create);
-	if (status == RMI_SUCCESS)
-		return 0;
-	free_root(realm);
-	return realm_refused(realm, RMI_REALM_CREATE, status);
+	err = call_realm_create(realm, create);
+	if (err)
+		free_root(realm);
+	return err;
 }
 
 static int realm_open(struct inode *inode, struct file *file)

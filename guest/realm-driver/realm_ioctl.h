@@ -111,7 +111,7 @@ struct realm_last {
  * (enter at 0x000, exit at 0x800, RMM specification B4.4), page 1 is struct realm_control.
  *
  * REC_ENTER runs the REC until an exit that the VMM has to handle and returns 0 with `exit` filled. Interrupts of the
- * host are handled on the way: the driver then enters again with enter.gicv3_lrs and gicv3_hcr as the exit left them,
+ * host are handled on the way: the driver then enters again with enter.gicv3_lrs as the exit left them, gicv3_hcr as it was,
  * unless the output of one of the realm's timers has changed, the GIC wants attention (gicv3_misr is not 0, or a list
  * register with its EOI bit set has become empty) or a signal is pending: then 0 with exit reason IRQ. EINTR: a signal
  * was pending or `immediate_exit` was set before the REC ran at all; `exit` is as it was and `enter` was not used.

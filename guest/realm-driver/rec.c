@@ -94,7 +94,7 @@ static struct rec *rec_alloc(unsigned int num_aux)
 	return NULL;
 }
 
-static u64 call_rec_create(struct realm *realm, struct rec *rec, const struct realm_rec_create *params)
+static int call_rec_create(struct realm *realm, struct rec *rec, const struct realm_rec_create *params)
 {
 	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_DMA32);
 	struct rmi_rec_params *rmm;
@@ -102,7 +102,7 @@ static u64 call_rec_create(struct realm *realm, struct rec *rec, const struct re
 	u64 status;
 
 	if (!page)
-		return U64_MAX;
+		return -ENOMEM;
 	rmm = page_address(page);
 	rmm->flags = params->flags;
 	rmm->mpidr = params->mpidr;
@@ -113,7 +113,7 @@ static u64 call_rec_create(struct realm *realm, struct rec *rec, const struct re
 		rmm->aux[i] = rec->aux[i];
 	status = rmi(NULL, RMI_REC_CREATE, realm->rd, rec->granule, page_to_phys(page));
 	__free_page(page);
-	return status;
+	return status == RMI_SUCCESS ? 0 : realm_refused(realm, RMI_REC_CREATE, status);
 }
 
 /* Returns the REC's number. */
@@ -121,6 +121,7 @@ int rec_create(struct realm *realm, const struct realm_rec_create *params)
 {
 	u64 out[4], status;
 	struct rec *rec;
+	int err;
 
 	if (params->flags & ~REALM_REC_RUNNABLE)
 		return -EINVAL;
@@ -132,10 +133,10 @@ int rec_create(struct realm *realm, const struct realm_rec_create *params)
 	rec = rec_alloc(out[0]);
 	if (!rec)
 		return -ENOMEM;
-	status = call_rec_create(realm, rec, params);
-	if (status != RMI_SUCCESS) {
+	err = call_rec_create(realm, rec, params);
+	if (err) {
 		rec_free(rec);
-		return realm_refused(realm, RMI_REC_CREATE, status);
+		return err;
 	}
 	realm->recs[realm->num_recs] = rec;
 	smp_store_release(&realm->num_recs, realm->num_recs + 1);

@@ -110,17 +110,28 @@ static bool at_table(const struct rtt_walk *walk, uint64_t level)
 	return walk->level + 1 == level && rtt_state(rtt_entry(walk), walk->level) == RTT_TABLE;
 }
 
+/* Lock the realm in[0] and walk to the entry that leads to the table at level in[2] for in[1]; false, and unlocked, if
+ * there cannot be such a table. */
+static bool find_parent(const uint64_t *in, struct realm *realm, struct rtt_walk *walk)
+{
+	if (!realm_lock(in[0], realm))
+		return false;
+	if (!valid_table(realm->rd, in[1], in[2])) {
+		realm_unlock(realm);
+		return false;
+	}
+	rtt_walk(realm, in[1], (unsigned int)in[2] - 1, walk);
+	return true;
+}
+
 uint64_t rmi_rtt_destroy(const uint64_t *in, uint64_t *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
-	uint64_t status = RMI_ERROR_INPUT;
+	uint64_t status;
 
-	if (!realm_lock(in[0], &realm))
+	if (!find_parent(in, &realm, &walk))
 		return RMI_ERROR_INPUT;
-	if (!valid_table(realm.rd, in[1], in[2]))
-		goto unlock;
-	rtt_walk(&realm, in[1], (unsigned int)in[2] - 1, &walk);
 	if (!at_table(&walk, in[2])) {
 		status = rtt_error(&walk);
 		out[1] = rtt_next_live(&walk, in[1]);
@@ -134,7 +145,6 @@ uint64_t rmi_rtt_destroy(const uint64_t *in, uint64_t *out)
 		out[1] = rtt_next_live(&walk, in[1]);
 		status = RMI_SUCCESS;
 	}
-unlock:
 	realm_unlock(&realm);
 	return status;
 }
@@ -163,13 +173,10 @@ uint64_t rmi_rtt_fold(const uint64_t *in, uint64_t *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
-	uint64_t status = RMI_ERROR_INPUT, entry;
+	uint64_t status, entry;
 
-	if (!realm_lock(in[0], &realm))
+	if (!find_parent(in, &realm, &walk))
 		return RMI_ERROR_INPUT;
-	if (!valid_table(realm.rd, in[1], in[2]))
-		goto unlock;
-	rtt_walk(&realm, in[1], (unsigned int)in[2] - 1, &walk);
 	if (!at_table(&walk, in[2])) {
 		status = rtt_error(&walk);
 	} else if (!fold_entries(arch_granule(rtt_entry_address(rtt_entry(&walk))), walk.level + 1, &entry)) {
@@ -178,7 +185,6 @@ uint64_t rmi_rtt_fold(const uint64_t *in, uint64_t *out)
 		out[0] = remove_table(&realm, &walk, entry);
 		status = RMI_SUCCESS;
 	}
-unlock:
 	realm_unlock(&realm);
 	return status;
 }
