@@ -4,6 +4,7 @@
 set -euo pipefail
 
 dpkg-deb -x "$IN_fdt_arm64"/libfdt-dev_*.deb arm64
+dpkg-deb -x "$IN_seccomp_arm64"/libseccomp-dev_*.deb arm64
 dpkg-deb -x "$IN_fdt_amd64"/libfdt-dev_*.deb amd64
 
 # gnu11: inline assembly and getopt_long; the prefix map keeps the checkout's folder out of the binaries.
@@ -15,6 +16,6 @@ for name in main command_dtb options error content layout devtree population; do
 done
 
 aarch64-linux-gnu-gcc "${flags[@]}" -isystem arm64/usr/include -o "$OUT/rvmm" "$SRC"/*.c \
-    arm64/usr/lib/aarch64-linux-gnu/libfdt.a -pthread
+    arm64/usr/lib/aarch64-linux-gnu/libfdt.a arm64/usr/lib/aarch64-linux-gnu/libseccomp.a -pthread
 # For the build computer: `rvmm-describe dump-dtb` prints the same bytes.
 gcc "${flags[@]}" -isystem amd64/usr/include -o "$OUT/rvmm-describe" "${pure[@]}" amd64/usr/lib/x86_64-linux-gnu/libfdt.a

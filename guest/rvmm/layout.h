@@ -6,7 +6,7 @@
  *     0x0800_0000  GIC distributor, 64 KiB
  *     0x080a_0000  GIC redistributors, 128 KiB a vCPU
  *     0x0900_0000  PL011, SPI 1
- *     0x0a00_0000  virtio-mmio devices, room for 8 of 512 bytes each, SPI 16 and up: entropy
+ *     0x0a00_0000  virtio-mmio devices, room for 8 of 512 bytes each, SPI 16 and up
  *     0x4000_0000  RAM, at most 3 GiB: kernel, initrd, device tree, in this order
  *   0x1_0000_0000  the Unprotected half of a realm begins: the same once more, shared with the host
  */
@@ -39,8 +39,9 @@
 
 #define MAX_VCPUS 8U
 
-/* The virtio devices that there are. */
-enum { VIRTIO_SLOT_RNG, VIRTIO_SLOTS };
+/* The virtio devices. All slots are in every guest's device tree, whether or not a device is in them (its id is 0 then):
+ * what a guest is given beside its own content does not change its measurement. */
+enum { VIRTIO_SLOT_RNG, VIRTIO_SLOT_NET, VIRTIO_SLOT_BLK, VIRTIO_SLOT_CONSOLE, VIRTIO_SLOTS };
 _Static_assert(VIRTIO_SLOTS <= 8, "room for virtio devices");
 
 /* PPIs of the architected timer as the device tree counts them: secure, non-secure, virtual, hypervisor. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +16,8 @@
 #define CPU_MAX      1023U
 #define CMDLINE_MAX  2047U                     /* COMMAND_LINE_SIZE of arm64 Linux, less its NUL */
 
-enum { WORLD = 1, DIR, KERNEL, INITRD, CMDLINE, MEM, VCPUS, CPU, PRETOUCH, DETACH, RUN_ID, SEED };
+enum { WORLD = 1, DIR, KERNEL, INITRD, CMDLINE, MEM, VCPUS, CPU, PRETOUCH, DETACH, RUN_ID, SEED,
+       TAP, TAP_ADDRESS, MAC, DISK, DISK_WRITABLE, DRY_RUN, UNCONFINED };
 
 static const struct option known[] = {
 	{ "world", required_argument, NULL, WORLD },     { "dir", required_argument, NULL, DIR },
@@ -22,6 +26,10 @@ static const struct option known[] = {
 	{ "vcpus", required_argument, NULL, VCPUS },     { "cpu", required_argument, NULL, CPU },
 	{ "pretouch", no_argument, NULL, PRETOUCH },     { "detach", no_argument, NULL, DETACH },
 	{ "run-id", required_argument, NULL, RUN_ID },   { "seed", required_argument, NULL, SEED },
+	{ "tap", required_argument, NULL, TAP },         { "tap-address", required_argument, NULL, TAP_ADDRESS },
+	{ "mac", required_argument, NULL, MAC },         { "disk", required_argument, NULL, DISK },
+	{ "disk-writable", no_argument, NULL, DISK_WRITABLE },
+	{ "dry-run", no_argument, NULL, DRY_RUN },       { "unconfined", no_argument, NULL, UNCONFINED },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -40,6 +48,46 @@ static int parse_world(struct options *options, const char *text)
 {
 	options->world = strcmp(text, "realm") == 0 ? WORLD_REALM : strcmp(text, "vm") == 0 ? WORLD_VM : WORLD_NONE;
 	return options->world == WORLD_NONE ? fail("--world: expected realm or vm, got '%s'", text) : 0;
+}
+
+/* A.B.C.D/PREFIX */
+static int parse_address(struct options *options, const char *text)
+{
+	struct in_addr address;
+	char copy[INET_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	uint64_t prefix = 0;
+
+	if (slash == NULL || (size_t)(slash - text) >= sizeof(copy))
+		return fail("--tap-address: expected A.B.C.D/PREFIX, got '%s'", text);
+	memcpy(copy, text, (size_t)(slash - text));
+	copy[slash - text] = '\0';
+	if (inet_pton(AF_INET, copy, &address) != 1 || options_number(slash + 1, 1, 30, &prefix) < 0)
+		return fail("--tap-address: expected A.B.C.D/PREFIX, got '%s'", text);
+	options->tap_address = ntohl(address.s_addr);
+	options->tap_prefix = (unsigned int)prefix;
+	return 0;
+}
+
+static int parse_mac(struct options *options, const char *text)
+{
+	unsigned int bytes[6], i;
+	int used = 0;
+
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4], &bytes[5],
+		   &used) != 6 || used != 17 || text[used] != '\0' || (bytes[0] & 1) != 0)
+		return fail("--mac: expected six bytes as in 02:00:00:00:00:01, not of a group, got '%s'", text);
+	for (i = 0; i < 6; i++)
+		options->mac[i] = (uint8_t)bytes[i];
+	return 0;
+}
+
+static int parse_tap(struct options *options, const char *text)
+{
+	options->tap = text;
+	if (text[0] == '\0' || strlen(text) >= IFNAMSIZ || strpbrk(text, "/ %") != NULL)
+		return fail("--tap: expected the name of a network interface, got '%s'", text);
+	return 0;
 }
 
 static int parse_number(int option, struct options *options, const char *text)
@@ -100,6 +148,24 @@ static int take(int option, struct options *options, const char *text)
 	case DETACH:
 		options->detach = true;
 		return 0;
+	case TAP:
+		return parse_tap(options, text);
+	case TAP_ADDRESS:
+		return parse_address(options, text);
+	case MAC:
+		return parse_mac(options, text);
+	case DISK:
+		options->disk = text;
+		return 0;
+	case DISK_WRITABLE:
+		options->disk_writable = true;
+		return 0;
+	case DRY_RUN:
+		options->dry_run = true;
+		return 0;
+	case UNCONFINED:
+		options->unconfined = true;
+		return 0;
 	default:
 		return parse_number(option, options, text);
 	}
@@ -107,6 +173,10 @@ static int take(int option, struct options *options, const char *text)
 
 static int complete(const struct options *options, bool needs_dir)
 {
+	if (options->tap == NULL && options->tap_address != 0)
+		return fail("--tap-address needs --tap");
+	if (options->disk == NULL && options->disk_writable)
+		return fail("--disk-writable needs --disk");
 	if (options->world == WORLD_NONE)
 		return fail("expected --world realm or --world vm");
 	if (needs_dir && options->dir == NULL)
@@ -122,7 +192,7 @@ int options_parse(struct options *options, int argc, char **argv, bool needs_dir
 {
 	int option;
 
-	*options = (struct options){ .mem_mib = 256, .vcpus = 1, .cpu = -1 };
+	*options = (struct options){ .mem_mib = 256, .vcpus = 1, .cpu = -1, .mac = { 2, 0, 0, 0, 0, 1 } };
 	opterr = 0;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
@@ -130,7 +200,8 @@ int options_parse(struct options *options, int argc, char **argv, bool needs_dir
 			return fail("%s: expected a value", argv[optind - 1]);
 		if (option == '?')
 			return fail("%s: no such option; there are --world --dir --kernel --initrd --cmdline --mem "
-				    "--vcpus --cpu --pretouch --detach --run-id --seed", argv[optind - 1]);
+				    "--vcpus --cpu --pretouch --detach --run-id --seed --tap --tap-address --mac --disk "
+				    "--disk-writable --dry-run --unconfined", argv[optind - 1]);
 		if (take(option, options, optarg) < 0)
 			return -1;
 	}

@@ -26,6 +26,14 @@ struct options {
 	uint64_t run_id;
 	bool seeded;           /* the entropy device gives a stream that follows from: */
 	uint64_t seed;
+	const char *tap;       /* name of the host's end of the guest's network; NULL: none */
+	uint32_t tap_address;  /* IPv4 of that end, host byte order; 0: it gets none */
+	unsigned int tap_prefix;
+	uint8_t mac[6];        /* of the guest's end */
+	const char *disk;      /* file behind the block device; NULL: none */
+	bool disk_writable;
+	bool dry_run;          /* say what would be made, make nothing */
+	bool unconfined;       /* keep all privileges and system calls */
 };
 
 /* Parse what stands behind `rvmm run` or `rvmm dump-dtb`; -1 with failure() saying what was expected. */

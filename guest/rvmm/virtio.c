@@ -185,7 +185,7 @@ uint32_t virtio_read(const struct virtio *device, uint32_t offset, unsigned int 
 	case VERSION:
 		return 2;
 	case DEVICE_ID:
-		return device->type->id;
+		return device->type->id; /* 0: nobody is there */
 	case VENDOR_ID:
 		return VENDOR;
 	case DEVICE_FEATURES:

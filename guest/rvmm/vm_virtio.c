@@ -15,6 +15,9 @@ static void set_line(void *context, unsigned int slot, bool level)
 		vm_end(vm, OUTCOME_ERROR, failure());
 }
 
+/* An empty slot: a driver that finds the id 0 goes away. */
+static const struct virtio_type nobody = { .id = 0 };
+
 void vm_virtio_init(struct vm *vm)
 {
 	/* Devices see of a realm what it shares, and nothing else: its addresses are those of the other half. */
@@ -26,7 +29,10 @@ void vm_virtio_init(struct vm *vm)
 		.interrupt = set_line,
 		.usable = vm->backend->shares,
 	};
+	unsigned int slot;
 
+	for (slot = 0; slot < VIRTIO_SLOTS; slot++)
+		virtio_init(&vm->virtio[slot], &nobody, NULL, slot, &host);
 	vm->entropy = (struct entropy){ .seeded = vm->options->seeded, .state = vm->options->seed };
 	virtio_rng_init(&vm->virtio[VIRTIO_SLOT_RNG], &vm->entropy, VIRTIO_SLOT_RNG, &host);
 }
