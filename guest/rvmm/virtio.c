@@ -137,7 +137,7 @@ static void accept(struct virtio *device, uint32_t features)
 /* A driver never takes a bit back but by a reset, and NEEDS_RESET is not its to set. */
 static void write_status(struct virtio *device, uint32_t value)
 {
-	uint32_t status = device->status | (value & STATUS_BY_DRIVER);
+	uint32_t status = device->status | (value & STATUS_BY_DRIVER), before = device->status;
 
 	if (value == 0) {
 		reset(device);
@@ -148,6 +148,8 @@ static void write_status(struct virtio *device, uint32_t value)
 	if ((status & STATUS_FEATURES_OK) == 0)
 		status &= ~STATUS_DRIVER_OK;
 	device->status = status;
+	if ((status & ~before & STATUS_DRIVER_OK) != 0 && virtio_running(device) && device->type->start != NULL)
+		device->type->start(device);
 }
 
 /* ---- Registers ---------------------------------------------------------------------------------------------- */
@@ -163,8 +165,8 @@ static uint32_t read_config(const struct virtio *device, uint32_t offset, unsign
 	uint32_t value = 0;
 	unsigned int i;
 
-	for (i = 0; i < bytes && i < 4 && offset + i < device->type->config_bytes; i++)
-		value |= (uint32_t)device->type->config[offset + i] << 8 * i;
+	for (i = 0; i < bytes && i < 4 && offset + i < device->config_bytes; i++)
+		value |= (uint32_t)device->config[offset + i] << 8 * i;
 	return value;
 }
 

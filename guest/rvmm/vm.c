@@ -16,7 +16,7 @@
 
 /* ---- Ending ------------------------------------------------------------------------------------------------ */
 
-static void wake_main(struct vm *vm)
+void vm_wake(struct vm *vm)
 {
 	uint64_t one = 1;
 
@@ -39,7 +39,7 @@ void vm_end(struct vm *vm, enum outcome outcome, const char *error)
 	for (i = 0; i < vm->options->vcpus; i++)
 		if (vm->vcpus[i].started)
 			vm->backend->kick(&vm->vcpus[i]);
-	wake_main(vm);
+	vm_wake(vm);
 }
 
 bool vm_ending(struct vm *vm)
@@ -87,7 +87,7 @@ static int access_uart(struct vm *vm, const struct vm_exit *exit, uint64_t *valu
 		*value = pl011_read(&vm->uart, offset);
 	result = update_uart(vm);
 	if (room == 0 && pl011_room(&vm->uart) != 0)
-		wake_main(vm);
+		vm_wake(vm);
 	(void)pthread_mutex_unlock(&vm->devices);
 	return result;
 }
@@ -237,6 +237,7 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	vm->content = content;
 	vm->console = console;
 	vm->event_fd = event_fd;
+	vm->net.tap = -1;
 	(void)pthread_mutex_init(&vm->devices, NULL);
 	(void)pthread_mutex_init(&vm->end_lock, NULL);
 	pl011_init(&vm->uart, transmit, vm);
@@ -247,7 +248,8 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	if (ram == MAP_FAILED)
 		return fail_errno("no memory for the guest");
 	vm->ram = ram;
-	vm_virtio_init(vm);
+	if (vm_virtio_init(vm) < 0)
+		return -1;
 	MARK_BEGIN(ORCH_EVENT_REALM_CREATE, options->run_id);
 	result = populate(vm);
 	MARK_END(ORCH_EVENT_REALM_CREATE, options->run_id);
@@ -265,6 +267,8 @@ void vm_join(struct vm *vm)
 
 void vm_destroy(struct vm *vm)
 {
+	/* At once: a realm takes a while, and the next guest may have the name meanwhile. */
+	vm_net_close(vm);
 	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)

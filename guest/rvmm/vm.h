@@ -16,6 +16,7 @@
 #include "pl011.h"
 #include "stats.h"
 #include "virtio.h"
+#include "vm_net.h"
 
 /* Interrupts a vCPU thread's system call; its handler does nothing. */
 #define KICK_SIGNAL SIGUSR2
@@ -43,9 +44,10 @@ struct vm {
 	bool uart_level;
 	struct virtio virtio[VIRTIO_SLOTS];
 	struct entropy entropy;
+	struct vm_net net;
 
 	struct console *console;
-	int event_fd;                 /* wakes the main thread: ended, or the UART has room again */
+	int event_fd;                 /* wakes the main thread: ended, or a device takes input again */
 
 	atomic_bool ending;
 	pthread_mutex_t end_lock;     /* protects: */
@@ -62,6 +64,9 @@ int vm_start(struct vm *vm);
 /* Note how it ends (the first word counts) and stop all vCPUs. From any thread. */
 void vm_end(struct vm *vm, enum outcome outcome, const char *error);
 bool vm_ending(struct vm *vm);
+
+/* The main thread looks at everything again. From any thread. */
+void vm_wake(struct vm *vm);
 
 /* Has the process been told to end? Long set-ups ask. */
 bool vm_interrupted(void);

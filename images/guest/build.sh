@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Make the guests' root: busybox, the marker program and a few lines of configuration.
+# Make the guests' root: busybox, an SSH server with SFTP, the marker program and a few lines of configuration.
 set -euo pipefail
+. "$PROJECT/images/rootfs.sh"
 
-dpkg-deb -x "$IN_host_rootfs"/busybox-static_*.deb package
-mkdir -p root/{bin,dev,etc,proc,root,sys,tmp}
-cp package/usr/bin/busybox "$NODE_guest_tools/marker" root/bin/
+unpack "$IN_host_rootfs"/*.deb
+
+mkdir -p root/{dev,etc/dropbear,proc,root/.ssh,run,sys,tmp,usr/bin,usr/sbin,usr/lib/openssh}
+ln -s usr/bin usr/sbin usr/lib root/
+ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
+add_programs usr/bin/busybox usr/bin/dropbearkey usr/sbin/dropbear usr/lib/openssh/sftp-server
+cp "$NODE_guest_tools/marker" root/usr/bin/
 # No links for the applets: this shell runs them without, and making 300 links costs every boot instructions.
-ln -s busybox root/bin/sh
+ln -s busybox root/usr/bin/sh
+
 cp -r "$SRC/root/." root/
 echo 'root:*:0:0:root:/root:/bin/sh' >root/etc/passwd
+printf '%s\n' 'root:*:0:' 'tty:*:5:' >root/etc/group
+echo /bin/sh >root/etc/shells
 chmod -R u=rwX,go=rX root
-chmod 755 root/init root/bin/*
-find root -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+chmod 755 root/init root/usr/bin/* root/usr/sbin/*
+chmod 700 root/root root/root/.ssh
 
 # Raw, not compressed: docs/guests.md has the figures.
-(cd root && find . -mindepth 1 | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet) >"$OUT/initrd"
+write_cpio "$OUT/initrd"

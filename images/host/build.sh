@@ -2,46 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # Make the emulated host's root from arm64 packages without running arm64 code.
 set -euo pipefail
+. "$PROJECT/images/rootfs.sh"
 
-for deb in "$IN_host_rootfs"/*.deb; do
-    dpkg-deb -x "$deb" packages
-done
+unpack "$IN_host_rootfs"/*.deb
 
-# What the host runs; the libraries follow from what these files say they need.
-programs=(usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear usr/lib/openssh/sftp-server)
-libs=usr/lib/aarch64-linux-gnu
-mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,var/log,usr/bin,usr/sbin,usr/lib/openssh,$libs}
+mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,var/log,usr/bin,usr/sbin,usr/lib/openssh}
 ln -s usr/bin usr/sbin usr/lib root/
 ln -s ../run root/var/run
 ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
 ln -s ../bin/ip root/usr/sbin/ip                           # else busybox's own `ip` comes first in PATH
 # Not busybox's shell, which runs its own `ip` and `poweroff` whatever PATH says.
 ln -s dash root/usr/bin/sh
-
-needs() {
-    aarch64-linux-gnu-readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p'
-}
-add_library() {
-    local name=$1 needed
-    if [ -e "root/$libs/$name" ]; then
-        return
-    fi
-    if [ ! -e "packages/$libs/$name" ]; then
-        echo "host-image: $name is needed by $2 and in none of the packages" >&2
-        return 1
-    fi
-    cp -L "packages/$libs/$name" "root/$libs/$name"
-    for needed in $(needs "root/$libs/$name"); do
-        add_library "$needed" "$name"
-    done
-}
-for program in "${programs[@]}"; do
-    cp -L "packages/$program" "root/$program"
-    for library in $(needs "root/$program"); do
-        add_library "$library" "$program"
-    done
-done
-ln -s "aarch64-linux-gnu/ld-linux-aarch64.so.1" root/usr/lib/ld-linux-aarch64.so.1
+add_programs usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear \
+    usr/lib/openssh/sftp-server
 
 cp -r "$SRC/root/." root/
 # One account, without a password; `tty` owns the pseudo-terminals.
@@ -53,9 +26,8 @@ cp "$NODE_guest_tools"/* root/usr/bin/
 chmod -R u=rwX,go=rX root
 chmod 755 root/init root/usr/bin/* root/usr/sbin/*
 chmod 700 root/root
-find root -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 # Raw, not compressed: QEMU loads it with one read, while gunzip under emulation costs the guest time.
 # The testbed's own archive is loaded right behind; zeros up to a page keep it aligned as the kernel wants.
-(cd root && find . -mindepth 1 | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet) >"$OUT/base.cpio"
+write_cpio "$OUT/base.cpio"
 truncate -s %4096 "$OUT/base.cpio"

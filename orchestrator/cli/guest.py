@@ -15,37 +15,74 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.cli.context import Context
-    from orchestrator.testbed.guest import World
+    from orchestrator.testbed.guest import GuestName
     from orchestrator.testbed.guests import GuestOptions, Guests
 
-GUESTS = ("realm", "vm")  # as orchestrator.testbed.guest.World has them, whose import help texts need not pay
+GUEST_WORLDS = ("realm", "vm")  # as orchestrator.testbed.guest.World has them, whose import help texts need not pay
+GUESTS_OF_A_WORLD = 8
 
 
-def to_world(name: str) -> World:
-    """The world behind its name on the command line."""
-    from orchestrator.testbed.guest import World  # noqa: PLC0415
+class WorldName(click.ParamType[str]):
+    """The name of a world: host, of a guest (realm, realm2, vm, …), or either."""
 
-    return World(name)
+    name = "world"
+
+    def __init__(self, *, host: bool = True) -> None:
+        self._host = host
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself, if it is one."""
+        if not (self._host and value == "host") and not is_guest(value):
+            names = ", ".join((*(["host"] if self._host else []), *GUEST_WORLDS))
+            self.fail(f"'{value}' is none of {names}, or a further guest as in realm2.", param, ctx)
+        return value
 
 
-def start_guest(guests: Guests, name: str, wanted: GuestOptions) -> None:
+def is_guest(name: str) -> bool:
+    """Whether it is the name of a guest, there or not."""
+    from orchestrator.testbed.guest import GuestName  # noqa: PLC0415
+
+    return GuestName.parse(name) is not None
+
+
+def to_guest(text: str) -> GuestName:
+    """The guest behind its name on the command line, which WorldName has checked."""
+    from orchestrator.testbed.guest import GuestName  # noqa: PLC0415
+
+    name = GuestName.parse(text)
+    assert name is not None  # noqa: S101
+    return name
+
+
+def asked_guests(counts: Mapping[str, int]) -> list[GuestName]:
+    """The guests that `--realm 2 --vm` and the like name: as many of each world."""
+    from orchestrator.testbed.guest import GuestName, World  # noqa: PLC0415
+
+    return [GuestName(World(world), number) for world, count in counts.items() for number in range(1, count + 1)]
+
+
+def start_guest(guests: Guests, name: GuestName, wanted: GuestOptions) -> None:
     """Start one guest and say how that went."""
-    start = guests.start(to_world(name), wanted)
-    after = f"; ready after {start.seconds:.1f} s" if start.how == "started" else ""
-    click.echo(f"{name}: {start.how}{after}; `orch console {name}`")
+    start = guests.start(name, wanted)
+    if start.fingerprint is None:
+        click.echo(f"{name}: {start.how}; `orch console {name}`")
+        return
+    after = f"; SSH answered after {start.seconds:.1f} s" if start.how == "started" else ""
+    click.echo(f"{name}: {start.how}{after}; host key {start.fingerprint}, unattested; `orch ssh {name}`")
 
 
-def guest_console(context: Context, name: str) -> int:
+def guest_console(context: Context, text: str) -> int:
     """The VMM joins us to its guest; it is asked over the host's SSH."""
     from orchestrator.shell.ssh import terminal  # noqa: PLC0415
     from orchestrator.testbed.guest import console_command  # noqa: PLC0415
 
+    name = to_guest(text)
     with context.testbed.host() as link:
-        context.testbed.guests.need_running(link, to_world(name))
+        context.testbed.guests.need_running(link, name)
         if sys.stdin.isatty():  # a serial line has no way to tell
             columns, lines = os.get_terminal_size(sys.stdin.fileno())
             click.echo(f"`stty cols {columns} rows {lines}` in there tells it the size of this terminal", err=True)
-        return terminal(link, console_command(to_world(name)))
+        return terminal(link, console_command(name))
 
 
 def guest_log(context: Context, names: tuple[str, ...], *, follow: bool) -> None:
@@ -54,17 +91,17 @@ def guest_log(context: Context, names: tuple[str, ...], *, follow: bool) -> None
 
     if len(names) > 1:
         raise UsageError(f"a guest's console has no time stamps and is shown alone: `orch logs {names[-1]}`")
-    testbed, world = context.testbed, to_world(names[0])
+    guests, name = context.testbed.guests, to_guest(names[0])
     if follow:
-        with testbed.host() as link:
-            testbed.guests.need_running(link, world)
-            raise click.exceptions.Exit(execute(link, ["tail", "-n", "+1", "-f", f"{world.folder}/console.log"]))
-    testbed.guests.refresh_console(world)
-    lines = testbed.guests.console_lines(world)
+        with context.testbed.host() as link:
+            guests.need_running(link, name)
+            raise click.exceptions.Exit(execute(link, ["tail", "-n", "+1", "-f", f"{name.folder}/console.log"]))
+    guests.refresh_console(name)
+    lines = guests.record.console_lines(name)
     if not lines:
-        raise UsageError(f"no log of the {world} yet", hint=f"`orch up --{world}` first")
+        raise UsageError(f"no log of the {name} yet", hint="`orch up --realm --vm` starts guests")
     for line in lines:
-        click.echo(f"{world}| {line}")
+        click.echo(f"{name}| {line}")
 
 
 def in_one_line(facts: Mapping[str, object]) -> str:

@@ -17,16 +17,28 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.context import Context, pass_context
-from orchestrator.cli.guest import GUESTS, guest_console, guest_log, in_one_line, start_guest, to_world
+from orchestrator.cli.guest import (
+    GUEST_WORLDS,
+    GUESTS_OF_A_WORLD,
+    WorldName,
+    asked_guests,
+    guest_console,
+    guest_log,
+    in_one_line,
+    is_guest,
+    start_guest,
+    to_guest,
+)
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
 
+    from orchestrator.testbed.guest import GuestName
     from orchestrator.testbed.guests import GuestOptions
     from orchestrator.testbed.testbed import UpOptions
 
-WORLDS = click.Choice(["host", *GUESTS])
+_COUNT = click.IntRange(1, GUESTS_OF_A_WORLD)
 _ESCAPE = 0x1D  # Ctrl-]
 _FOLLOW = 0.1  # s between looks at growing logs
 
@@ -36,8 +48,8 @@ _FOLLOW = 0.1  # s between looks at growing logs
 @click.option("--deterministic", is_flag=True, help="virtual time driven by instructions, fixed clock and seed")
 @click.option("--count", is_flag=True, help="count instructions by world and exception level")
 @click.option("--count-mode", type=click.Choice(["fast", "reference", "both"]), default="fast", help="with --count")
-@click.option("--realm", is_flag=True, help="then start the realm and wait until it is ready")
-@click.option("--vm", is_flag=True, help="then start the normal VM and wait until it is ready")
+@click.option("--realm", type=_COUNT, is_flag=False, flag_value=1, metavar="[N]", help="then start a realm, or N")
+@click.option("--vm", type=_COUNT, is_flag=False, flag_value=1, metavar="[N]", help="then start a normal VM, or N")
 @click.option("--mem", type=int, metavar="MIB", help="memory of the guests started [guest.memory_mib]")
 @click.option("--vcpus", type=int, metavar="N", help="vCPUs of the guests started [guest.vcpus]")
 @click.option("--pretouch", is_flag=True, help="give the guests started all of their memory before they run")
@@ -47,8 +59,8 @@ _FOLLOW = 0.1  # s between looks at growing logs
 def up(
     context: Context,
     *,
-    realm: bool,
-    vm: bool,
+    realm: int | None,
+    vm: int | None,
     mem: int | None,
     vcpus: int | None,
     pretouch: bool,
@@ -64,7 +76,7 @@ def up(
     from orchestrator.testbed.testbed import UpOptions  # noqa: PLC0415
 
     context.frozen = frozen
-    names = [name for name, asked in zip(GUESTS, (realm, vm), strict=True) if asked]
+    names = asked_guests(dict(zip(GUEST_WORLDS, (realm or 0, vm or 0), strict=True)))
     if not names and (mem is not None or vcpus is not None or pretouch):
         raise UsageError("--mem, --vcpus and --pretouch are about guests: add --realm or --vm")
     options = UpOptions(fresh=fresh, deterministic=deterministic, count=count, count_mode=count_mode)
@@ -74,29 +86,33 @@ def up(
     if dry_run:
         _dry_up(context, options, names, wanted)
         return
-    guests.build([to_world(name) for name in names])  # a mistake in there should not cost a boot
+    guests.build([name.world for name in names])  # a mistake in there should not cost a boot
     result = context.testbed.up(options)
     click.echo(f"{result.how}; SSH on 127.0.0.1:{result.ssh_port} after {result.seconds:.1f} s; `orch ssh host`")
     for name in names:
         start_guest(guests, name, wanted)
 
 
-def _dry_up(context: Context, options: UpOptions, names: list[str], wanted: GuestOptions) -> None:
+def _dry_up(context: Context, options: UpOptions, names: list[GuestName], wanted: GuestOptions) -> None:
     from orchestrator.machine.cmdline import command_line  # noqa: PLC0415
+    from orchestrator.testbed.guest import vmm_command  # noqa: PLC0415
 
     testbed = context.testbed
-    worlds = [to_world(name) for name in names]
-    nodes = [*context.project.machine_nodes(testbed.graph).values(), *testbed.guests.nodes(worlds)]
+    nodes = [
+        *context.project.machine_nodes(testbed.graph).values(),
+        *testbed.guests.nodes([name.world for name in names]),
+    ]
     for line in testbed.builder.commands(testbed.builder.plan(list(dict.fromkeys(nodes)))):
         click.echo(line)
     spec = testbed.spec(testbed.artifacts(), options, context.project.config.ssh.port)
     click.echo(shlex.join(command_line(spec)))
-    for world in worlds:
-        click.echo(shlex.join(testbed.guests.command(world, wanted, deterministic=options.deterministic)))
+    for name in names:
+        plan = testbed.guests.plan(name, wanted, deterministic=options.deterministic)
+        click.echo(shlex.join(vmm_command(plan)))
 
 
 @click.command("down")
-@click.argument("world", type=click.Choice(GUESTS), required=False)
+@click.argument("world", type=WorldName(host=False), required=False)
 @pass_context
 def down(context: Context, world: str | None) -> None:
     """Stop the machine with its guests, or just the guest WORLD; nothing of it is left."""
@@ -105,7 +121,7 @@ def down(context: Context, world: str | None) -> None:
     elif context.testbed.running() is None:
         click.echo(f"{world}: was not up")
     else:
-        click.echo(f"{world}: {context.testbed.guests.stop(to_world(world))}")
+        click.echo(f"{world}: {context.testbed.guests.stop(to_guest(world))}")
 
 
 @click.command("status")
@@ -125,19 +141,19 @@ def status(context: Context, *, as_json: bool) -> None:
 
 
 @click.command("ssh", context_settings={"ignore_unknown_options": True})
-@click.argument("world", type=WORLDS)
+@click.argument("world", type=WorldName())
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_context
 def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
     """Log in to WORLD, or run COMMAND there (after --) and exit with its exit code."""
     from orchestrator.shell.ssh import execute, login  # noqa: PLC0415
 
-    if world != "host":
-        raise UsageError(f"the {world} has no network yet", hint=f"`orch console {world}` reaches it")
-    with context.testbed.host() as link:
-        if command:
-            raise click.exceptions.Exit(execute(link, command))
-        raise click.exceptions.Exit(login(link))
+    place = context.testbed.world(world)
+    with place.link() as link:
+        code = execute(link, command) if command else login(link)
+    if code < 0:  # the connection ended before the command did
+        raise place.lost()
+    raise click.exceptions.Exit(code)
 
 
 @click.command("cp")
@@ -145,22 +161,28 @@ def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
 @click.argument("target")
 @pass_context
 def cp(context: Context, source: str, target: str) -> None:
-    """Copy a file or folder; one of SOURCE and TARGET is WORLD:PATH, as in host:/tmp/x."""
+    """Copy a file or folder; one of SOURCE and TARGET is WORLD:PATH, as in host:/tmp/x or realm:/tmp/x."""
     from orchestrator.shell.ssh import get, put  # noqa: PLC0415
 
-    there = [side.startswith("host:") for side in (source, target)]
-    if there == [True, False]:
-        with context.testbed.host() as link:
-            get(link, source.removeprefix("host:"), Path(target))
-    elif there == [False, True]:
-        with context.testbed.host() as link:
-            put(link, Path(source), target.removeprefix("host:"))
+    (from_world, from_path), (to_world, to_path) = _split(source), _split(target)
+    if from_world and not to_world:
+        with context.testbed.world(from_world).link() as link:
+            get(link, from_path, Path(target))
+    elif to_world and not from_world:
+        with context.testbed.world(to_world).link() as link:
+            put(link, Path(source), to_path)
     else:
-        raise UsageError("exactly one of SOURCE and TARGET names a world, as in host:/tmp/x")
+        raise UsageError("exactly one of SOURCE and TARGET names a world, as in host:/tmp/x or realm:/tmp/x")
+
+
+def _split(side: str) -> tuple[str, str]:
+    """World and path; the world is empty for a path of the build computer."""
+    name, colon, path = side.partition(":")
+    return (name, path) if colon and (name == "host" or is_guest(name)) else ("", side)
 
 
 @click.command("console")
-@click.argument("world", type=WORLDS, default="host")
+@click.argument("world", type=WorldName(), default="host")
 @click.option("--uart", type=click.Choice(["uart0", "uart1"]), help="of the host [uart0]; uart1 is EL3's crash console")
 @pass_context
 def console(context: Context, world: str, uart: str | None) -> None:
@@ -211,7 +233,7 @@ def _talk(link: socket.socket) -> None:
 @pass_context
 def logs(context: Context, names: tuple[str, ...], *, follow: bool) -> None:
     """Time-stamped logs of all UARTs, or of NAMES, merged by time and tagged; a guest (realm, vm) is shown alone."""
-    if set(names) & set(GUESTS):
+    if any(is_guest(name) for name in names):
         guest_log(context, names, follow=follow)
         return
     files = context.testbed.console_logs()

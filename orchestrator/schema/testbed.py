@@ -63,6 +63,7 @@ class Guest(Strict):
     memory_mib: int = Field(default=256, ge=GUEST_MIB_MIN, le=GUEST_MIB_MAX, multiple_of=2)
     vcpus: int = Field(default=1, ge=1, le=GUEST_CPUS_MAX)
     swiotlb_slabs: int = Field(default=4096, ge=128, le=262144, description="bounce buffers, 2 KiB each")
+    disk: Path | None = Field(default=None, description="file that guests see as a read-only block device")
     cmdline_extra: str = Field(default="", max_length=1024, pattern=r"^[ -~]*$", description="more kernel arguments")
 
     @model_validator(mode="after")
@@ -79,6 +80,7 @@ class Stack(Strict):
     qemu: Path | None = None
     rmm: Path | None = None
     host_kernel: Path | None = None
+    guest_kernel: Path | None = None
 
 
 class Ssh(Strict):

@@ -55,8 +55,13 @@ class SshKeys:
 
 def public_line(private_path: Path) -> str:
     """`ssh-ed25519 BASE64` of a private key file."""
+    return f"{_TYPE.decode()} {public_blob(private_path)}"
+
+
+def public_blob(private_path: Path) -> str:
+    """The base64 part of that line."""
     blob = _string(_TYPE) + _string(_raw_public(_load(private_path)))
-    return f"{_TYPE.decode()} {base64.b64encode(blob).decode()}"
+    return base64.b64encode(blob).decode()
 
 
 def _write_private(path: Path, key: Ed25519PrivateKey) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import logging
 import os
 import posixpath
@@ -26,7 +27,6 @@ from fabric import Connection
 from invoke.exceptions import CommandTimedOut, ThreadException, UnexpectedExit
 
 from orchestrator.errors import BootError, OrchError, UsageError
-from orchestrator.shell.keys import SshKeys, public_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,58 +34,81 @@ if TYPE_CHECKING:
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
 
 _CHUNK = 32768
+_SSH_PORT = 22
 _RETRY = 0.02  # s between attempts while the server is not listening yet
 
 
-def connection(port: int, keys: SshKeys, timeout: float = 10.0) -> Connection:
-    """An unopened fabric connection to the SSH server on loopback `port`; unknown host keys are refused."""
+@dataclass(frozen=True)
+class Server:
+    """An SSH server: where it is, who logs in, the key it must own; reached directly or through `gateway`."""
+
+    address: str
+    port: int
+    user_key: Path
+    host_key: str  # "ssh-ed25519 BASE64"
+    gateway: Connection | None = None
+    label: str = "SSH"
+
+    def __str__(self) -> str:
+        return f"{self.label} on {self.address}:{self.port}"
+
+
+def fingerprint(host_key: str) -> str:
+    """SHA256:… of a public key line, as OpenSSH prints it."""
+    digest = hashlib.sha256(base64.b64decode(host_key.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def connection(server: Server, timeout: float = 10.0) -> Connection:
+    """An unopened fabric connection; unknown host keys are refused. `timeout` in seconds."""
     made = Connection(
-        "127.0.0.1",
+        server.address,
         user="root",
-        port=port,
+        port=server.port,
+        gateway=server.gateway,
         connect_timeout=timeout,
         connect_kwargs={
-            "pkey": paramiko.Ed25519Key.from_private_key_file(str(keys.user)),
+            "pkey": paramiko.Ed25519Key.from_private_key_file(str(server.user_key)),
             "look_for_keys": False,
             "allow_agent": False,
             "banner_timeout": timeout,
         },
     )
-    _, blob = public_line(keys.host).split()
-    host_key = paramiko.Ed25519Key(data=base64.b64decode(blob))
+    host_key = paramiko.Ed25519Key(data=base64.b64decode(server.host_key.split()[1]))
     made.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    made.client.get_host_keys().add(f"[127.0.0.1]:{port}", "ssh-ed25519", host_key)
+    known_as = server.address if server.port == _SSH_PORT else f"[{server.address}]:{server.port}"
+    made.client.get_host_keys().add(known_as, "ssh-ed25519", host_key)
     return made
 
 
 @contextmanager
-def opened(port: int, keys: SshKeys, timeout: float) -> Iterator[Connection]:
+def opened(server: Server, timeout: float) -> Iterator[Connection]:
     """An open connection; raises BootError naming the cause when none came up within `timeout` seconds."""
-    link = connect(port, keys, timeout)
+    link = connect(server, timeout)
     try:
         yield link
     finally:
         link.close()
 
 
-def connect(port: int, keys: SshKeys, timeout: float) -> Connection:
+def connect(server: Server, timeout: float) -> Connection:
     """Open a connection, trying again while the server does not answer; `timeout` in seconds in all."""
     deadline = time.monotonic() + timeout
     while True:
-        link = connection(port, keys, max(0.5, deadline - time.monotonic()))
+        link = connection(server, max(0.5, deadline - time.monotonic()))
         try:
             link.open()
         except paramiko.BadHostKeyException:
             raise BootError(
-                f"SSH on 127.0.0.1:{port}: the server does not own this testbed's host key",
-                hint="another program answers on that port; `orch down`, then `orch up`",
+                f"{server}: the server does not own the host key that is pinned for it",
+                hint="another program answers there; `orch down`, then `orch up`",
             ) from None
         except paramiko.AuthenticationException:
-            raise BootError(f"SSH on 127.0.0.1:{port}: the server refused this testbed's user key") from None
+            raise BootError(f"{server}: the server refused this testbed's user key") from None
         except (OSError, EOFError, paramiko.SSHException) as error:
             if time.monotonic() >= deadline:
                 cause = str(error) or type(error).__name__
-                raise BootError(f"state 'ssh': no SSH on 127.0.0.1:{port} within {timeout:g} s: {cause}") from None
+                raise BootError(f"state 'ssh': {server} did not answer within {timeout:g} s: {cause}") from None
             time.sleep(_RETRY)
         else:
             return link
@@ -120,11 +143,11 @@ def attempt(link: Connection, command: str, timeout: float = 60.0) -> Finished:
     try:
         done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
     except CommandTimedOut:
-        raise BootError(f"the host did not end '{command.split(';', maxsplit=1)[0]}' within {timeout:g} s") from None
+        raise BootError(f"'{command.split(';', maxsplit=1)[0]}' did not end within {timeout:g} s") from None
     except (OSError, EOFError, paramiko.SSHException, ThreadException) as error:
-        raise BootError(f"the host no longer answers: {error or type(error).__name__}") from None
+        raise BootError(f"{link.host} no longer answers: {error or type(error).__name__}") from None
     if done.exited == -1:  # the connection ended before the command did
-        raise BootError("the host no longer answers")
+        raise BootError(f"{link.host} no longer answers")
     return Finished(int(done.exited), str(done.stdout), str(done.stderr))
 
 

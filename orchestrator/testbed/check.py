@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.build.cache import key_of, make_folder
 from orchestrator.errors import BootError, BuildError, UsageError
 from orchestrator.shell.ssh import capture
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.counters import CounterClient, Event, World, pair_markers
@@ -65,11 +66,17 @@ def _boot_and_check(testbed: Testbed) -> list[str]:
         with testbed.host() as link:
             lines = [f"booted cold, SSH answered after {result.seconds:.1f} s", *_world_checks(testbed, link)]
         for world in testbed.guests.possible():
-            seconds = testbed.guests.start(world, GuestOptions()).seconds
-            lines.append(f"ok: the {world} has booted Linux, ready after {seconds:.1f} s")
+            lines.append(_guest_check(testbed, GuestName(world)))
     finally:
         testbed.down()
     return lines
+
+
+def _guest_check(testbed: Testbed, name: GuestName) -> str:
+    seconds = testbed.guests.start(name, GuestOptions()).seconds
+    with testbed.world(str(name)).link() as link:
+        capture(link, "true")
+    return f"ok: the {name} has booted Linux, SSH answered after {seconds:.1f} s"
 
 
 def _world_checks(testbed: Testbed, link: Connection) -> Iterator[str]:
@@ -108,9 +115,10 @@ def demonstrate(testbed: Testbed) -> Iterator[str]:
 def _demonstrate_guests(testbed: Testbed) -> Iterator[str]:
     """The twins boot, each alone in the host; what that took, in instructions of everyone."""
     for world in testbed.guests.possible():
-        start = testbed.guests.start(world, GuestOptions())
-        yield f"{world}: Linux is at its shell after {start.seconds:.1f} s"
-        testbed.guests.stop(world)
+        start = testbed.guests.start(GuestName(world), GuestOptions())
+        with testbed.world(str(world)).link() as link:
+            yield f"{world}: {capture(link, 'uname -srm').strip()}, SSH answered after {start.seconds:.1f} s"
+        testbed.guests.stop(GuestName(world))
     status = testbed.guests.status()
     names = {status[str(world)]["run"]: str(world) for world in testbed.guests.possible()}
     boots = [each for each in CounterClient(testbed.counter_socket()).markers() if each.event == Event.BOOT]

@@ -40,10 +40,12 @@ class Project:
             chosen = CHECKOUT / "testbed.yaml"
         chosen = chosen.resolve()
         config = load(chosen, TestbedConfig)
-        for name in ("qemu", "rmm", "host_kernel"):
-            path = getattr(config.stack, name)
+        files = {
+            f"stack.{name}": getattr(config.stack, name) for name in ("qemu", "rmm", "host_kernel", "guest_kernel")
+        }
+        for key, path in (files | {"guest.disk": config.guest.disk}).items():
             if path is not None and not _from(chosen, path).is_file():
-                raise UsageError(f"{chosen}: stack.{name}: no such file: {path}")
+                raise UsageError(f"{chosen}: {key}: no such file: {path}")
         return cls(CHECKOUT, chosen, config)
 
     def path(self, value: Path) -> Path:
@@ -87,7 +89,12 @@ class Project:
     def guest_nodes(self, graph: Graph, files: Iterable[GuestFile]) -> dict[str, Node]:
         """The nodes that these files of guests come from; a guest's kernel is the host's where the ticks are equal."""
         requests = {"guest-kernel": f"kernel:hz={self.config.kernel.guest_hz}"}
-        return {file.node: self.node(graph, requests.get(file.node, file.node)) for file in files}
+        replaced = {"guest-kernel"} if self.config.stack.guest_kernel is not None else set()
+        return {
+            file.node: self.node(graph, requests.get(file.node, file.node))
+            for file in files
+            if file.node not in replaced
+        }
 
     def untested(self) -> list[str]:
         """What `stack:` replaces, for the warning that comes with it."""

@@ -26,11 +26,12 @@ from orchestrator.machine.ports import choose_port
 from orchestrator.machine.spec import Counter, Initrd, MachineSpec
 from orchestrator.machine.states import State
 from orchestrator.shell import ssh
-from orchestrator.shell.keys import SshKeys
-from orchestrator.testbed.guest import SEEDED
+from orchestrator.shell.keys import SshKeys, public_line
+from orchestrator.testbed.guest import SEEDED, GuestName, World
 from orchestrator.testbed.guests import Guests
 from orchestrator.testbed.overlay import OverlayFile, write_overlay
 from orchestrator.testbed.snapshots import Snapshots
+from orchestrator.testbed.worlds import AnyWorld, GuestWorld, HostWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +136,7 @@ class Testbed:
         """What this testbed adds to the host's root, or puts in place of what is there: SSH keys, modules, guests."""
         self.keys.ensure()
         modules = [artifacts[name] / f"{name}.ko" for name in ("rearm",) if name in artifacts]
-        guests = [(file.path, artifacts[file.node] / file.name) for file in SEEDED if file.node in artifacts]
+        guests = [(file.path, self.guests.source(file)) for file in SEEDED]
         return [
             *(OverlayFile(target, path.read_bytes()) for target, path in guests if path.exists()),
             *(OverlayFile(f"/usr/lib/{path.name}", path.read_bytes()) for path in modules if path.exists()),
@@ -195,7 +196,7 @@ class Testbed:
         saved = snapshots.find(key) if restorable and not options.fresh else None
         record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
         write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
-        self.guests.machine_started([file for file in SEEDED if (artifacts[file.node] / file.name).exists()])
+        self.guests.machine_started([file for file in SEEDED if self.guests.source(file).exists()])
         try:
             how = self._restore(spec, saved) if saved else "cold"
             if how == "cold":
@@ -251,7 +252,7 @@ class Testbed:
         timeout = self.project.config.timeouts.ssh
         with self.progress.stage("ssh", estimate=1, last_line=self._last_line):
             try:
-                with ssh.opened(port, self.keys, timeout) as link:
+                with ssh.opened(self._server(port), timeout) as link:
                     ssh.capture(link, "true", timeout)
             except BootError as error:
                 self.instance.wait(State.HOST_READY, 0.1)  # says so if the machine itself is gone
@@ -304,8 +305,20 @@ class Testbed:
     def host(self, timeout: float | None = None) -> Iterator[Connection]:
         """An open SSH connection to the emulated host."""
         port = int(self.need_running()["ssh_port"])
-        with ssh.opened(port, self.keys, timeout or self.project.config.timeouts.ssh) as link:
+        with ssh.opened(self._server(port), timeout or self.project.config.timeouts.ssh) as link:
             yield link
+
+    def _server(self, port: int) -> ssh.Server:
+        return ssh.Server("127.0.0.1", port, self.keys.user, public_line(self.keys.host))
+
+    def world(self, name: str) -> AnyWorld:
+        """The world of that name (host, vm, realm, realm2, …), up or not; raises UsageError for any other name."""
+        if name == "host":
+            return HostWorld(self)
+        guest = GuestName.parse(name)
+        if guest is None:
+            raise UsageError(f"'{name}': expected host, {', '.join(World)} or one of these with a number")
+        return GuestWorld(self, guest)
 
     def status(self) -> dict[str, Any]:
         """What `orch status` shows: JSON-able, the same keys whether the machine is up or not."""
