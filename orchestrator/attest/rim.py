@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -123,18 +123,24 @@ class Rim:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a realm's RSI_MEASUREMENT_READ will give before anything in it extends a REM (A7.1)."""
+class Measurements:
+    """What RSI_MEASUREMENT_READ gives (A7.1): the initial measurement and those that the realm can extend."""
 
     algorithm: Algorithm
     rim: bytes
-    rems: tuple[bytes, ...] = field(init=False)
+    rems: tuple[bytes, ...]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rems", (bytes(self.algorithm.size),) * (MEASUREMENTS - 1))
+    @classmethod
+    def initial(cls, rim: Rim) -> Measurements:
+        """Those of a realm that has not extended any: REMs start as zeros (B4.3 REALM_CREATE)."""
+        return cls(rim.algorithm, rim.value, (bytes(rim.algorithm.size),) * (MEASUREMENTS - 1))
+
+    def as_table(self) -> dict[str, str | list[str]]:
+        """JSON-able, values in hexadecimal."""
+        return {"algorithm": self.algorithm.label, "rim": self.rim.hex(), "rems": [rem.hex() for rem in self.rems]}
 
 
-def replay(steps: Sequence[Step], sources: Mapping[str, memoryview]) -> Prediction:
+def replay(steps: Sequence[Step], sources: Mapping[str, memoryview]) -> Measurements:
     """The RIM of a realm that is made by these steps; `sources` has by name what the description does not carry itself.
 
     Raises AttestationError for steps that no host could take in this order, and for bytes that are not as described.
@@ -157,7 +163,7 @@ def replay(steps: Sequence[Step], sources: Mapping[str, memoryview]) -> Predicti
             rim.rec(step.flags, step.pc, *step.gprs)
         else:
             raise AttestationError(f"description of the realm: '{step.step}' in the middle of it")
-    return Prediction(rim.algorithm, rim.value)
+    return Measurements.initial(rim)
 
 
 def _created(step: Create) -> Rim:
