@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from orchestrator.errors import AttestationError
 from orchestrator.schema.yamlfile import Strict
 
 U8 = Annotated[int, Field(ge=0, lt=1 << 8, strict=True)]
 U64 = Annotated[int, Field(ge=0, lt=1 << 64, strict=True)]
+
+
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+Base64 = Annotated[bytes, BeforeValidator(_decoded)]
 
 
 class Create(Strict):
@@ -42,7 +50,7 @@ class Data(Strict):
     flags: U64
     source: str
     bytes: U64 = Field(gt=0)
-    content: Base64Bytes | None = Field(
+    content: Base64 | None = Field(
         default=None, description="the source itself; without it, whoever replays it has one of that name"
     )
 
