@@ -28,15 +28,12 @@ int realm_refused(struct realm *realm, u64 command, u64 status)
 
 /* ---- Creation and end --------------------------------------------------------------------------------------- */
 
-/*
- * Shape of the root: as few levels as 16 concatenated tables allow (RMM A5.2.2, Arm ARM D8.2). An entry of level l
- * covers 12 + 9 * (3 - l) bits.
- */
+/* Shape of the root. An entry of level l covers 12 + 9 * (3 - l) bits. */
 static void root_shape(struct realm *realm)
 {
 	unsigned int bits;
 
-	realm->rtt_level = 4 - (realm->ipa_bits - 8) / 9;
+	realm->rtt_level = REALM_RTT_LEVEL(realm->ipa_bits);
 	bits = 12 + 9 * (4 - realm->rtt_level);
 	realm->rtt_count = realm->ipa_bits > bits ? 1 << (realm->ipa_bits - bits) : 1;
 }

@@ -32,12 +32,22 @@ struct realm_info {
 
 struct realm_create {
 	__u8 ipa_bits;       /* 32..48 */
-	__u8 hash_algo;      /* 0 SHA-256, 1 SHA-512 */
+	__u8 hash_algo;      /* REALM_HASH_* */
 	__u8 num_bps;        /* breakpoints less one; 0 = as many as feature register 0 says */
 	__u8 num_wps;        /* watchpoints less one; 0 likewise */
 	__u32 reserved;
 	__u8 rpv[64];        /* realm personalization value */
 };
+
+#define REALM_HASH_SHA_256 0
+#define REALM_HASH_SHA_512 1
+
+/*
+ * Level at which a realm's tables start: as few levels as 16 concatenated tables allow (RMM specification 1.0, A5.2.2;
+ * Arm ARM D8.2). Part of the ABI: INIT_RIPAS measures entry by entry, of this level as long as no other call made the
+ * driver add tables and the range is made of whole entries.
+ */
+#define REALM_RTT_LEVEL(ipa_bits) (4 - ((ipa_bits) - 8) / 9)
 
 /* A range of IPAs, [base, top). On return base is where the work stopped: top unless there was an error. */
 struct realm_range {

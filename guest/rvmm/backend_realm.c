@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "realm.h"
+#include "realm_params.h"
 
 /* Feature register 0 (RMM specification 1.0, B3). */
 #define FEATURE_GIC_LRS(features) ((unsigned int)((features) >> 34 & 15) + 1)
@@ -71,7 +72,7 @@ static void init_locks(struct realm_state *realm)
 static int realm_create(struct vm *vm)
 {
 	struct realm_state *realm = calloc(1, sizeof(*realm));
-	struct realm_create create = { .ipa_bits = IPA_BITS };
+	struct realm_create create = realm_params();
 	struct realm_info info;
 
 	if (realm == NULL)
@@ -90,6 +91,8 @@ static int realm_create(struct vm *vm)
 		return -1;
 	if (info.abi != REALM_ABI)
 		return fail("/dev/realm: ABI %u, expected %d", info.abi, REALM_ABI);
+	if (realm_params_check(info.features0) < 0)
+		return -1;
 	gic_init(&realm->gic, vm->options->vcpus, FEATURE_GIC_LRS(info.features0));
 	return realm_call(realm, REALM_CREATE, &create, "creation");
 }
@@ -108,7 +111,7 @@ static int add_data(void *context, uint64_t ipa, const void *bytes, uint64_t siz
 
 	while (done < size) {
 		struct realm_data data = { .ipa = ipa + done, .source = (uint64_t)(uintptr_t)bytes + done,
-					   .flags = REALM_DATA_MEASURE };
+					   .flags = REALM_PARAMS_DATA_FLAGS };
 
 		if (vm_interrupted())
 			return fail("stopped");
@@ -127,8 +130,7 @@ static int create_rec(void *context, unsigned int index, bool runnable, uint64_t
 	struct vm *vm = context;
 	struct realm_state *realm = vm->state;
 	struct realm_vcpu *vcpu = &realm->vcpus[index];
-	struct realm_rec_create create = { .mpidr = index, .pc = pc, .gprs = { x0 },
-					   .flags = runnable ? REALM_REC_RUNNABLE : 0 };
+	struct realm_rec_create create = realm_params_rec(index, runnable, pc, x0);
 	void *pages;
 
 	if (realm_call(realm, REALM_REC_CREATE, &create, "vCPU") < 0)

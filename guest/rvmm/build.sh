@@ -11,11 +11,11 @@ dpkg-deb -x "$IN_fdt_amd64"/libfdt-dev_*.deb amd64
 flags=(-std=gnu11 -O2 -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla -ffile-prefix-map="$PROJECT"=.
        -I"$PROJECT/guest/include" -I"$PROJECT/guest/realm-driver" -static -s -Wl,--build-id=none)
 pure=()
-for name in main command_dtb options error content layout devtree population; do
+for name in main command_dtb command_describe describe options error content layout devtree population realm_params; do
     pure+=("$SRC/$name.c")
 done
 
 aarch64-linux-gnu-gcc "${flags[@]}" -isystem arm64/usr/include -o "$OUT/rvmm" "$SRC"/*.c \
     arm64/usr/lib/aarch64-linux-gnu/libfdt.a arm64/usr/lib/aarch64-linux-gnu/libseccomp.a -pthread
-# For the build computer: `rvmm-describe dump-dtb` prints the same bytes.
+# For the build computer: `rvmm-describe dump-dtb` and `describe` print the same bytes.
 gcc "${flags[@]}" -isystem amd64/usr/include -o "$OUT/rvmm-describe" "${pure[@]}" amd64/usr/lib/x86_64-linux-gnu/libfdt.a

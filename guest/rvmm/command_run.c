@@ -318,5 +318,7 @@ int command_run(int argc, char **argv)
 	job.parent = -1;
 	if (options_parse(&job.options, argc, argv, true) < 0)
 		return command_failed(EXIT_USAGE);
+	if (job.options.dry_run)
+		return command_dry_run(&job.options);
 	return job.options.detach ? run_detached(&job) : run(&job);
 }

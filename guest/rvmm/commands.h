@@ -3,11 +3,17 @@
 #ifndef RVMM_COMMANDS_H
 #define RVMM_COMMANDS_H
 
+#include "options.h"
+
 int command_run(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_stop(int argc, char **argv);
 int command_dump_dtb(int argc, char **argv);
+int command_describe(int argc, char **argv);
+
+/* `run --dry-run`: check and print what would be made. */
+int command_dry_run(const struct options *options);
 
 /* "rvmm: " and failure(), or a text of one's own, on stderr; both give the exit code back. */
 int command_failed(int code);

@@ -20,6 +20,7 @@ static const struct {
 	{ "stop", command_stop },
 #endif
 	{ "dump-dtb", command_dump_dtb },
+	{ "describe", command_describe },
 };
 
 int main(int argc, char **argv)
@@ -30,10 +31,10 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 #ifdef __aarch64__
-	(void)fprintf(stderr, "rvmm: expected run OPTIONS, console DIR, wait DIR TEXT SECONDS, stop DIR SECONDS [--kill] or "
-			      "dump-dtb OPTIONS\n");
+	(void)fprintf(stderr, "rvmm: expected run OPTIONS, console DIR, wait DIR TEXT SECONDS, stop DIR SECONDS [--kill], "
+			      "dump-dtb OPTIONS or describe OPTIONS\n");
 #else
-	(void)fprintf(stderr, "rvmm: expected dump-dtb OPTIONS\n");
+	(void)fprintf(stderr, "rvmm: expected dump-dtb OPTIONS or describe OPTIONS\n");
 #endif
 	return EXIT_USAGE;
 }

@@ -36,7 +36,7 @@ struct options {
 	bool unconfined;       /* keep all privileges and system calls */
 };
 
-/* Parse what stands behind `rvmm run` or `rvmm dump-dtb`; -1 with failure() saying what was expected. */
+/* Parse what stands behind `rvmm run`, `dump-dtb` or `describe`; -1 with failure() saying what was expected. */
 int options_parse(struct options *options, int argc, char **argv, bool needs_dir);
 
 /* A decimal number of [low, high], all of `text`; -1 if it is not. */

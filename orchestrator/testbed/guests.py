@@ -62,12 +62,12 @@ class Guests:
 
     # --- what is asked for ----------------------------------------------------------------------------------------
 
-    def config(self, options: GuestOptions) -> Guest:
-        """The testbed file's guest with the command line's changes; raises UsageError for what does not fit."""
+    def config(self, options: GuestOptions, base: Guest | None = None) -> Guest:
+        """The testbed file's guest (`base`) with the command line's changes; raises UsageError if it does not fit."""
         asked = {"memory_mib": options.memory_mib, "vcpus": options.vcpus}
         changes = {key: value for key, value in asked.items() if value is not None}
         try:
-            return Guest.model_validate(self._bed.project.config.guest.model_dump() | changes)
+            return Guest.model_validate((base or self._bed.project.config.guest).model_dump() | changes)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise UsageError(f"guest: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None

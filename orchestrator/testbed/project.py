@@ -96,6 +96,12 @@ class Project:
             if file.node not in replaced
         }
 
+    def guest_module(self, graph: Graph, request: str) -> Node:
+        """The node of a module that is built for the guests' kernel rather than the host's."""
+        overrides = self.overrides()
+        overrides["kernel"]["hz"] = str(self.config.kernel.guest_hz)
+        return graph.node(request, overrides)
+
     def untested(self) -> list[str]:
         """What `stack:` replaces, for the warning that comes with it."""
         stack = self.config.stack.model_dump()

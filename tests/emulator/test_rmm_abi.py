@@ -8,13 +8,14 @@ RMM it is.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import struct
 from pathlib import Path
 
 import pytest
 from bare_metal import prepare, run_payload
+
+from orchestrator.attest.rim import Rim
 
 PAGE = 4096
 CHECKS = 100  # at least; a payload that ends early must not pass
@@ -52,41 +53,6 @@ def test_all_checks_pass(machine: tuple[str, bytes]) -> None:
     assert not failed, "\n" + "\n".join(failed)
 
 
-class Rim:
-    """The initial measurement as the RMM specification defines it (1.0, A7.1, B4.3), SHA-256."""
-
-    def __init__(self, flags: int, s2sz: int, num_bps: int, num_wps: int) -> None:
-        params = bytearray(PAGE)
-        struct.pack_into("<Q", params, 0x00, flags)
-        params[0x08], params[0x18], params[0x20] = s2sz, num_bps, num_wps
-        self.value = _hash(bytes(params))
-
-    def data(self, ipa: int, flags: int, page: bytes) -> None:
-        """DATA_CREATE."""
-        content = _hash(page) if flags & 1 else bytes(64)
-        self._extend(0, struct.pack("<QQ", ipa, flags) + content)
-
-    def rec(self, flags: int, pc: int, *gprs: int) -> None:
-        """REC_CREATE of a runnable REC."""
-        params = bytearray(PAGE)
-        struct.pack_into("<Q", params, 0x000, flags)
-        struct.pack_into("<Q", params, 0x200, pc)
-        struct.pack_into("<8Q", params, 0x300, *gprs)
-        self._extend(1, _hash(bytes(params)))
-
-    def ripas(self, base: int, top: int) -> None:
-        """One entry that RTT_INIT_RIPAS changed."""
-        self._extend(2, struct.pack("<QQ", base, top))
-
-    def _extend(self, kind: int, content: bytes) -> None:
-        descriptor = struct.pack("<B7xQ", kind, 0x100) + self.value + content
-        self.value = _hash(descriptor.ljust(0x100, b"\0"))
-
-
-def _hash(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest().ljust(64, b"\0")
-
-
 def replayed(console: str, name: str, image: bytes) -> tuple[Rim, str]:
     """The RIM computed from what the payload says that it asked for, and the one that the realm read, in hex."""
     rim, seen = None, ""
@@ -100,7 +66,8 @@ def replayed(console: str, name: str, image: bytes) -> tuple[Rim, str]:
             continue
         numbers = [int(value, 16) for value in values]
         if what == "create":
-            rim = Rim(*numbers)
+            flags, s2sz, num_bps, num_wps = numbers
+            rim = Rim(flags=flags, s2sz=s2sz, num_bps=num_bps, num_wps=num_wps)
             continue
         assert rim is not None, line
         if what == "image":
@@ -122,7 +89,7 @@ def replayed(console: str, name: str, image: bytes) -> tuple[Rim, str]:
 def test_initial_measurement(machine: tuple[str, bytes], name: str) -> None:
     console, image = machine
     rim, seen = replayed(console, name, image)
-    assert seen == rim.value.hex()
+    assert seen == rim.field.hex()
 
 
 def test_initial_measurement_depends_on_everything(machine: tuple[str, bytes]) -> None:

@@ -22,7 +22,10 @@ PURE = [
     *("virtio", "virtqueue", "virtio_rng", "virtio_net", "virtio_console", "keyboard", "entropy", "error"),
 ]
 HARNESS = ["harness", "harness_virtio", "harness_realm"]
-DESCRIBE = ["main", "command_dtb", "options", "error", "content", "layout", "devtree", "population"]
+DESCRIBE = [
+    *("main", "command_dtb", "command_describe", "describe", "options", "error"),
+    *("content", "layout", "devtree", "population", "realm_params"),
+]
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -87,6 +90,6 @@ def describe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "rvmm"
     files = [SOURCES / f"{name}.c" for name in DESCRIBE]
     library = folder / "usr/lib/x86_64-linux-gnu/libfdt.a"
-    include = ["-isystem", str(folder / "usr/include")]
+    include = ["-isystem", str(folder / "usr/include"), f"-I{SOURCES.parent / 'realm-driver'}"]
     subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, library], check=True)
     return out
