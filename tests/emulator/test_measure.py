@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,7 +156,10 @@ def test_dry_run_makes_nothing(bed: Bed) -> None:
     assert lines[: len(table["steps"])] == table["steps"]
     assert [line["device"] for line in lines if "device" in line] == ["console", "rng", "net"]
     host(bed, "test ! -e /run/none && test ! -e /sys/class/net/no-such")
-    for options, words in (("--disk /nowhere", "rvmm: /nowhere: No such file"), ("--mem 32", "rvmm: ")):
+    for options, words in (
+        ("--disk /nowhere", "rvmm: /nowhere: No such file"),
+        ("--initrd /root", "rvmm: /root: expected a file"),
+    ):
         refused = bed.orch("ssh", "host", "--", f"{command} x {options}")
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
         assert refused.stderr.startswith(words)
