@@ -59,7 +59,7 @@ bool vm_interrupted(void)
 
 static void transmit(void *context, uint8_t byte)
 {
-	console_put(((struct vm *)context)->console, byte);
+	console_write(((struct vm *)context)->console, &byte, 1);
 }
 
 /* Tell the interrupt controller when the UART's line has changed; under the device lock. */
@@ -97,7 +97,9 @@ size_t vm_input_room(struct vm *vm)
 	size_t room;
 
 	(void)pthread_mutex_lock(&vm->devices);
-	room = pl011_room(&vm->uart);
+	room = keyboard_room(&vm->keyboard);
+	if (update_uart(vm) < 0)
+		vm_end(vm, OUTCOME_ERROR, failure());
 	(void)pthread_mutex_unlock(&vm->devices);
 	return room;
 }
@@ -105,7 +107,7 @@ size_t vm_input_room(struct vm *vm)
 void vm_input(struct vm *vm, const uint8_t *bytes, size_t count)
 {
 	(void)pthread_mutex_lock(&vm->devices);
-	pl011_receive(&vm->uart, bytes, count);
+	keyboard_type(&vm->keyboard, bytes, count);
 	if (update_uart(vm) < 0)
 		vm_end(vm, OUTCOME_ERROR, failure());
 	(void)pthread_mutex_unlock(&vm->devices);
@@ -241,6 +243,7 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	(void)pthread_mutex_init(&vm->devices, NULL);
 	(void)pthread_mutex_init(&vm->end_lock, NULL);
 	pl011_init(&vm->uart, transmit, vm);
+	vm->keyboard = (struct keyboard){ .uart = &vm->uart, .console = &vm->virtio[VIRTIO_SLOT_CONSOLE] };
 	for (i = 0; i < MAX_VCPUS; i++)
 		vm->vcpus[i] = (struct vcpu){ .vm = vm, .index = i };
 	ram = mmap(NULL, content->layout.ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,

@@ -12,10 +12,12 @@
 #include "console.h"
 #include "content.h"
 #include "entropy.h"
+#include "keyboard.h"
 #include "options.h"
 #include "pl011.h"
 #include "stats.h"
 #include "virtio.h"
+#include "virtio_console.h"
 #include "vm_net.h"
 
 /* Interrupts a vCPU thread's system call; its handler does nothing. */
@@ -45,6 +47,8 @@ struct vm {
 	struct virtio virtio[VIRTIO_SLOTS];
 	struct entropy entropy;
 	struct vm_net net;
+	struct virtio_console virtio_console;
+	struct keyboard keyboard;
 
 	struct console *console;
 	int event_fd;                 /* wakes the main thread: ended, or a device takes input again */
@@ -77,7 +81,7 @@ void vm_join(struct vm *vm);
 /* Take the guest apart; its threads are gone. */
 void vm_destroy(struct vm *vm);
 
-/* How many bytes of input the UART takes; give it some. */
+/* How many bytes of input the guest takes; give it some. */
 size_t vm_input_room(struct vm *vm);
 void vm_input(struct vm *vm, const uint8_t *bytes, size_t count);
 

@@ -15,6 +15,16 @@ static void set_line(void *context, unsigned int slot, bool level)
 		vm_end(vm, OUTCOME_ERROR, failure());
 }
 
+static void print(void *context, const uint8_t *bytes, size_t count)
+{
+	console_write(((struct vm *)context)->console, bytes, count);
+}
+
+static void input_changed(void *context)
+{
+	vm_wake(context);
+}
+
 /* An empty slot: a driver that finds the id 0 goes away. */
 static const struct virtio_type nobody = { .id = 0 };
 
@@ -35,6 +45,8 @@ int vm_virtio_init(struct vm *vm)
 		virtio_init(&vm->virtio[slot], &nobody, NULL, slot, &host);
 	vm->entropy = (struct entropy){ .seeded = vm->options->seeded, .state = vm->options->seed };
 	virtio_rng_init(&vm->virtio[VIRTIO_SLOT_RNG], &vm->entropy, VIRTIO_SLOT_RNG, &host);
+	vm->virtio_console = (struct virtio_console){ .context = vm, .output = print, .changed = input_changed };
+	virtio_console_init(&vm->virtio[VIRTIO_SLOT_CONSOLE], &vm->virtio_console, VIRTIO_SLOT_CONSOLE, &host);
 	return vm_net_init(vm, &host);
 }
 

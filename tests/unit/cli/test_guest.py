@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
-from orchestrator.cli.guest import GUESTS, in_one_line
+from orchestrator.cli.guest import GUEST_WORLDS, GUESTS_OF_A_WORLD, in_one_line
 from orchestrator.cli.main import orch
 from orchestrator.errors import BootError, UsageError
+from orchestrator.testbed.guest import GUESTS_OF_A_WORLD as LIMIT
 from orchestrator.testbed.guest import World
 
 
@@ -20,7 +22,8 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_are_those_of_the_worlds() -> None:
-    assert tuple(World) == GUESTS
+    assert tuple(World) == GUEST_WORLDS
+    assert LIMIT == GUESTS_OF_A_WORLD
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,12 @@ def test_names_are_those_of_the_worlds() -> None:
     [
         ("up --mem 512", UsageError, "add --realm or --vm"),
         ("up --vm --mem 3", UsageError, "memory_mib"),
-        ("ssh realm", UsageError, "the realm has no network yet"),
+        ("up --realm 9", click.BadParameter, "is not in the range"),
+        ("ssh realm", BootError, "is not up"),
+        ("ssh realm1", click.BadParameter, "is none of host, realm, vm, or a further guest"),
+        ("down host", click.BadParameter, "'host' is none of realm, vm"),
+        ("cp realm3:/tmp/x /tmp", BootError, "is not up"),
+        ("cp realm:/tmp/x vm:/tmp", UsageError, "exactly one of"),
         ("console vm", BootError, "is not up"),
         ("logs vm", UsageError, "no log of the vm yet"),
         ("logs vm uart0", UsageError, "shown alone"),

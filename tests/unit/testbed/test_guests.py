@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +16,17 @@ from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError, UsageError
 from orchestrator.shell import ssh
 from orchestrator.shell.ssh import Finished
-from orchestrator.testbed import guest
-from orchestrator.testbed.guest import GuestReport, GuestState, Probe, World
+from orchestrator.testbed import guest, guest_life, probe
+from orchestrator.testbed import guests as guests_module
+from orchestrator.testbed.guest import GuestName, World
 from orchestrator.testbed.guests import GuestOptions, Guests
+from orchestrator.testbed.probe import GuestReport, GuestState, Probe
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed as Bed
 
 ROOT = Path(__file__).resolve().parents[3]
+REALM, VM = GuestName(World.REALM), GuestName(World.VM)
+KEY = "ssh-ed25519 AAAA"
 
 
 @dataclass
@@ -32,12 +37,13 @@ class Host:
     answers: dict[str, Finished] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     copied: list[str] = field(default_factory=list)
+    reached: list[tuple[str, str]] = field(default_factory=list)
     free_kib: int = 2_900_000
     probed: Finished | None = None  # in place of an answer made of the facts
 
     def attempt(self, _link: object, command: str, _timeout: float = 0) -> Finished:
         self.asked.append(command)
-        if command in (guest.probe_script(), guest.probe_script(stats=True)):
+        if command in (probe.probe_script(), probe.probe_script(stats=True)):
             if self.probed is not None:
                 return self.probed
             lines = [f"{subject} {rest}" for subject, rest in self.facts.items()]
@@ -45,10 +51,12 @@ class Host:
         for part, answer in self.answers.items():
             if part in command:
                 return answer
-        if " run --world vm" in command or " run --world realm" in command:
-            self.facts["vm" if "--world vm" in command else "realm"] = "pid 300"
+        if started := re.search(r" run --world \w+ --dir /run/guest/(\w+) ", command):
+            self.facts[started[1]] = "pid 300"
+        if "host-key" in command:
+            return Finished(0, f"host-key {KEY}\nbooted 0.50 1.25\n", "")
         if "rvmm stop" in command:
-            self.facts |= dict.fromkeys(set(self.facts) & set(World), "exit stopped")
+            self.facts |= dict.fromkeys({name for name in self.facts if GuestName.parse(name)}, "exit stopped")
         return Finished(0, "", "")
 
     def put(self, _link: object, _source: Path, target: str) -> None:
@@ -63,7 +71,14 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     played = Host()
     for name in ("attempt", "put", "get"):
         monkeypatch.setattr(ssh, name, getattr(played, name))
-    monkeypatch.setattr(ssh, "capture", lambda link, command: played.attempt(link, command).stdout)
+    monkeypatch.setattr(ssh, "capture", lambda link, command, _timeout=0: played.attempt(link, command).stdout)
+
+    @contextmanager
+    def opened(server: ssh.Server, _timeout: float) -> Iterator[object]:
+        played.reached.append((server.address, server.host_key))
+        yield object()
+
+    monkeypatch.setattr(ssh, "opened", opened)
     return played
 
 
@@ -83,8 +98,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callabl
             yield object()
 
         monkeypatch.setattr(bed, "host", link)
-        monkeypatch.setattr(bed, "running", lambda: {"options": {"deterministic": deterministic}})
-        monkeypatch.setattr(bed.guests, "_artifact", lambda file: tmp_path / file.name)
+        monkeypatch.setattr(bed, "running", lambda: {"ssh_port": 1, "options": {"deterministic": deterministic}})
+        monkeypatch.setattr(bed.guests, "source", lambda file: tmp_path / file.name)
         for file in guest.files_for(World.REALM):
             (tmp_path / file.name).write_text(file.name)
         bed.guests.machine_started(list(guest.SEEDED))
@@ -94,54 +109,54 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callabl
 
 
 def events(guests: Guests) -> list[str]:
-    text = (guests._folder / "events.jsonl").read_text(encoding="utf-8")
+    text = (guests.record.folder / "events.jsonl").read_text(encoding="utf-8")
     return [json.loads(line)["event"] for line in text.splitlines()]
 
 
 def test_only_what_the_host_lacks_is_copied(make: Callable[..., Guests], host: Host, tmp_path: Path) -> None:
     guests = make()
-    assert guests.start(World.VM, GuestOptions()).how == "started"
+    assert guests.start(VM, GuestOptions()).how == "started"
     assert host.copied == ["/usr/bin/rvmm"]
-    assert guests.start(World.REALM, GuestOptions()).how == "started"
+    assert guests.start(REALM, GuestOptions()).how == "started"
     assert host.copied == ["/usr/bin/rvmm", "/usr/lib/realm.ko"]
-    guests.stop(World.VM)
+    guests.stop(VM)
     (tmp_path / "rvmm").write_text("newer")
-    guests.start(World.VM, GuestOptions())
+    guests.start(VM, GuestOptions())
     assert host.copied[2:] == ["/usr/bin/rvmm"]
     starts = [command for command in host.asked if " run --world" in command]
     assert [f"--run-id {run}" in command for run, command in enumerate(starts, 1)] == [True, True, True]
-    assert events(guests)[:3] == ["start", "guest-ready", "start"]
+    assert events(guests)[:4] == ["start", "guest-ready", "ssh", "start"]
 
 
 def test_a_guest_that_runs_is_left_alone(make: Callable[..., Guests], host: Host) -> None:
     guests = make()
-    guests.start(World.VM, GuestOptions(memory_mib=128))
+    guests.start(VM, GuestOptions(memory_mib=128))
     before = len([command for command in host.asked if " run --world" in command])
-    assert guests.start(World.VM, GuestOptions()).how == "already up"
-    assert guests.start(World.VM, GuestOptions(memory_mib=128)).how == "already up"
+    assert guests.start(VM, GuestOptions()).how == "already up"
+    assert guests.start(VM, GuestOptions(memory_mib=128)).how == "already up"
     with pytest.raises(UsageError, match="the vm is up with memory_mib 128"):
-        guests.start(World.VM, GuestOptions(memory_mib=256))
+        guests.start(VM, GuestOptions(memory_mib=256))
     assert len([command for command in host.asked if " run --world" in command]) == before
 
 
 def test_the_driver_says_why_it_was_not_loaded(make: Callable[..., Guests], host: Host) -> None:
     host.answers = {"insmod": Finished(1, "", "insmod: No such device"), "dmesg": Finished(0, "no RMM that …\n", "")}
     with pytest.raises(BootError, match=r"^realm: the driver was not loaded: no RMM that …$") as caught:
-        make().start(World.REALM, GuestOptions())
+        make().start(REALM, GuestOptions())
     assert caught.value.exit_code == 4
 
 
 def test_a_start_that_the_vmm_refuses(make: Callable[..., Guests], host: Host) -> None:
     host.answers = {" run --world": Finished(1, "", "rvmm: /dev/kvm: no such device\n")}
     with pytest.raises(BootError, match=r"^vm: it did not start: rvmm: /dev/kvm: no such device$"):
-        make().start(World.VM, GuestOptions())
+        make().start(VM, GuestOptions())
 
 
 def test_a_guest_that_ends_too_early(make: Callable[..., Guests], host: Host) -> None:
     host.answers = {"guest-ready": Finished(1, "", ""), " run --world": Finished(0, "", "")}
     host.facts = {"vm": "exit error: it wrote to nowhere"}
     with pytest.raises(BootError, match="ended before state 'guest-ready': error: it wrote to nowhere") as caught:
-        make().start(World.VM, GuestOptions())
+        make().start(VM, GuestOptions())
     assert caught.value.console == ["first", "last words"]
 
 
@@ -149,25 +164,25 @@ def test_a_guest_that_never_gets_ready_is_stopped(make: Callable[..., Guests], h
     host.answers = {"guest-ready": Finished(4, "", "")}
     guests = make("timeouts:\n  guest_ready: 7\n")
     with pytest.raises(BootError, match=r"^vm: state 'guest-ready': not reached within 7 s$"):
-        guests.start(World.VM, GuestOptions())
+        guests.start(VM, GuestOptions())
     assert "/usr/bin/rvmm stop /run/guest/vm 120" in host.asked
     assert events(guests) == ["start", "failed", "stop"]
-    assert guests.console_lines(World.VM) == ["first", "last words"]
+    assert guests.record.console_lines(VM) == ["first", "last words"]
 
 
 def test_a_start_that_was_interrupted_is_waited_for(make: Callable[..., Guests], host: Host) -> None:
     guests = make("timeouts:\n  guest_ready: 7\n")
-    guests.start(World.VM, GuestOptions())
-    record = guests._record()
-    del record["worlds"][World.VM]["ready"]  # the first `orch up` was killed before that
-    guests._write(record)
+    guests.start(VM, GuestOptions())
+    record = guests.record.load()
+    del record["guests"]["vm"]["ready"]  # the first `orch up` was killed before that
+    guests.record.save(record)
     waits = len([command for command in host.asked if "guest-ready" in command])
-    assert [guests.start(World.VM, GuestOptions()).how for _ in range(2)] == ["already up"] * 2
+    assert [guests.start(VM, GuestOptions()).how for _ in range(2)] == ["already up"] * 2
     assert len([command for command in host.asked if "guest-ready" in command]) == waits + 1
-    guests._write(record)
+    guests.record.save(record)
     host.answers = {"guest-ready": Finished(4, "", "")}
     with pytest.raises(BootError, match=r"^vm: state 'guest-ready': not reached within 7 s$") as caught:
-        guests.start(World.VM, GuestOptions())
+        guests.start(VM, GuestOptions())
     assert caught.value.console == ["first", "last words"]
     assert guests.status()["vm"]["state"] == "stopped"
 
@@ -178,43 +193,46 @@ def stops(host: Host) -> list[str]:
 
 def test_sigkill_when_sigterm_does_not_do(make: Callable[..., Guests], host: Host) -> None:
     guests = make()
-    guests.start(World.VM, GuestOptions(memory_mib=1024))
+    guests.start(VM, GuestOptions(memory_mib=1024))
     host.answers = {"rvmm stop /run/guest/vm 250": Finished(4, "", "")}
     with pytest.raises(BootError, match=r"^vm: state 'stopped' not reached within 500 s$"):
-        guests.stop(World.VM)
+        guests.stop(VM)
     assert stops(host) == ["/usr/bin/rvmm stop /run/guest/vm 250", "/usr/bin/rvmm stop /run/guest/vm 250 --kill"]
 
 
 def test_the_longer_limit_counts_unless_the_host_goes(make: Callable[..., Guests], host: Host) -> None:
     guests = make()
-    guests.start(World.VM, GuestOptions())
-    guests.stop(World.VM)
-    guests.start(World.VM, GuestOptions())
+    guests.start(VM, GuestOptions())
+    guests.stop(VM)
+    guests.start(VM, GuestOptions())
     guests.stop_all()
     assert stops(host) == [f"/usr/bin/rvmm stop /run/guest/vm {seconds}" for seconds in (120, 70)]
 
 
-def test_a_guest_that_ended_by_itself_meanwhile(make: Callable[..., Guests], host: Host) -> None:
+def test_a_guest_that_ended_by_itself_meanwhile(
+    make: Callable[..., Guests], host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     guests = make()
-    guests.start(World.VM, GuestOptions())
+    guests.start(VM, GuestOptions())
     host.answers = {"rvmm stop": Finished(1, "", "rvmm: no guest there")}
     with pytest.raises(BootError, match="vm: it was not stopped: rvmm: no guest there"):
-        guests.stop(World.VM)
+        guests.stop(VM)
     asked = [GuestReport(GuestState.RUNNING), GuestReport(GuestState.OFF), GuestReport(GuestState.OFF)]
-    reports = iter([Probe({World.VM: report}, {}) for report in asked])
-    guests._probe = lambda _link, **_: next(reports)  # type: ignore[method-assign]
-    assert guests.stop(World.VM) == "stopped"
+    reports = iter([Probe({VM: report}, {}) for report in asked])
+    for module in (guests_module, guest_life):
+        monkeypatch.setattr(module, "ask", lambda _link, **_: next(reports))
+    assert guests.stop(VM) == "stopped"
 
 
 def test_what_a_killed_vmm_left_is_waited_for(make: Callable[..., Guests], host: Host) -> None:
     guests = make()
-    guests.start(World.REALM, GuestOptions())
+    guests.start(REALM, GuestOptions())
     host.facts = {"realm": "pid 300\nrealm ending"}
     assert guests.status()["realm"]["state"] == "ending"
-    assert guests.start(World.REALM, GuestOptions()).how == "started"
+    assert guests.start(REALM, GuestOptions()).how == "started"
     assert len(stops(host)) == 1
     host.facts = {"realm": "pid 300\nrealm ending"}
-    assert guests.stop(World.REALM) == "stopped"
+    assert guests.stop(REALM) == "stopped"
 
 
 @pytest.mark.parametrize(
@@ -227,10 +245,10 @@ def test_what_a_killed_vmm_left_is_waited_for(make: Callable[..., Guests], host:
 )
 def test_a_host_that_does_not_report(make: Callable[..., Guests], host: Host, answer: Finished, words: str) -> None:
     guests = make()
-    guests.start(World.VM, GuestOptions())
+    guests.start(VM, GuestOptions())
     host.probed = answer
     message = f"the host does not report on its guests: {words}"
-    for act in (lambda: guests.stop(World.VM), lambda: guests.start(World.REALM, GuestOptions())):
+    for act in (lambda: guests.stop(VM), lambda: guests.start(REALM, GuestOptions())):
         with pytest.raises(BootError, match=f"^{message}$") as caught:
             act()
         assert caught.value.exit_code == 4
@@ -240,7 +258,7 @@ def test_a_host_that_does_not_report(make: Callable[..., Guests], host: Host, an
 def test_guests_of_a_deterministic_machine_have_its_seed(make: Callable[..., Guests], host: Host) -> None:
     for deterministic in (False, True):
         host.facts, host.asked = {}, []
-        make(deterministic=deterministic).start(World.VM, GuestOptions())
+        make(deterministic=deterministic).start(VM, GuestOptions())
         (start,) = [command for command in host.asked if " run --world" in command]
         assert ("--seed 42" in start) == deterministic
 
@@ -254,19 +272,19 @@ def test_a_host_without_guests_is_not_asked(make: Callable[..., Guests], host: H
 
 def test_status(make: Callable[..., Guests], host: Host) -> None:
     guests = make()
-    guests.start(World.REALM, GuestOptions())
+    guests.start(REALM, GuestOptions())
     host.facts["driver"] = "granules 70000"
     table = guests.status()
     assert (table["realm"]["state"], table["realm"]["pid"], table["realm"]["memory_mib"]) == ("running", 300, 256)
     assert table["driver"] == {"granules": 70000}
-    assert guests.stop(World.REALM) == "stopped; delegated granules: 70000"
-    assert guests.stop(World.REALM) == "was not up"
+    assert guests.stop(REALM) == "stopped; delegated granules: 70000"
+    assert guests.stop(REALM) == "was not up"
 
 
 def test_memory_that_the_host_does_not_have(make: Callable[..., Guests], host: Host) -> None:
     host.free_kib = 300 << 10
     with pytest.raises(UsageError, match="vm: 256 MiB do not fit: the host has 300 MiB left"):
-        make().start(World.VM, GuestOptions())
+        make().start(VM, GuestOptions())
 
 
 def test_mistakes_are_refused(make: Callable[..., Guests], tmp_path: Path) -> None:
@@ -280,3 +298,33 @@ def test_mistakes_are_refused(make: Callable[..., Guests], tmp_path: Path) -> No
     (tmp_path / "Image").write_text("kernel")
     with pytest.raises(UsageError, match="the driver fits our own host kernel only"):
         make("stack:\n  host_kernel: Image\n").build([World.REALM])
+
+
+def test_ssh_answers_through_the_host(make: Callable[..., Guests], host: Host) -> None:
+    guests = make()
+    start = guests.start(GuestName(World.REALM, 2), GuestOptions())
+    assert start.fingerprint is not None
+    assert host.reached == [("10.79.2.2", KEY)]
+    known = guests.record.guest(GuestName(World.REALM, 2))
+    assert (known["ready"], known["kernel_seconds"], known["ready_seconds"]) == (True, 0.5, 1.25)
+    facts = guests.status()["realm2"]
+    assert (facts["state"], facts["address"], facts["attested"]) == ("running", "10.79.2.2", False)
+
+
+def test_a_guest_without_a_key_is_told(make: Callable[..., Guests], host: Host) -> None:
+    host.answers = {"host-key": Finished(0, "booted 0.5 1.0\n", "")}
+    guests = make()
+    assert guests.start(VM, GuestOptions()).fingerprint is None
+    assert host.reached == []
+    with pytest.raises(BootError, match="the vm has shown no SSH host key"):
+        guests.server(VM, object())
+
+
+def test_the_disk_goes_to_the_host(make: Callable[..., Guests], host: Host, tmp_path: Path) -> None:
+    (tmp_path / "model.img").write_bytes(bytes(512))
+    guests = make("guest:\n  disk: model.img\n")
+    guests.start(VM, GuestOptions())
+    assert guest.DISK in host.copied
+    (tmp_path / "model.img").unlink()
+    with pytest.raises(UsageError, match=r"guest\.disk: no such file: model\.img"):
+        make("guest:\n  disk: model.img\n")
