@@ -169,6 +169,7 @@ static void *run_vcpu(void *argument)
 	struct vm_exit exit = { .kind = VM_EXIT_AGAIN };
 
 	prepare_thread();
+	gate_pass(&vm->gate);
 	if (vcpu->index == 0)
 		MARK_BEGIN(ORCH_EVENT_BOOT, vm->options->run_id);
 	while (!vm_ending(vm)) {
@@ -213,7 +214,13 @@ int vm_start(struct vm *vm)
 	for (i = 0; i < vm->options->vcpus; i++)
 		if (start_vcpu(vm, &vm->vcpus[i]) < 0)
 			return -1;
+	gate_await(&vm->gate, vm->options->vcpus);
 	return 0;
+}
+
+void vm_release(struct vm *vm)
+{
+	gate_open(&vm->gate);
 }
 
 /* ---- Making and unmaking ----------------------------------------------------------------------------------- */
@@ -239,6 +246,7 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	vm->event_fd = event_fd;
 	(void)pthread_mutex_init(&vm->devices, NULL);
 	(void)pthread_mutex_init(&vm->end_lock, NULL);
+	gate_init(&vm->gate);
 	pl011_init(&vm->uart, transmit, vm);
 	for (i = 0; i < MAX_VCPUS; i++)
 		vm->vcpus[i] = (struct vcpu){ .vm = vm, .index = i };
@@ -258,6 +266,8 @@ void vm_join(struct vm *vm)
 {
 	unsigned int i;
 
+	/* If the set-up failed, they wait there still. */
+	gate_open(&vm->gate);
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (vm->vcpus[i].started)
 			(void)pthread_join(vm->vcpus[i].thread, NULL);

@@ -12,6 +12,7 @@
 #include "console.h"
 #include "content.h"
 #include "entropy.h"
+#include "gate.h"
 #include "options.h"
 #include "pl011.h"
 #include "stats.h"
@@ -36,6 +37,7 @@ struct vm {
 	uint8_t *ram;                 /* the VMM's memory: all of a normal VM's, what a realm shares of its own */
 	void *state;                  /* the back end's */
 	struct vcpu vcpus[MAX_VCPUS];
+	struct gate gate;             /* threads wait at it until the guest may run */
 	struct stats stats;
 
 	pthread_mutex_t devices;      /* protects: */
@@ -56,8 +58,9 @@ struct vm {
 /* Make the guest; -1 with failure(). vm_destroy() in both cases. */
 int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd);
 
-/* Start the vCPU threads. */
+/* Make the vCPU threads; when this returns, all of them wait for vm_release(). */
 int vm_start(struct vm *vm);
+void vm_release(struct vm *vm);
 
 /* Note how it ends (the first word counts) and stop all vCPUs. From any thread. */
 void vm_end(struct vm *vm, enum outcome outcome, const char *error);
