@@ -5,7 +5,9 @@
  *
  *     open everything; confine_privileges(); make the threads, which wait; confine_calls(); let them go
  *
- * A call that is refused ends the process at once; DIR/exit then says which it was. Functions return 0, or -1 with failure().
+ * A call that is refused ends the process at once; DIR/exit then says which it was, unless the caller had blocked all
+ * signals, as the C library does to make a thread: then the kernel ends it without a word. Functions return 0, or -1 with
+ * failure().
  */
 #ifndef RVMM_CONFINE_H
 #define RVMM_CONFINE_H
