@@ -163,8 +163,8 @@ static uint32_t read_config(const struct virtio *device, uint32_t offset, unsign
 	uint32_t value = 0;
 	unsigned int i;
 
-	for (i = 0; i < bytes && i < 4 && offset + i < device->type->config_bytes; i++)
-		value |= (uint32_t)device->type->config[offset + i] << 8 * i;
+	for (i = 0; i < bytes && i < 4 && offset + i < device->config_bytes; i++)
+		value |= (uint32_t)device->config[offset + i] << 8 * i;
 	return value;
 }
 

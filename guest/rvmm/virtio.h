@@ -25,8 +25,6 @@ struct virtio_type {
 	uint32_t id;
 	unsigned int queues;
 	uint64_t features;          /* beside those of the transport */
-	const uint8_t *config;      /* read by the guest; NULL: none */
-	unsigned int config_bytes;
 	/* There may be something new in a queue. Take no more than VIRTIO_QUEUE_SIZE chains: each further one has its own
 	 * notification, and a guest that adds without end must not keep the lock. */
 	void (*notify)(struct virtio *device, unsigned int queue);
@@ -60,6 +58,8 @@ struct virtio_queue {
 struct virtio {
 	const struct virtio_type *type;
 	void *context;              /* the type's */
+	const uint8_t *config;      /* what the guest reads, set behind virtio_init(); NULL: nothing */
+	unsigned int config_bytes;
 	unsigned int slot;
 	struct virtio_host host;
 	struct virtio_queue queues[VIRTIO_QUEUES];

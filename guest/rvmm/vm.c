@@ -208,13 +208,17 @@ int vm_start(struct vm *vm)
 {
 	struct sigaction action = { .sa_handler = ignore };
 	unsigned int i;
+	int workers;
 
 	if (sigaction(KICK_SIGNAL, &action, NULL) < 0)
 		return fail_errno("sigaction");
 	for (i = 0; i < vm->options->vcpus; i++)
 		if (start_vcpu(vm, &vm->vcpus[i]) < 0)
 			return -1;
-	gate_await(&vm->gate, vm->options->vcpus);
+	workers = vm_blk_start(vm);
+	if (workers < 0)
+		return -1;
+	gate_await(&vm->gate, vm->options->vcpus + (unsigned int)workers);
 	return 0;
 }
 
@@ -255,7 +259,8 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	if (ram == MAP_FAILED)
 		return fail_errno("no memory for the guest");
 	vm->ram = ram;
-	vm_virtio_init(vm);
+	if (vm_virtio_init(vm) < 0)
+		return -1;
 	MARK_BEGIN(ORCH_EVENT_REALM_CREATE, options->run_id);
 	result = populate(vm);
 	MARK_END(ORCH_EVENT_REALM_CREATE, options->run_id);
@@ -268,6 +273,7 @@ void vm_join(struct vm *vm)
 
 	/* If the set-up failed, they wait there still. */
 	gate_open(&vm->gate);
+	vm_blk_stop(vm);
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (vm->vcpus[i].started)
 			(void)pthread_join(vm->vcpus[i].thread, NULL);
@@ -279,5 +285,6 @@ void vm_destroy(struct vm *vm)
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)
 		(void)munmap(vm->ram, vm->content->layout.ram_bytes);
+	vm_blk_close(vm);
 	MARK_END(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 }

@@ -17,6 +17,7 @@
 #include "pl011.h"
 #include "stats.h"
 #include "virtio.h"
+#include "vm_blk.h"
 
 /* Interrupts a vCPU thread's system call; its handler does nothing. */
 #define KICK_SIGNAL SIGUSR2
@@ -45,6 +46,7 @@ struct vm {
 	bool uart_level;
 	struct virtio virtio[VIRTIO_SLOTS];
 	struct entropy entropy;
+	struct vm_blk blk;
 
 	struct console *console;
 	int event_fd;                 /* wakes the main thread: ended, or the UART has room again */
@@ -69,7 +71,7 @@ bool vm_ending(struct vm *vm);
 /* Has the process been told to end? Long set-ups ask. */
 bool vm_interrupted(void);
 
-/* Wait for the vCPU threads: nothing changes any more. */
+/* Wait for all threads: nothing changes any more. */
 void vm_join(struct vm *vm);
 
 /* Take the guest apart; its threads are gone. */

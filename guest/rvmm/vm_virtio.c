@@ -18,7 +18,7 @@ static void set_line(void *context, unsigned int slot, bool level)
 /* An empty slot: a driver that finds the id 0 goes away. */
 static const struct virtio_type nobody = { .id = 0 };
 
-void vm_virtio_init(struct vm *vm)
+int vm_virtio_init(struct vm *vm)
 {
 	/* Devices see of a realm what it shares, and nothing else: its addresses are those of the other half. */
 	const struct virtio_host host = {
@@ -35,6 +35,7 @@ void vm_virtio_init(struct vm *vm)
 		virtio_init(&vm->virtio[slot], &nobody, NULL, slot, &host);
 	vm->entropy = (struct entropy){ .seeded = vm->options->seeded, .state = vm->options->seed };
 	virtio_rng_init(&vm->virtio[VIRTIO_SLOT_RNG], &vm->entropy, VIRTIO_SLOT_RNG, &host);
+	return vm_blk_init(vm, &host);
 }
 
 bool vm_virtio_access(struct vm *vm, const struct vm_exit *exit, uint64_t *value)

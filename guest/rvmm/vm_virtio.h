@@ -5,8 +5,8 @@
 
 #include "vm.h"
 
-/* All of them, before the first vCPU runs; vm->ram is there. */
-void vm_virtio_init(struct vm *vm);
+/* All of them, before the first vCPU runs; vm->ram is there. -1 with failure(). */
+int vm_virtio_init(struct vm *vm);
 
 /* Carry out an access; false: it is not one to a device. Reads fill *value. */
 bool vm_virtio_access(struct vm *vm, const struct vm_exit *exit, uint64_t *value);
