@@ -122,7 +122,7 @@ static void take_input(void *context, const uint8_t *bytes, size_t count)
 
 static void serve(struct job *job)
 {
-	struct pollfd fds[2 + CONSOLE_POLL];
+	struct pollfd fds[3 + CONSOLE_POLL];
 	unsigned int count;
 	uint64_t events;
 	size_t room;
@@ -131,14 +131,17 @@ static void serve(struct job *job)
 		room = vm_input_room(&job->vm);
 		fds[0] = (struct pollfd){ .fd = job->signal_fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = job->event_fd, .events = POLLIN };
-		count = console_poll(job->console, &fds[2], room);
-		if (poll(fds, 2 + count, -1) < 0)
+		fds[2] = (struct pollfd){ .fd = vm_net_poll(&job->vm), .events = POLLIN };
+		count = console_poll(job->console, &fds[3], room);
+		if (poll(fds, 3 + count, -1) < 0)
 			continue;
 		if (fds[0].revents != 0)
 			take_signal(job);
 		if (fds[1].revents != 0 && read(job->event_fd, &events, sizeof(events)) < 0)
 			continue;
-		console_serve(job->console, &fds[2], count, room, take_input, &job->vm);
+		if (fds[2].revents != 0)
+			vm_net_serve(&job->vm);
+		console_serve(job->console, &fds[3], count, room, take_input, &job->vm);
 	}
 }
 

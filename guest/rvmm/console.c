@@ -109,16 +109,21 @@ static void flush(struct console *console)
 	console->used = 0;
 }
 
-void console_put(struct console *console, uint8_t byte)
+void console_write(struct console *console, const uint8_t *bytes, size_t count)
 {
 	static const struct itimerspec soon = { .it_value.tv_nsec = FLUSH_NS };
+	size_t done, part;
 
 	(void)pthread_mutex_lock(&console->lock);
-	if (console->used == BUFFER_BYTES)
-		flush(console);
-	if (console->used == 0)
-		(void)timerfd_settime(console->timer, 0, &soon, NULL);
-	console->buffer[console->used++] = byte;
+	for (done = 0; done < count; done += part) {
+		if (console->used == BUFFER_BYTES)
+			flush(console);
+		if (console->used == 0)
+			(void)timerfd_settime(console->timer, 0, &soon, NULL);
+		part = count - done < BUFFER_BYTES - console->used ? count - done : BUFFER_BYTES - console->used;
+		memcpy(console->buffer + console->used, bytes + done, part);
+		console->used += part;
+	}
 	(void)pthread_mutex_unlock(&console->lock);
 }
 

@@ -22,8 +22,8 @@ struct console;
 /* NULL with failure(). `dir`: path of the folder, which fits into a socket's name. */
 struct console *console_open(const char *dir);
 
-/* A byte from the guest; from any thread. */
-void console_put(struct console *console, uint8_t byte);
+/* Bytes from the guest; from any thread. */
+void console_write(struct console *console, const uint8_t *bytes, size_t count);
 
 /* The main thread: what to poll for, and what to do then. `room`: how much input the guest takes now; `input` gets it. */
 unsigned int console_poll(struct console *console, struct pollfd *fds, size_t room);

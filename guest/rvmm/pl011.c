@@ -147,6 +147,15 @@ void pl011_receive(struct pl011 *uart, const uint8_t *bytes, size_t count)
 	}
 }
 
+size_t pl011_take(struct pl011 *uart, uint8_t *bytes)
+{
+	size_t count = 0;
+
+	while (uart->rx_count != 0)
+		bytes[count++] = (uint8_t)pop(uart);
+	return count;
+}
+
 bool pl011_interrupt(const struct pl011 *uart)
 {
 	return (raw_interrupts(uart) & uart->mask) != 0;

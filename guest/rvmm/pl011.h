@@ -29,6 +29,9 @@ void pl011_write(struct pl011 *uart, uint32_t offset, uint32_t value);
 size_t pl011_room(const struct pl011 *uart);
 void pl011_receive(struct pl011 *uart, const uint8_t *bytes, size_t count);
 
+/* Take back what was received and not yet read; how many bytes that are, PL011_RX_BYTES at most. */
+size_t pl011_take(struct pl011 *uart, uint8_t *bytes);
+
 /* Level of the interrupt line. */
 bool pl011_interrupt(const struct pl011 *uart);
 

@@ -137,7 +137,7 @@ static void accept(struct virtio *device, uint32_t features)
 /* A driver never takes a bit back but by a reset, and NEEDS_RESET is not its to set. */
 static void write_status(struct virtio *device, uint32_t value)
 {
-	uint32_t status = device->status | (value & STATUS_BY_DRIVER);
+	uint32_t status = device->status | (value & STATUS_BY_DRIVER), before = device->status;
 
 	if (value == 0) {
 		reset(device);
@@ -148,6 +148,8 @@ static void write_status(struct virtio *device, uint32_t value)
 	if ((status & STATUS_FEATURES_OK) == 0)
 		status &= ~STATUS_DRIVER_OK;
 	device->status = status;
+	if ((status & ~before & STATUS_DRIVER_OK) != 0 && virtio_running(device) && device->type->start != NULL)
+		device->type->start(device);
 }
 
 /* ---- Registers ---------------------------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 
 #define VIRTIO_QUEUES     4U
-#define VIRTIO_QUEUE_SIZE 64U /* the largest */
+#define VIRTIO_QUEUE_SIZE 256U /* the largest */
 
 #define VIRTIO_QUEUE_NOTIFY 0x050U /* the register */
 
@@ -28,6 +28,8 @@ struct virtio_type {
 	/* There may be something new in a queue. Take no more than VIRTIO_QUEUE_SIZE chains: each further one has its own
 	 * notification, and a guest that adds without end must not keep the lock. */
 	void (*notify)(struct virtio *device, unsigned int queue);
+	/* The driver has finished its set-up: `accepted` stays as it is until the reset. NULL: nothing to be done. */
+	void (*start)(struct virtio *device);
 	/* The guest resets it: forget all chains. NULL: none is ever kept. */
 	void (*reset)(struct virtio *device);
 };
@@ -93,6 +95,21 @@ bool virtio_running(const struct virtio *device);
 
 /* Take the next chain; false: there is none, or it broke the device. */
 bool virtio_pop(struct virtio *device, unsigned int queue, struct virtio_chain *chain);
+
+/* How many chains wait to be taken; what makes no sense counts as one, and breaks the device when it is taken. */
+unsigned int virtio_pending(const struct virtio *device, unsigned int queue);
+
+/* Tell the driver whether notifications of this queue are of use. When they are so again, look once more for what came
+ * meanwhile. */
+void virtio_want_notifications(struct virtio *device, unsigned int queue, bool wanted);
+
+/* Put the chains taken last back, as if they had not been taken: nothing was pushed since. */
+void virtio_unpop(struct virtio *device, unsigned int queue, unsigned int count);
+
+/* virtio_push() in two steps, for several chains that the driver is to see at once. Under one hold of the lock with the
+ * virtio_pop() of all of them. */
+void virtio_stage(struct virtio *device, unsigned int queue, unsigned int head, uint32_t written);
+void virtio_publish(struct virtio *device, unsigned int queue);
 
 /* Give it back, `written` bytes into the buffers to write, and tell the driver. */
 void virtio_push(struct virtio *device, const struct virtio_chain *chain, uint32_t written);

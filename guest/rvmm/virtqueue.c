@@ -22,6 +22,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the rings are little-
 #define AVAILABLE_BYTES(size)   (6 + 2 * (uint64_t)(size))
 #define USED_BYTES(size)        (6 + 8 * (uint64_t)(size))
 #define AVAILABLE_NO_INTERRUPT  1U
+#define USED_NO_NOTIFY          1U
 
 struct descriptor {
 	uint64_t address;
@@ -116,22 +117,65 @@ bool virtio_pop(struct virtio *device, unsigned int index, struct virtio_chain *
 	return true;
 }
 
-void virtio_push(struct virtio *device, const struct virtio_chain *chain, uint32_t written)
+unsigned int virtio_pending(const struct virtio *device, unsigned int index)
 {
-	struct virtio_queue *queue = &device->queues[chain->queue];
-	uint32_t *entry;
+	const struct virtio_queue *queue = &device->queues[index];
+	uint16_t pending;
 
-	if (!virtio_running(device) || !queue->ready || chain->epoch != queue->epoch || queue->in_flight == 0)
+	if (!virtio_running(device) || !queue->ready)
+		return 0;
+	pending = (uint16_t)(__atomic_load_n(&queue->available[INDEX], __ATOMIC_RELAXED) - queue->next_available);
+	return pending <= queue->size - queue->in_flight ? pending : 1;
+}
+
+void virtio_want_notifications(struct virtio *device, unsigned int index, bool wanted)
+{
+	struct virtio_queue *queue = &device->queues[index];
+
+	if (!virtio_running(device) || !queue->ready)
 		return;
-	entry = (uint32_t *)(void *)(queue->used + 4) + 2 * (queue->next_used % queue->size);
-	__atomic_store_n(&entry[0], chain->head, __ATOMIC_RELAXED);
+	__atomic_store_n((uint16_t *)(void *)queue->used, wanted ? 0 : USED_NO_NOTIFY, __ATOMIC_RELAXED);
+	/* The driver moves its index, then looks at the flag; we set the flag, then look at its index. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void virtio_unpop(struct virtio *device, unsigned int index, unsigned int count)
+{
+	struct virtio_queue *queue = &device->queues[index];
+
+	queue->next_available = (uint16_t)(queue->next_available - count);
+	queue->in_flight -= count;
+}
+
+void virtio_stage(struct virtio *device, unsigned int index, unsigned int head, uint32_t written)
+{
+	struct virtio_queue *queue = &device->queues[index];
+	uint32_t *entry = (uint32_t *)(void *)(queue->used + 4) + 2 * (queue->next_used % queue->size);
+
+	__atomic_store_n(&entry[0], head, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry[1], written, __ATOMIC_RELAXED);
 	queue->in_flight--;
 	queue->next_used++;
-	/* Release: the entry and the buffers are there before the index moves. */
+}
+
+void virtio_publish(struct virtio *device, unsigned int index)
+{
+	struct virtio_queue *queue = &device->queues[index];
+
+	/* Release: the entries and the buffers are there before the index moves. */
 	__atomic_store_n((uint16_t *)(void *)queue->used + INDEX, queue->next_used, __ATOMIC_RELEASE);
 	/* The driver allows interrupts, then looks at our index; we move it, then look whether they are allowed. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if ((__atomic_load_n(&queue->available[0], __ATOMIC_RELAXED) & AVAILABLE_NO_INTERRUPT) == 0)
 		virtio_raise(device, VIRTIO_INTERRUPT_USED);
+}
+
+void virtio_push(struct virtio *device, const struct virtio_chain *chain, uint32_t written)
+{
+	const struct virtio_queue *queue = &device->queues[chain->queue];
+
+	if (!virtio_running(device) || !queue->ready || chain->epoch != queue->epoch || queue->in_flight == 0)
+		return;
+	virtio_stage(device, chain->queue, chain->head, written);
+	virtio_publish(device, chain->queue);
 }

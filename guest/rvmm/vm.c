@@ -16,7 +16,7 @@
 
 /* ---- Ending ------------------------------------------------------------------------------------------------ */
 
-static void wake_main(struct vm *vm)
+void vm_wake(struct vm *vm)
 {
 	uint64_t one = 1;
 
@@ -39,7 +39,7 @@ void vm_end(struct vm *vm, enum outcome outcome, const char *error)
 	for (i = 0; i < vm->options->vcpus; i++)
 		if (vm->vcpus[i].started)
 			vm->backend->kick(&vm->vcpus[i]);
-	wake_main(vm);
+	vm_wake(vm);
 }
 
 bool vm_ending(struct vm *vm)
@@ -59,7 +59,7 @@ bool vm_interrupted(void)
 
 static void transmit(void *context, uint8_t byte)
 {
-	console_put(((struct vm *)context)->console, byte);
+	console_write(((struct vm *)context)->console, &byte, 1);
 }
 
 /* Tell the interrupt controller when the UART's line has changed; under the device lock. */
@@ -87,7 +87,7 @@ static int access_uart(struct vm *vm, const struct vm_exit *exit, uint64_t *valu
 		*value = pl011_read(&vm->uart, offset);
 	result = update_uart(vm);
 	if (room == 0 && pl011_room(&vm->uart) != 0)
-		wake_main(vm);
+		vm_wake(vm);
 	(void)pthread_mutex_unlock(&vm->devices);
 	return result;
 }
@@ -97,7 +97,9 @@ size_t vm_input_room(struct vm *vm)
 	size_t room;
 
 	(void)pthread_mutex_lock(&vm->devices);
-	room = pl011_room(&vm->uart);
+	room = keyboard_room(&vm->keyboard);
+	if (update_uart(vm) < 0)
+		vm_end(vm, OUTCOME_ERROR, failure());
 	(void)pthread_mutex_unlock(&vm->devices);
 	return room;
 }
@@ -105,7 +107,7 @@ size_t vm_input_room(struct vm *vm)
 void vm_input(struct vm *vm, const uint8_t *bytes, size_t count)
 {
 	(void)pthread_mutex_lock(&vm->devices);
-	pl011_receive(&vm->uart, bytes, count);
+	keyboard_type(&vm->keyboard, bytes, count);
 	if (update_uart(vm) < 0)
 		vm_end(vm, OUTCOME_ERROR, failure());
 	(void)pthread_mutex_unlock(&vm->devices);
@@ -248,10 +250,12 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	vm->content = content;
 	vm->console = console;
 	vm->event_fd = event_fd;
+	vm->net.tap = -1;
 	(void)pthread_mutex_init(&vm->devices, NULL);
 	(void)pthread_mutex_init(&vm->end_lock, NULL);
 	gate_init(&vm->gate);
 	pl011_init(&vm->uart, transmit, vm);
+	vm->keyboard = (struct keyboard){ .uart = &vm->uart, .console = &vm->virtio[VIRTIO_SLOT_CONSOLE] };
 	for (i = 0; i < MAX_VCPUS; i++)
 		vm->vcpus[i] = (struct vcpu){ .vm = vm, .index = i };
 	ram = mmap(NULL, content->layout.ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
@@ -281,6 +285,8 @@ void vm_join(struct vm *vm)
 
 void vm_destroy(struct vm *vm)
 {
+	/* At once: a realm takes a while, and the next guest may have the name meanwhile. */
+	vm_net_close(vm);
 	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)

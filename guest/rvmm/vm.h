@@ -13,11 +13,14 @@
 #include "content.h"
 #include "entropy.h"
 #include "gate.h"
+#include "keyboard.h"
 #include "options.h"
 #include "pl011.h"
 #include "stats.h"
 #include "virtio.h"
+#include "virtio_console.h"
 #include "vm_blk.h"
+#include "vm_net.h"
 
 /* Interrupts a vCPU thread's system call; its handler does nothing. */
 #define KICK_SIGNAL SIGUSR2
@@ -47,9 +50,12 @@ struct vm {
 	struct virtio virtio[VIRTIO_SLOTS];
 	struct entropy entropy;
 	struct vm_blk blk;
+	struct vm_net net;
+	struct virtio_console virtio_console;
+	struct keyboard keyboard;
 
 	struct console *console;
-	int event_fd;                 /* wakes the main thread: ended, or the UART has room again */
+	int event_fd;                 /* wakes the main thread: ended, or a device takes input again */
 
 	atomic_bool ending;
 	pthread_mutex_t end_lock;     /* protects: */
@@ -68,6 +74,9 @@ void vm_release(struct vm *vm);
 void vm_end(struct vm *vm, enum outcome outcome, const char *error);
 bool vm_ending(struct vm *vm);
 
+/* The main thread looks at everything again. From any thread. */
+void vm_wake(struct vm *vm);
+
 /* Has the process been told to end? Long set-ups ask. */
 bool vm_interrupted(void);
 
@@ -77,7 +86,7 @@ void vm_join(struct vm *vm);
 /* Take the guest apart; its threads are gone. */
 void vm_destroy(struct vm *vm);
 
-/* How many bytes of input the UART takes; give it some. */
+/* How many bytes of input the guest takes; give it some. */
 size_t vm_input_room(struct vm *vm);
 void vm_input(struct vm *vm, const uint8_t *bytes, size_t count);
 

@@ -15,6 +15,16 @@ static void set_line(void *context, unsigned int slot, bool level)
 		vm_end(vm, OUTCOME_ERROR, failure());
 }
 
+static void print(void *context, const uint8_t *bytes, size_t count)
+{
+	console_write(((struct vm *)context)->console, bytes, count);
+}
+
+static void input_changed(void *context)
+{
+	vm_wake(context);
+}
+
 /* An empty slot: a driver that finds the id 0 goes away. */
 static const struct virtio_type nobody = { .id = 0 };
 
@@ -35,7 +45,9 @@ int vm_virtio_init(struct vm *vm)
 		virtio_init(&vm->virtio[slot], &nobody, NULL, slot, &host);
 	vm->entropy = (struct entropy){ .seeded = vm->options->seeded, .state = vm->options->seed };
 	virtio_rng_init(&vm->virtio[VIRTIO_SLOT_RNG], &vm->entropy, VIRTIO_SLOT_RNG, &host);
-	return vm_blk_init(vm, &host);
+	vm->virtio_console = (struct virtio_console){ .context = vm, .output = print, .changed = input_changed };
+	virtio_console_init(&vm->virtio[VIRTIO_SLOT_CONSOLE], &vm->virtio_console, VIRTIO_SLOT_CONSOLE, &host);
+	return vm_net_init(vm, &host) < 0 ? -1 : vm_blk_init(vm, &host);
 }
 
 bool vm_virtio_access(struct vm *vm, const struct vm_exit *exit, uint64_t *value)

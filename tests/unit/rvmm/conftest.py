@@ -19,7 +19,7 @@ SOURCES = PROJECT / "guest" / "rvmm"
 PURE = [
     *("layout", "population", "pl011", "gic", "gic_mmio", "timer", "realm_decode"),
     *("page_set", "console"),
-    *("virtio", "virtqueue", "virtio_rng", "entropy", "error"),
+    *("virtio", "virtqueue", "virtio_rng", "virtio_net", "virtio_console", "keyboard", "entropy", "error"),
 ]
 HARNESS = ["harness", "harness_virtio", "harness_realm"]
 DESCRIBE = ["main", "command_dtb", "options", "error", "content", "layout", "devtree", "population"]

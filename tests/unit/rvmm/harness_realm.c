@@ -51,15 +51,16 @@ static void do_log(const char *rest)
 	char *dir;
 	unsigned long lines = strtoul(rest, &dir, 16), i;
 	struct console *console = console_open(dir + 1);
-	unsigned int column;
+	uint8_t line[64];
 
+	memset(line, 'x', sizeof(line));
+	line[63] = '\n';
 	if (console == NULL) {
 		printf("! %s\n", failure());
 		return;
 	}
 	for (i = 0; i < lines; i++)
-		for (column = 0; column < 64; column++)
-			console_put(console, column < 63 ? 'x' : '\n');
+		console_write(console, line, sizeof(line));
 	console_flush(console);
 	console_close(console);
 	printf("0\n");

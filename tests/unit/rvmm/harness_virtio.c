@@ -57,8 +57,7 @@ static void forget(struct virtio *self)
 }
 
 static const uint8_t config[] = { 1, 2, 3, 4, 5, 6 };
-static const struct virtio_type keeper = { .id = 42, .queues = 2, .features = 1U << 5, .config = config,
-					   .config_bytes = sizeof(config), .notify = notify, .reset = forget };
+static const struct virtio_type keeper = { .id = 42, .queues = 2, .features = 1U << 5, .notify = notify, .reset = forget };
 
 static void start(bool keeps, bool realm, uint64_t seed)
 {
@@ -77,10 +76,13 @@ static void start(bool keeps, bool realm, uint64_t seed)
 	memset(kept, 0, sizeof(kept));
 	denied = 0;
 	entropy = (struct entropy){ .seeded = true, .state = seed };
-	if (keeps)
+	if (keeps) {
 		virtio_init(&device, &keeper, NULL, 3, &host);
-	else
+		device.config = config;
+		device.config_bytes = sizeof(config);
+	} else {
 		virtio_rng_init(&device, &entropy, 3, &host);
+	}
 }
 
 static void do_pop(unsigned int queue, struct virtio_chain *chain)

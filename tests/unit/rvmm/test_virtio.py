@@ -174,7 +174,7 @@ def test_configuration_by_any_size(harness: Harness) -> None:
 
 def test_a_queue_that_is_not_there(harness: Harness) -> None:
     device = Driver(harness)
-    assert device.read(QUEUE_MAX) == 64
+    assert device.read(QUEUE_MAX) == 256
     assert not device.queue(1)
     assert device.read(QUEUE_MAX) == 0
     device.write(QUEUE_SEL, 0xFFFF_FFFF)
@@ -270,7 +270,7 @@ def test_parts_to_read_come_first(harness: Harness) -> None:
     assert device.broken()
 
 
-@pytest.mark.parametrize("size", [1, 4, 64])
+@pytest.mark.parametrize("size", [1, 4, 256])
 def test_rings_and_indices_wrap(harness: Harness, size: int) -> None:
     device = Driver(harness, seed=7).up(size)
     rounds = 300
@@ -436,7 +436,7 @@ def test_more_requests_than_the_ring_has_room_for(harness: Harness) -> None:
     [
         (QUEUE_SIZE, 0),
         (QUEUE_SIZE, 3),
-        (QUEUE_SIZE, 128),
+        (QUEUE_SIZE, 512),
         (QUEUE_SIZE, 0x8000_0000),
         (DESC, RAM + 8),
         (AVAIL, RAM + 1),
