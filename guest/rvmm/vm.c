@@ -285,12 +285,12 @@ void vm_join(struct vm *vm)
 
 void vm_destroy(struct vm *vm)
 {
-	/* At once: a realm takes a while, and the next guest may have the name meanwhile. */
+	/* At once: a realm takes a while, and the next guest may have the interface or the disk meanwhile. */
 	vm_net_close(vm);
+	vm_blk_close(vm);
 	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)
 		(void)munmap(vm->ram, vm->content->layout.ram_bytes);
-	vm_blk_close(vm);
 	MARK_END(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 }

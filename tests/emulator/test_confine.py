@@ -21,7 +21,9 @@ CONFINED = {
     "NoNewPrivs": "1",
     "Seccomp": "2",
 }
-TASKS = "p=$(cat /run/guest/{world}/pid); for t in /proc/$p/task/*; do echo task; cat $t/status; done; ls /proc/$p/root/"
+TASKS = (
+    "p=$(cat /run/guest/{world}/pid); for t in /proc/$p/task/*; do echo task; cat $t/status; done; ls /proc/$p/root/"
+)
 
 
 def tasks(bed: Bed, world: str) -> tuple[list[dict[str, str]], str]:
