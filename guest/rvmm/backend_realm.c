@@ -201,6 +201,9 @@ static void realm_destroy(struct vm *vm)
 	vm->state = NULL;
 }
 
+static const unsigned long requests[] = { REALM_REC_ENTER, REALM_POPULATE, REALM_SHARE, REALM_UNSHARE, REALM_SET_RIPAS,
+					  REALM_PSCI, REALM_LAST, 0 };
+
 const struct backend backend_realm = {
 	.name = "realm",
 	.create = realm_create,
@@ -214,4 +217,5 @@ const struct backend backend_realm = {
 	.kick = realm_vcpu_kick,
 	.report = realm_report,
 	.destroy = realm_destroy,
+	.requests = requests,
 };

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "confine.h"
 #include "console.h"
 #include "content.h"
 #include "error.h"
@@ -162,6 +163,21 @@ static int open_events(struct job *job)
 	return job->signal_fd < 0 || job->event_fd < 0 ? fail_errno("descriptors") : 0;
 }
 
+/* Everything is open: from here on there is only what a guest that runs needs, before it has run at all. */
+static int start(struct job *job)
+{
+	const struct confine confine = { .dir = job->rundir.dir, .requests = job->vm.backend->requests,
+					 .tap = job->options.tap != NULL };
+	bool confined = !job->options.unconfined;
+
+	if (confined && confine_privileges(&confine, job->content.layout.ram_bytes) < 0)
+		return -1;
+	if (vm_start(&job->vm) < 0 || (confined && confine_calls(&confine) < 0))
+		return -1;
+	vm_release(&job->vm);
+	return 0;
+}
+
 static int set_up(struct job *job)
 {
 	if (content_load(&job->content, &job->options) < 0)
@@ -174,7 +190,7 @@ static int set_up(struct job *job)
 		return -1;
 	/* The guest has its own copy. */
 	content_free(&job->content);
-	return vm_start(&job->vm);
+	return start(job);
 }
 
 /* What the guest printed last is in the log before anybody reads how it ended. */
@@ -192,6 +208,7 @@ static void take_down(struct job *job)
 		(void)command_failed(EXIT_ERROR);
 	if (job->console != NULL)
 		console_close(job->console);
+	rundir_remove(&job->rundir, "console.sock");
 	content_free(&job->content);
 	/* Once more, and last: who asked meanwhile, and took the file away to see a fresh one, got no answer. */
 	write_stats(job);

@@ -171,6 +171,7 @@ static void *run_vcpu(void *argument)
 	struct vm_exit exit = { .kind = VM_EXIT_AGAIN };
 
 	prepare_thread();
+	gate_pass(&vm->gate);
 	if (vcpu->index == 0)
 		MARK_BEGIN(ORCH_EVENT_BOOT, vm->options->run_id);
 	while (!vm_ending(vm)) {
@@ -209,13 +210,23 @@ int vm_start(struct vm *vm)
 {
 	struct sigaction action = { .sa_handler = ignore };
 	unsigned int i;
+	int workers;
 
 	if (sigaction(KICK_SIGNAL, &action, NULL) < 0)
 		return fail_errno("sigaction");
 	for (i = 0; i < vm->options->vcpus; i++)
 		if (start_vcpu(vm, &vm->vcpus[i]) < 0)
 			return -1;
+	workers = vm_blk_start(vm);
+	if (workers < 0)
+		return -1;
+	gate_await(&vm->gate, vm->options->vcpus + (unsigned int)workers);
 	return 0;
+}
+
+void vm_release(struct vm *vm)
+{
+	gate_open(&vm->gate);
 }
 
 /* ---- Making and unmaking ----------------------------------------------------------------------------------- */
@@ -242,6 +253,7 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	vm->net.tap = -1;
 	(void)pthread_mutex_init(&vm->devices, NULL);
 	(void)pthread_mutex_init(&vm->end_lock, NULL);
+	gate_init(&vm->gate);
 	pl011_init(&vm->uart, transmit, vm);
 	vm->keyboard = (struct keyboard){ .uart = &vm->uart, .console = &vm->virtio[VIRTIO_SLOT_CONSOLE] };
 	for (i = 0; i < MAX_VCPUS; i++)
@@ -263,6 +275,9 @@ void vm_join(struct vm *vm)
 {
 	unsigned int i;
 
+	/* If the set-up failed, they wait there still. */
+	gate_open(&vm->gate);
+	vm_blk_stop(vm);
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (vm->vcpus[i].started)
 			(void)pthread_join(vm->vcpus[i].thread, NULL);
@@ -270,8 +285,9 @@ void vm_join(struct vm *vm)
 
 void vm_destroy(struct vm *vm)
 {
-	/* At once: a realm takes a while, and the next guest may have the name meanwhile. */
+	/* At once: a realm takes a while, and the next guest may have the interface or the disk meanwhile. */
 	vm_net_close(vm);
+	vm_blk_close(vm);
 	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)
