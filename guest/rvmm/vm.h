@@ -37,6 +37,9 @@ struct vm {
 	void *state;                  /* the back end's */
 	struct vcpu vcpus[MAX_VCPUS];
 	struct stats stats;
+	struct {
+		uint64_t create, populate, pretouch, activate;
+	} time_us;                    /* wall time of the parts of the set-up; 0 where there was none */
 
 	pthread_mutex_t devices;      /* protects: */
 	struct pl011 uart;

@@ -4,6 +4,7 @@
  *
  *     driver-check            all checks
  *     driver-check hold       make a realm, run it for ever (for tests that kill it)
+ *     driver-check fuzz SEED COUNT    that many senseless calls, beside a realm that must not notice
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,49 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "payload.h"
-#include "realm_ioctl.h"
-
-#define PAGE      4096UL
-#define IPA_BITS  33
-#define ALIAS     (1ULL << (IPA_BITS - 1))
-#define RAM       0x40000000ULL
-#define RAM_SIZE  0x400000ULL
-#define FREE_PAGE (RAM + 0x100000) /* in RAM, behind the payload */
-
-/* RmiRecRun, as far as it is needed (RMM 1.0, B4.4). */
-struct run {
-	uint64_t flags;
-	uint8_t pad0[0x1f8];
-	uint64_t enter_gprs[31];
-	uint8_t pad1[0x800 - 0x2f8];
-	uint8_t reason;
-	uint8_t pad2[0xff];
-	uint64_t esr, far, hpfar;
-	uint8_t pad3[0xe8];
-	uint64_t gprs[31];
-	uint8_t pad4[0x208];
-	uint64_t ripas_base, ripas_top;
-	uint8_t ripas;
-	uint8_t pad5[0xef];
-	uint16_t imm;
-	uint8_t pad6[0x1fe];
-};
-_Static_assert(__builtin_offsetof(struct run, imm) == 0xe00, "RmiRecRun");
-_Static_assert(__builtin_offsetof(struct run, ripas_base) == 0xd00, "RmiRecRun");
-#define EXIT_SYNC  0
-#define EXIT_IRQ   1
-#define EXIT_PSCI  3
-#define EXIT_RIPAS 4
-#define EXIT_CALL  5
-
-struct machine {
-	int fd;
-	struct run *run;
-	struct realm_control *control;
-};
-
-extern const uint8_t payload[], payload_end[];
+#include "machine.h"
 
 static unsigned int checks;
 
@@ -83,14 +42,13 @@ static void check(bool good, const char *format, ...)
 	fflush(stdout);
 }
 
-static void bail(const char *what)
+void bail(const char *what)
 {
 	printf("Bail out! %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-/* Number in a file of the driver's debugfs folder. */
-static long counter(const char *name)
+long counter(const char *name)
 {
 	char path[64];
 	long value = -1;
@@ -112,7 +70,7 @@ static int refused(int fd, unsigned long command, void *argument, int error)
 
 /* ---- A realm that obeys orders -------------------------------------------------------------------------------- */
 
-static int open_realm(void)
+int open_realm(void)
 {
 	struct realm_create create = { .ipa_bits = IPA_BITS };
 	int fd = open("/dev/realm", O_RDWR | O_CLOEXEC);
@@ -124,7 +82,7 @@ static int open_realm(void)
 	return fd;
 }
 
-static struct machine make_machine(void)
+struct machine make_machine(void)
 {
 	struct machine machine = { .fd = open_realm() };
 	struct realm_range ram = { RAM, RAM + RAM_SIZE }, call = { RAM + PAGE, RAM + 2 * PAGE };
@@ -144,14 +102,13 @@ static struct machine make_machine(void)
 	return machine;
 }
 
-static void close_machine(struct machine *machine)
+void close_machine(struct machine *machine)
 {
 	munmap(machine->run, REALM_REC_SIZE);
 	close(machine->fd);
 }
 
-/* Enter until something else than an interrupt of the host happens; the exit's reason, -errno if it was refused. */
-static int enter(struct machine *machine)
+int enter(struct machine *machine)
 {
 	do {
 		if (ioctl(machine->fd, REALM_REC_ENTER, 0) < 0)
@@ -161,8 +118,7 @@ static int enter(struct machine *machine)
 	return machine->run->reason;
 }
 
-/* The realm waits in a host call: let it do one thing, up to the next exit. */
-static int order(struct machine *machine, uint64_t what, uint64_t address, uint64_t value)
+int order(struct machine *machine, uint64_t what, uint64_t address, uint64_t value)
 {
 	machine->run->enter_gprs[0] = what;
 	machine->run->enter_gprs[1] = address;
@@ -428,6 +384,8 @@ int main(int argc, char **argv)
 		hold();
 		return 0;
 	}
+	if (argc == 4 && strcmp(argv[1], "fuzz") == 0)
+		return fuzz(strtoull(argv[2], NULL, 0), strtoul(argv[3], NULL, 0));
 	check_before_creation();
 	check_ranges();
 	check_data();
