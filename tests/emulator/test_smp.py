@@ -42,7 +42,7 @@ def check_work(guest: Console, vcpus: int) -> None:
     assert guest.say("nproc") == str(vcpus)
     before = interrupts(guest, vcpus)
     cpus = " ".join(str(cpu) for cpu in range(vcpus))
-    work = "dd if=/dev/zero bs=64k count=160 2>/dev/null | sha256sum; echo on $(cut -d\" \" -f39 /proc/self/stat)"
+    work = 'dd if=/dev/zero bs=64k count=160 2>/dev/null | sha256sum; echo on $(cut -d" " -f39 /proc/self/stat)'
     shown = guest.say(f"for c in {cpus}; do taskset -c $c sh -c '{work}' & done; wait", 120)
     hashes = re.findall(r"^([0-9a-f]{64})  -", shown, re.MULTILINE)
     assert len(hashes) == vcpus, shown

@@ -349,6 +349,71 @@ static void check_host_read(void)
 	close_machine(&machine);
 }
 
+/* More than there can be: a clear word, and everything is given back. */
+static void check_limits(void)
+{
+	struct realm_create create = { .ipa_bits = IPA_BITS };
+	struct realm_rec_create rec = { .mpidr = 0 };
+	int realms[256], count, extra, fd = open_realm(), error;
+	uint64_t i;
+
+	for (i = 0; i < 33; i++) {
+		rec.mpidr = (i & 15) | i >> 4 << 8;
+		if (ioctl(fd, REALM_REC_CREATE, &rec) != (int)i)
+			break;
+	}
+	check(i == 32 && errno == ENOSPC, "a realm has 32 RECs (%llu)", (unsigned long long)i);
+	close(fd);
+	for (count = 0; count < 256; count++) {
+		realms[count] = open("/dev/realm", O_RDWR | O_CLOEXEC);
+		if (ioctl(realms[count], REALM_CREATE, &create) < 0)
+			break;
+	}
+	error = errno;
+	check(count == 255 && error == ENOSPC, "there are 255 realms at once (%d)", count);
+	extra = realms[count];
+	close(realms[7]);
+	check(ioctl(extra, REALM_CREATE, &create) == 0, "the end of one makes room for another");
+	for (i = 0; i <= 255; i++)
+		if (i != 7)
+			close(realms[i]);
+	check(counter("granules") == 0 && counter("leaked") == 0, "closing gives everything back");
+}
+
+/* What a realm gave up, it can have again: another page, without what was in it. */
+static void check_ripas(void)
+{
+	struct machine machine = make_machine();
+	struct realm_range page = { FREE_PAGE, FREE_PAGE + PAGE }, alias = { ALIAS + FREE_PAGE, ALIAS + FREE_PAGE + PAGE };
+	struct realm_ripas ripas = { .ripas = 0, .base = FREE_PAGE, .top = FREE_PAGE + PAGE };
+	uint64_t *shared = aligned_alloc(PAGE, PAGE);
+	struct realm_share share = { .ipa = ALIAS + FREE_PAGE, .source = (uint64_t)shared, .size = PAGE };
+	long before = counter("granules");
+
+	memset(shared, 0, PAGE);
+	enter(&machine);
+	/* The host's count of what is the realm's: before and after, without the tables that sharing takes. */
+	ioctl(machine.fd, REALM_POPULATE, &page);
+	check(order(&machine, ORDER_STORE, FREE_PAGE, 0x5ec2e7) == EXIT_CALL, "a page of the realm's own");
+	check(order(&machine, ORDER_EMPTY, FREE_PAGE, 0) == EXIT_RIPAS && ioctl(machine.fd, REALM_SET_RIPAS, &ripas) == 0 &&
+	      enter(&machine) == EXIT_CALL && counter("granules") == before, "is given up, and the host has its memory");
+	check(ioctl(machine.fd, REALM_SHARE, &share) == 0 &&
+	      order(&machine, ORDER_STORE, ALIAS + FREE_PAGE, 0x77) == EXIT_CALL && shared[0] == 0x77, "and shared in its place");
+	check(order(&machine, ORDER_RAM, FREE_PAGE, 0) == EXIT_RIPAS && machine.run->ripas == 1, "wanted back");
+	check(ioctl(machine.fd, REALM_UNSHARE, &alias) == 0, "the shared one is taken back");
+	before = counter("granules");
+	ripas = (struct realm_ripas){ .ripas = 1, .base = FREE_PAGE, .top = FREE_PAGE + PAGE };
+	check(ioctl(machine.fd, REALM_SET_RIPAS, &ripas) == 0 && ripas.base == FREE_PAGE + PAGE &&
+	      enter(&machine) == EXIT_CALL && machine.run->gprs[0] == 0, "it is RAM again");
+	page.base = FREE_PAGE;
+	check(order(&machine, ORDER_LOAD, FREE_PAGE, 0) == EXIT_SYNC && ioctl(machine.fd, REALM_POPULATE, &page) == 0 &&
+	      enter(&machine) == EXIT_CALL && machine.run->gprs[0] == 0, "a new page without the old content");
+	check(counter("granules") == before + 1, "and one granule");
+	close_machine(&machine);
+	free(shared);
+	check(counter("granules") == 0 && counter("leaked") == 0, "closing gives everything back");
+}
+
 static void hold(void)
 {
 	struct machine machine = make_machine();
@@ -390,6 +455,8 @@ int main(int argc, char **argv)
 	check_ranges();
 	check_data();
 	check_life();
+	check_ripas();
+	check_limits();
 	check_signals();
 	check_host_read();
 	check_kills();
