@@ -26,7 +26,11 @@ RUN = (
     "/tmp/rvmm run --world {world} --dir /run/bench --kernel /usr/lib/guest/Image --initrd /usr/lib/guest/initrd "
     "--cmdline 'console=ttyAMA0 swiotlb=4096 nokaslr arm64.nomops quiet' --mem {mib} --pretouch --detach"
 )
-STOP = "begin=$(date +%s%N); /tmp/rvmm stop /run/bench 300 >/dev/null; echo $(( $(date +%s%N) - begin ))"
+STOP = "u() { cut -d' ' -f1 /proc/uptime; }; b=$(u); /tmp/rvmm stop /run/bench 300 >/dev/null; echo $b $(u)"
+# Pages that are populated before: kernel, initrd, device tree (1).
+CONTENT = (
+    "cd /usr/lib/guest && echo $(( ($(stat -c %s Image) + 4095) / 4096 + ($(stat -c %s initrd) + 4095) / 4096 + 1 ))"
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,13 @@ def sample(bed: Bed, world: str, mib: int) -> Sample:
     """Time the commands, then start and stop a guest."""
     shown = host(bed, f"cd /sys/kernel/debug/rmi-pairs && echo {PAIRS} >run && cat run", timeout=300).split()
     host(bed, RUN.format(world=world, mib=mib), timeout=600)
-    end_us = int(host(bed, STOP, timeout=600)) // 1000
+    began, ended = (float(word) for word in host(bed, STOP, timeout=600).split())
     phases = json.loads(host(bed, "cat /run/bench/stats.json"))["time_us"]
-    return Sample(phases, end_us, int(shown[1]), int(shown[3]))
+    return Sample(phases, round((ended - began) * 1e6), int(shown[1]), int(shown[3]))
 
 
-def report(samples: list[Sample], mib: int) -> tuple[float, float]:
-    """Print medians; returns what the pre-touch took and what its commands alone would have, in seconds."""
-    pages = mib * 1024 // PAGE_KIB
+def report(samples: list[Sample], pages: int) -> tuple[float, float]:
+    """Print medians; returns seconds: what the pre-touch of `pages` took, and their commands alone would."""
     for phase in PHASES:
         print(f"{phase}: {statistics.median(each.phases[phase] for each in samples) / 1e6:.2f} s")
     print(f"end: {statistics.median(each.end_us for each in samples) / 1e6:.2f} s")
@@ -78,7 +81,8 @@ def main() -> None:
             make_realms_possible(bed)
             bed.orch("cp", str(build(bed, "rmi-pairs") / "rmi_pairs.ko"), "host:/tmp/")
             host(bed, "insmod /tmp/rmi_pairs.ko")
-            report([sample(bed, options.world, options.mem) for _ in range(options.runs)], options.mem)
+            pages = options.mem * 1024 // PAGE_KIB - int(host(bed, CONTENT))
+            report([sample(bed, options.world, options.mem) for _ in range(options.runs)], pages)
         finally:
             subprocess.run(bed.command("down"), check=False, capture_output=True)
 
