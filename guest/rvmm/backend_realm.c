@@ -24,6 +24,11 @@ int realm_failed(const struct realm_state *realm, const char *what)
 {
 	struct realm_last last = { .command = 0 };
 
+	if (errno == ENOMEM) {
+		(void)fail("realm: no memory in the host: %s", what);
+		errno = ENOMEM;
+		return -1;
+	}
 	if (errno != EPROTO || ioctl(realm->fd, REALM_LAST, &last) < 0)
 		return fail_errno("realm: %s", what);
 	return fail("realm: %s: the RMM refused command %#llx with status %#llx", what, (unsigned long long)last.command,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -203,6 +204,9 @@ static int start_vcpu(struct vm *vm, struct vcpu *vcpu)
 	if (error != 0)
 		return fail("thread of vCPU %u: %s", vcpu->index, strerror(error));
 	vcpu->started = true;
+	/* One that started before may have ended the guest meanwhile, and kicked only whom it knew. */
+	if (vm_ending(vm))
+		vm->backend->kick(vcpu);
 	return 0;
 }
 
@@ -231,11 +235,37 @@ void vm_release(struct vm *vm)
 
 /* ---- Making and unmaking ----------------------------------------------------------------------------------- */
 
+/* Microseconds since *last, which moves to now. */
+static uint64_t lap(uint64_t *last)
+{
+	uint64_t before = *last;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	*last = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return *last - before;
+}
+
 static int populate(struct vm *vm)
 {
-	if (vm->backend->create(vm) < 0 || population_walk(&vm->content->population, &vm->backend->steps, vm) < 0)
+	const struct population *population = &vm->content->population;
+	const struct population_steps *steps = &vm->backend->steps;
+	uint64_t last = 0;
+
+	(void)lap(&last);
+	if (vm->backend->create(vm) < 0)
 		return -1;
-	return vm->options->pretouch ? vm->backend->pretouch(vm) : 0;
+	vm->time_us.create = lap(&last);
+	if (population_content(population, steps, vm) < 0)
+		return -1;
+	vm->time_us.populate = lap(&last);
+	if (population_start(population, steps, vm) < 0)
+		return -1;
+	vm->time_us.activate = lap(&last);
+	if (vm->options->pretouch && vm->backend->pretouch(vm) < 0)
+		return -1;
+	vm->time_us.pretouch = vm->options->pretouch ? lap(&last) : 0;
+	return 0;
 }
 
 int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd)

@@ -43,6 +43,9 @@ struct vm {
 	struct vcpu vcpus[MAX_VCPUS];
 	struct gate gate;             /* threads wait at it until the guest may run */
 	struct stats stats;
+	struct {
+		uint64_t create, populate, pretouch, activate;
+	} time_us;                    /* wall time of the parts of the set-up; 0 where there was none */
 
 	pthread_mutex_t devices;      /* protects: */
 	struct pl011 uart;

@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
-from emulated import Bed, build, tap_failures
+import pytest
+from emulated import Bed, build, host, make_realms_possible, tap_failures
+
+# Calls of the fuzzer in a seed's turn; ORCH_FUZZ_CALLS makes it last.
+CALLS = int(os.environ.get("ORCH_FUZZ_CALLS", "1000"))
+SEEDS = (1, 2)
 
 # The time-out ends a check that hangs before pytest's own does, so that the report so far is seen.
 RUN = "insmod /tmp/realm.ko && timeout 120 /tmp/driver-check"
@@ -24,6 +30,21 @@ def test_realms_by_file_descriptor(bed: Bed) -> None:
     log = bed.orch("ssh", "host", "--", "dmesg").stdout
     for word in ("Oops", "WARNING", "BUG:", "leaked"):
         assert word not in log, log
+
+
+@pytest.mark.timeout(300 + CALLS // 10)
+def test_senseless_calls(bed: Bed) -> None:
+    """Any call at any moment: a realm beside them lives, nothing is left, the next realm starts."""
+    make_realms_possible(bed, "driver-check")
+    for seed in SEEDS:
+        said = host(bed, f"/tmp/driver-check fuzz {seed} {CALLS}", timeout=120 + CALLS // 20)
+        assert said.endswith("the other realm lives, 0 granules left, then 0, leaked 0\n"), said
+        assert {"success", "EPROTO", "EINTR"} <= set(said.split()), "it got nowhere"
+    trouble = host(bed, "dmesg | grep -E 'Oops|WARNING|BUG|blocked for more than|leaked' | head; true")
+    assert trouble == ""
+    host(bed, "rmmod realm")
+    done = bed.orch("up", "--realm")
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_monitor_it_says_so(make_bed: Callable[..., Bed]) -> None:
