@@ -62,7 +62,7 @@ def test_realm(describe: Path, files: list[str]) -> None:
 
 @pytest.mark.parametrize("extra", range(3))
 def test_base64_of_every_length(describe: Path, files: list[str], extra: int) -> None:
-    """Trees are multiples of 4 bytes: three sizes in a row leave 0, 1 and 2 bytes at the end of the last group."""
+    """Trees that grow by 4 bytes each: three sizes in a row leave 0, 1 and 2 bytes at the end of the last group."""
     arguments = ["--world", "realm", *files, "--cmdline", "x" * (40 + 4 * extra)]
     tree = subprocess.run([describe, "dump-dtb", *arguments], capture_output=True, check=True).stdout
     assert base64.b64decode(steps(describe, *arguments)[4]["content"], validate=True) == tree
