@@ -62,7 +62,7 @@ def test_realm(describe: Path, files: list[str]) -> None:
 
 @pytest.mark.parametrize("extra", range(3))
 def test_base64_of_every_length(describe: Path, files: list[str], extra: int) -> None:
-    """Trees are multiples of 4 bytes: three sizes in a row leave 0, 1 and 2 bytes at the end of the last group."""
+    """Trees that grow by 4 bytes each: three sizes in a row leave 0, 1 and 2 bytes at the end of the last group."""
     arguments = ["--world", "realm", *files, "--cmdline", "x" * (40 + 4 * extra)]
     tree = subprocess.run([describe, "dump-dtb", *arguments], capture_output=True, check=True).stdout
     assert base64.b64decode(steps(describe, *arguments)[4]["content"], validate=True) == tree
@@ -121,8 +121,9 @@ def dry(program: Path, *arguments: str) -> list[dict[str, Any]]:
 def test_dry_run_has_the_devices(describe: Path, files: list[str], tmp_path: Path) -> None:
     least = ["--world", "vm", *files, "--cmdline", "x"]
     assert dry(describe, *least) == [
-        {"device": "console", "address": 0x900_0000, "spi": 1},
+        {"device": "uart", "address": 0x900_0000, "spi": 1},
         {"device": "rng", "slot": 0, "seeded": False},
+        {"device": "console", "slot": 3},
         {"process": "vm", "mem_mib": 256, "vcpus": 1, "pretouch": False, "confined": True},
     ]
     disk = tmp_path / 'a "disk"\n\\'
@@ -131,6 +132,7 @@ def test_dry_run_has_the_devices(describe: Path, files: list[str], tmp_path: Pat
     more += ["--disk-writable", "--cpu", "1", "--seed", "4", "--pretouch", "--unconfined"]
     assert dry(describe, *least, *more)[1:] == [
         {"device": "rng", "slot": 0, "seeded": True},
+        {"device": "console", "slot": 3},
         {"device": "net", "slot": 1, "mac": "02:00:00:00:07:09", "tap": "tap-vm", "tap_address": "10.79.9.1/24"},
         {"device": "disk", "slot": 2, "writable": True, "file": str(disk)},
         {"process": "vm", "mem_mib": 256, "vcpus": 1, "cpu": 1, "pretouch": True, "confined": False},
