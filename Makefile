@@ -45,6 +45,13 @@ bench-rmm: venv ## what calls into the RMM cost, in instructions by world
 bench-guests: testbed ## creation, boot and end of guests in instructions by world; 20 boots of each
 	@$(BIN)/python benchmarks/guests.py
 
+.PHONY: soak soak-kill
+soak: testbed ## two realms and a VM under load for 10 min: SECONDS=600
+	@$(BIN)/python tests/soak/soak.py --seconds $(or $(SECONDS),600)
+
+soak-kill: testbed ## 100 kills of the VMM, 20 of the emulator; goes on where it was interrupted
+	@$(BIN)/python tests/soak/soak_kill.py
+
 reproducible: testbed ## build every artifact again, elsewhere and cold, and compare (15 min)
 	@$(BIN)/python benchmarks/reproducible.py
 
