@@ -110,6 +110,7 @@ def complaints(link: Connection) -> list[str]:
 
 def soak(testbed: Testbed, seconds: float) -> list[str]:
     """Run the whole; prints what each guest did and returns what was wrong."""
+    testbed.guests.build(list(World))
     testbed.up(UpOptions())
     for name in NAMES:
         testbed.guests.start(name, OPTIONS)

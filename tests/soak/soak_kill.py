@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make soak-kill`: kills of the VMM and of the emulator at random moments; nothing may leak or hang, the next start works.
+"""`make soak-kill`: VMM and emulator are killed at random moments; nothing may leak or hang, the next start works.
 
 Progress is kept in a file: a run that was interrupted goes on where it was.
 """
