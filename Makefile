@@ -55,6 +55,17 @@ soak-kill: testbed ## 100 kills of the VMM, 20 of the emulator; goes on where it
 reproducible: testbed ## build every artifact again, elsewhere and cold, and compare (15 min)
 	@$(BIN)/python benchmarks/reproducible.py
 
+.PHONY: fuzz
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= $(shell date +%s)
+fuzz: ## the VMM's devices against guests that do anything: FUZZ_SECONDS=600, CC=clang for libFuzzer
+	@mkdir -p .fuzz && tests/fuzz/build.sh .fuzz/device-model
+	@echo "seed $(FUZZ_SEED)"
+	@case "$(CC)" in \
+	clang*) mkdir -p .fuzz/corpus && cd .fuzz && ./device-model -max_total_time=$(FUZZ_SECONDS) -max_len=4096 corpus ;; \
+	*) .fuzz/device-model --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) --save .fuzz/crash ;; \
+	esac
+
 clean: ## stop the machine, remove its state; the cache stays (orch clean --all removes it)
 	@if [ -x $(ORCH) ]; then $(ORCH) clean; fi
 

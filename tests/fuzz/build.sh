@@ -7,7 +7,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
 sources=${2:-$project/guest/rvmm}
-flags=(-std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-unused-function -fsanitize=address,undefined -fno-sanitize-recover=all
+flags=(-std=gnu11 -O1 -g -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla -Wno-unused-function -fsanitize=address,undefined -fno-sanitize-recover=all
        -I"$sources" -I"$here" -I"$project/guest/include" -pthread)
 # A device: its files here, and where they are wired in the VMM; vm.c is in device_model.c.
 model=(vm_virtio vm_net virtio virtqueue virtio_rng virtio_net virtio_console virtio_blk keyboard pl011 gic gic_mmio entropy

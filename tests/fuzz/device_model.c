@@ -221,6 +221,11 @@ static uint64_t pick_address(struct input *input)
 	}
 }
 
+static uint64_t pick_buffer(struct input *input)
+{
+	return ram_base() + BUFFERS_AT + 16 * input_below(input, 0x800);
+}
+
 static uint32_t pick_size(struct input *input)
 {
 	switch (input_below(input, 8)) {
@@ -321,6 +326,10 @@ static void do_start(struct input *input)
 	uint32_t high = (uint32_t)(ram_base() >> 32), features = (uint32_t)input_number(input, 4), low;
 	uint32_t size = 1U << input_below(input, 9);
 
+	/* One that takes what it was not offered gets nowhere. */
+	if (input_below(input, 16) != 0)
+		features &= (uint32_t)guest.vm.virtio[slot].type->features;
+
 	put(slot, 0x70, 0);
 	put(slot, 0x70, 3);
 	put(slot, 0x24, 0), put(slot, 0x20, features);
@@ -399,8 +408,20 @@ static void do_chain(struct input *input)
 	uint32_t first = input_below(input, 48);
 
 	for (i = 0; i < readable + writable; i++)
-		describe(queue, first + i, ram_base() + BUFFERS_AT + 16 * input_below(input, 0x800), pick_size(input) % 0x1000,
+		describe(queue, first + i, input_below(input, 8) == 0 ? pick_address(input) : pick_buffer(input), pick_size(input),
 			 (i + 1 < readable + writable ? 1U : 0) | (i >= readable ? 2U : 0), first + i + 1);
+	if (input_below(input, 16) == 0)
+		describe(queue, first, pick_buffer(input), pick_size(input), 1, (uint32_t)input_number(input, 2));
+	offer(input, queue, (uint16_t)first);
+}
+
+/* A buffer to receive into, as a driver gives it. */
+static void do_receive(struct input *input)
+{
+	unsigned int queue = queue_of(input_below(input, 2) == 0 ? VIRTIO_SLOT_NET : VIRTIO_SLOT_CONSOLE, 0);
+	uint32_t first = input_below(input, 64);
+
+	describe(queue, first, input_below(input, 8) == 0 ? pick_address(input) : pick_buffer(input), pick_size(input), 2, 0);
 	offer(input, queue, (uint16_t)first);
 }
 
@@ -477,7 +498,7 @@ static void do_reset(struct input *input)
 
 static void (*const operations[])(struct input *input) = {
 	do_access, do_uart, do_gic, do_sgi, do_entry, do_time, do_start, do_register, do_descriptor, do_offer, do_chain,
-	do_chain, do_disk, do_disk, do_store, do_share, do_frame, do_frame, do_type, do_work, do_work, do_reset,
+	do_chain, do_receive, do_receive, do_disk, do_disk, do_store, do_share, do_frame, do_frame, do_type, do_work, do_work, do_reset,
 };
 
 /* What is always so. */

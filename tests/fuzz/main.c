@@ -30,9 +30,11 @@ struct sample {
 
 static struct sample corpus[CORPUS];
 static unsigned int samples, edges;
-static uint8_t seen[EDGES], current_bytes[INPUT_BYTES];
+static uint8_t seen[EDGES];               /* how often each edge was gone along in one run, as a set of magnitudes */
+static uint8_t counts[EDGES];             /* in this run */
+static uint32_t touched[EDGES], touches;  /* where counts are not 0 */
+static uint8_t current_bytes[INPUT_BYTES];
 static size_t current_size;
-static bool news;
 static uintptr_t last;
 static uint64_t random_state;
 static const char *save;
@@ -45,11 +47,38 @@ void __sanitizer_cov_trace_pc(void)
 	uintptr_t here = (uintptr_t)__builtin_return_address(0) * 0x9e3779b97f4a7c15U >> 40, edge = (here ^ last >> 1) % EDGES;
 
 	last = here;
-	if (seen[edge] == 0) {
-		seen[edge] = 1;
-		edges++;
-		news = true;
+	if (counts[edge] == 0)
+		touched[touches++] = (uint32_t)edge;
+	if (counts[edge] != UINT8_MAX)
+		counts[edge]++;
+}
+
+/* A bit for 1, 2, 3, 4, 8, 16, 32, 128 times and more. */
+static uint8_t magnitude(uint8_t count) /* not 0 */
+{
+	static const uint8_t limits[] = { 1, 2, 3, 4, 8, 16, 32, 128 };
+	unsigned int bit = 7;
+
+	while (count < limits[bit])
+		bit--;
+	return (uint8_t)(1U << bit);
+}
+
+/* Did the last run do anything that none did before? */
+static bool news(void)
+{
+	bool result = false;
+
+	while (touches > 0) {
+		uint32_t edge = touched[--touches];
+		uint8_t bit = magnitude(counts[edge]);
+
+		edges += seen[edge] == 0;
+		result = result || (seen[edge] & bit) == 0;
+		seen[edge] |= bit;
+		counts[edge] = 0;
 	}
+	return result;
 }
 
 /* ---- Inputs ------------------------------------------------------------------------------------------------- */
@@ -180,7 +209,6 @@ static void run(void)
 		exit(2);
 	memcpy(bytes, current_bytes, current_size);
 	last = 0;
-	news = false;
 	(void)LLVMFuzzerTestOneInput(bytes, current_size);
 	free(bytes);
 }
@@ -210,7 +238,7 @@ static void search(uint64_t seed, uint64_t runs, time_t seconds)
 			break;
 		make();
 		run();
-		if (news)
+		if (news())
 			keep();
 	}
 	printf("runs %llu edges %u samples %u\n", (unsigned long long)done, edges, samples);
