@@ -47,6 +47,41 @@ def test_senseless_calls(bed: Bed) -> None:
     assert done.returncode == 0, done.stderr
 
 
+# The realm's only REC is one of the pages.
+STEAL = """
+insmod /tmp/rec_steal.ko
+/tmp/driver-check idle & idle=$!
+cd /sys/kernel/debug/realm
+i=0; until [ $(cat granules) -gt 12 ]; do i=$((i + 1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done
+stolen=0
+for page in $(cat pages); do
+    echo $page 2>/dev/null >/sys/module/rec_steal/parameters/page && stolen=$((stolen + 1)) && rec=$page
+done
+kill -KILL $idle; wait $idle
+echo stolen $stolen granules $(cat granules) leaked $(cat leaked)
+[ $(cat pages) = $rec ] && echo marked
+/tmp/driver-check idle & idle=$!
+i=0; until [ $(cat granules) -gt 13 ]; do i=$((i + 1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done
+grep -c $rec pages
+kill -KILL $idle; wait $idle
+echo granules $(cat granules) leaked $(cat leaked)
+"""
+
+
+def test_a_page_that_does_not_come_back_is_never_used_again(bed: Bed) -> None:
+    """It is counted and stays the driver's; everything else comes back, and the next realm gets other pages."""
+    make_realms_possible(bed, "driver-check", "rec-steal")
+    assert host(bed, STEAL).splitlines() == [
+        "stolen 1 granules 1 leaked 1",
+        "marked",
+        "1",
+        "granules 1 leaked 1",
+    ]
+    log = host(bed, "dmesg")
+    assert "cannot be undelegated" in log
+    assert "Oops" not in log
+
+
 def test_without_a_monitor_it_says_so(make_bed: Callable[..., Bed]) -> None:
     payload = build(make_bed(name="plain.yaml"), "trp") / "rmm.bin"
     bed = make_bed(extra=f"stack:\n  rmm: {payload}\n")

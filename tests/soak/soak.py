@@ -47,7 +47,7 @@ digest=$(sha256sum </usr/bin/busybox)
 work() { while [ ! -e stop ]; do $1 || echo $1 >>wrong; read -r n <$1; echo $((n + 1)) >$1; done; }
 cpu() { [ "$(sha256sum </usr/bin/busybox)" = "$digest" ]; }
 memory() {
-    head -c 8388608 /dev/urandom >page.a && cp page.a page.b && cmp page.a page.b; same=$?
+    head -c 1048576 /dev/urandom >page.a && cp page.a page.b && cmp page.a page.b; same=$?
     rm -f page.a page.b; return $same
 }
 work cpu </dev/null >/dev/null 2>&1 &

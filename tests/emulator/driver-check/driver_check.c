@@ -4,6 +4,7 @@
  *
  *     driver-check            all checks
  *     driver-check hold       make a realm, run it for ever (for tests that kill it)
+ *     driver-check idle       make a realm, leave it alone
  *     driver-check fuzz SEED COUNT    that many senseless calls, beside a realm that must not notice
  */
 #define _GNU_SOURCE
@@ -447,6 +448,11 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "hold") == 0) {
 		hold();
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "idle") == 0) {
+		(void)make_machine();
+		pause();
 		return 0;
 	}
 	if (argc == 4 && strcmp(argv[1], "fuzz") == 0)
