@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network device with a link that notes what it gets, and the consoles with a keyboard, behind the line protocol. */
+/* The network device with a link that notes what it gets, and the consoles with a keyboard, for the line protocol. */
 #include "harness_net.h"
 
 #include <inttypes.h>
