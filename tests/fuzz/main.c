@@ -22,6 +22,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 void __sanitizer_cov_trace_pc(void);
 const char *__asan_default_options(void);
+const char *__ubsan_default_options(void);
 
 struct sample {
 	uint8_t *bytes;
@@ -187,6 +188,12 @@ static void keep(void)
 const char *__asan_default_options(void)
 {
 	return "handle_abort=1:detect_leaks=0:allocator_may_return_null=1";
+}
+
+/* So do its findings about undefined behaviour, which end in abort(). */
+const char *__ubsan_default_options(void)
+{
+	return "abort_on_error=1:print_stacktrace=1";
 }
 
 static void on_death(void)
