@@ -27,7 +27,7 @@ TYPE = (
     "printf '{keys}\\n' | /tmp/rvmm console /run/{name} >/dev/null & console=$!; "
     "/tmp/rvmm wait /run/{name} '{shown}' 30; kill $console"
 )
-UNTIL = "i=0; until {condition}; do i=$((i + 1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done"
+UNTIL = "i=0; until {condition}; do i=$((i + 1)); [ $i -lt 2000 ] || exit 1; sleep 0.1; done"
 HOLD = f"""
 /tmp/driver-check hold & hold=$!
 {UNTIL.format(condition="[ $(cat /sys/kernel/debug/realm/granules) -gt 4 ]")}
@@ -76,7 +76,7 @@ def test_three_realms_and_a_vm(bed: Bed) -> None:
     assert host(bed, TROUBLE) == ""
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_no_memory(bed: Bed) -> None:
     """While pre-touching, and under a realm that runs: the VMM alone has to go, and nothing is lost."""
     make_realms_possible(bed)
@@ -90,7 +90,7 @@ def test_no_memory(bed: Bed) -> None:
     host(bed, UNTIL.format(condition=f"[ $(cat /sys/kernel/debug/realm/granules) -le {started.split()[0]} ]"))
     fill = 'echo fil""ling; dd if=/dev/zero of=/tmp/x bs=1M'
     bed.orch("ssh", "host", "--", TYPE.format(keys=fill, name="one", shown="filling"))  # if that is still there
-    host(bed, UNTIL.format(condition="[ $(cat /sys/kernel/debug/realm/granules) = 0 ]"))
+    host(bed, UNTIL.format(condition="[ $(cat /sys/kernel/debug/realm/granules) = 0 ]"), timeout=240)
     assert host(bed, COUNTERS) == "0 0\n"
     assert host(bed, "dmesg | grep -i 'killed process' | grep -v '(rvmm)'; true") == "", "nobody else had to go"
     assert host(bed, TROUBLE) == ""
