@@ -34,8 +34,10 @@ test: check testbed ## check, then all tests: unit and emulator
 	@$(BIN)/pytest -q -n 2 tests/unit
 	@$(BIN)/pytest tests/emulator
 
-bench: testbed ## boot, restore and counting costs, printed as medians and ratios
+bench: testbed ## boot, restore and counting costs, starts of guests step by step, as medians and ratios
 	@$(BIN)/python benchmarks/machine.py
+	@$(BIN)/python benchmarks/starts.py
+	@PYTHONPATH=tests/emulator $(BIN)/python benchmarks/pretouch.py
 
 .PHONY: bench-rmm
 bench-rmm: venv ## what calls into the RMM cost, in instructions by world
