@@ -132,3 +132,14 @@ def test_a_disk_for_both(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
         assert inside(bed, world, "sha256sum /dev/vda").split()[0] == hashlib.sha256(content).hexdigest()
         refused = bed.orch("ssh", world, "--", "echo x >/dev/vda")
         assert refused.returncode != 0
+
+
+def test_a_tap_that_is_refused(bed: Bed) -> None:
+    assert bed.orch("up").returncode == 0
+    host(bed, "ip link add tap-vm type bridge")
+    refused = bed.orch("up", "--vm")
+    assert refused.returncode == BootError("").exit_code
+    (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert line == "error: vm: it did not start: rvmm: --tap tap-vm: an interface of another kind has this name"
+    host(bed, "ip link del tap-vm")
+    assert bed.orch("up", "--vm").returncode == 0
