@@ -31,8 +31,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 #ifdef __aarch64__
-	(void)fprintf(stderr, "rvmm: expected run OPTIONS, console DIR, wait DIR TEXT SECONDS, stop DIR SECONDS [--kill], "
-			      "dump-dtb OPTIONS or describe OPTIONS\n");
+	(void)fprintf(stderr, "rvmm: expected run OPTIONS, console DIR, wait DIR TEXT SECONDS, wait DIR --end, "
+			      "stop DIR SECONDS [--kill], dump-dtb OPTIONS or describe OPTIONS\n");
 #else
 	(void)fprintf(stderr, "rvmm: expected dump-dtb OPTIONS or describe OPTIONS\n");
 #endif
