@@ -134,8 +134,8 @@ class Killer:
         driver = guests["driver"]
         if driver.get("granules") or driver.get("leaked"):
             self.wrong(f"{world}: left behind: {driver}")
-        if taps := self.must("ssh", "host", "--", "ls /sys/class/net | grep ^tap || true").split():
-            self.wrong(f"{world}: network interfaces left behind: {taps}")
+        if "there" in self.must("ssh", "host", "--", f"test ! -e /sys/class/net/tap-{world} || echo there"):
+            self.wrong(f"{world}: its network interface is left behind")
 
     def check_start(self) -> None:
         """A realm and a VM start, answer and stop as ever."""
