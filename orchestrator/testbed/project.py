@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,7 +121,7 @@ class Project:
         stack = self.config.stack
         parts = {name: value for name, value in stack.model_dump(exclude={"vmm"}).items() if value is not None}
         if stack.vmm is not None:
-            parts[f"vmm ({', '.join(stack.vmm.worlds)})"] = " ".join(stack.vmm.command.split())
+            parts[f"vmm ({', '.join(stack.vmm.worlds)})"] = textwrap.shorten(stack.vmm.command, 80, placeholder=" …")
         return [f"stack.{name} = {value}: not tested with this testbed" for name, value in parts.items()]
 
 
