@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from emulated import Bed, build, host
+from test_guests import console
 
 from orchestrator.errors import BootError
 from orchestrator.testbed.guest import INITRD, GuestFile, GuestName, World
@@ -97,8 +98,8 @@ def test_a_vmm_of_ones_own(make_bed: Callable[..., Bed], tmp_path: Path) -> None
     run = facts["run"]
     inside = bed.orch("ssh", "vm", "--", "cat /sys/class/net/eth0/address; ls /proc/device-tree/ | grep -c pcie")
     assert inside.stdout.split() == [GuestName(World.VM).mac(run), "1"]  # our address in a machine that is not ours
-    typed = bed.orch("console", "vm", input="echo ty''ped $((6 * 7))\n", timeout=60)
-    assert "typed 42" in typed.stdout + bed.orch("logs", "vm").stdout
+    with console(bed, "vm") as guest:
+        assert guest.say("echo $((6 * 7)); tty").split() == ["42", "/dev/ttyAMA0"]
     down_and_gone(bed)
     killed_and_gone(bed)
     powered_off(bed)
@@ -158,6 +159,23 @@ def test_a_vmm_that_does_not_want_to_go(make_bed: Callable[..., Bed]) -> None:
     assert "deaf" in done.stderr
     assert status(bed)["guests"]["vm"]["state"] == "stopped"
     assert processes(bed, "sleep 7777") == []
+    assert not has_tap(bed)
+
+
+def test_a_tap_that_is_still_in_use(bed: Bed) -> None:
+    """One user at a time: a second VMM waits for the first to let go, and is refused if it does not."""
+    assert bed.orch("up", "--vm").returncode == 0
+    rvmm, first = "/usr/bin/rvmm", GuestName(World.VM)
+    wrap = f"{rvmm} wrap /run/guest/other --world vm --tap {first.tap}"
+    refused = bed.orch("ssh", "host", "--", f"{wrap} --detach -- /usr/bin/busybox sleep 60")
+    assert refused.returncode == 1
+    assert refused.stderr == f"rvmm: --tap {first.tap}: another guest has it\n"
+    # Made to outlive the one that has it, as the tap of a VMM that was killed does.
+    host(bed, f"ip link del {first.tap}; {rvmm} stop {first.folder} 60")
+    host(bed, f"ip tuntap add dev {first.tap} mode tap")
+    assert bed.orch("up", "--vm").returncode == 0
+    second = f"{wrap} -- /usr/bin/busybox sleep 1 & second=$!"
+    host(bed, f"{second}; sleep 0.5; {rvmm} stop {first.folder} 60 && wait $second && cat /run/guest/other/exit")
     assert not has_tap(bed)
 
 
