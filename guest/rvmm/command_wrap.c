@@ -285,8 +285,8 @@ static int parse(struct job *job, int argc, char **argv)
 	for (dashes = 1; dashes < argc && strcmp(argv[dashes], "--") != 0; dashes++)
 		;
 	if (argc < 2 || argv[1][0] == '-' || dashes + 1 >= argc)
-		return fail("wrap: expected DIR --world WORLD [--tap NAME] [--tap-address ADDRESS] [--run-id N] [--detach] "
-			    "-- COMMAND...");
+		return fail("wrap: expected DIR --world WORLD [--tap NAME] [--tap-address ADDRESS] [--run-id N] "
+			    "[--detach] -- COMMAND...");
 	options->dir = argv[1];
 	job->command = &argv[dashes + 1];
 	opterr = 0;

@@ -12,8 +12,8 @@
 int tap_open(const char *name);
 
 /*
- * One that another program attaches to by its name: it stays until tap_remove(). The same for one that was left behind. Both
- * wait for the program that is attached to let go of it, but TAP_LEAVE_MS at most; -1 with failure().
+ * One that another program attaches to by its name: it stays until tap_remove(). One that was left behind will do. Both
+ * functions wait for the program that is attached to let go of it, but TAP_LEAVE_MS at most; -1 with failure().
  */
 #define TAP_LEAVE_MS 10000
 int tap_make(const char *name);

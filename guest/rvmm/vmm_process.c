@@ -71,8 +71,7 @@ static void become(const struct vmm_process *vmm, char *const *argv, pid_t paren
 		(void)execvp(argv[0], argv);
 	}
 	error = errno;
-	(void)!write(report, &error, sizeof(error));
-	_exit(127);
+	_exit(write(report, &error, sizeof(error)) < 0 ? 126 : 127);
 }
 
 static int await_program(int report, const char *name)

@@ -105,6 +105,18 @@ def test_a_vmm_of_ones_own(make_bed: Callable[..., Bed], tmp_path: Path) -> None
     powered_off(bed)
 
 
+def test_a_guest_without_our_network_has_its_console(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
+    (tmp_path / "other-vmm").symlink_to(build(make_bed(name="plain.yaml"), "foreign-vmm"))
+    bed = make_bed(extra=QEMU[: QEMU.index("      -netdev")])
+    done = bed.orch("up", "--vm")
+    assert done.returncode == 0, done.stderr
+    assert "vm: it has shown no SSH host key, so it can be reached by its console only" in done.stderr
+    assert "vm: started; `orch console vm`" in done.stdout
+    assert "has shown no SSH host key" in one_error(bed, "ssh", "vm", "--", "true", code=BootError("").exit_code)
+    with console(bed, "vm") as guest:
+        assert guest.say("ls /sys/class/net") == "lo"
+
+
 def down_and_gone(bed: Bed) -> None:
     assert bed.orch("down", "vm").stdout == "vm: stopped\n"
     assert status(bed)["guests"]["vm"]["state"] == "stopped"
