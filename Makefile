@@ -34,8 +34,10 @@ test: check testbed ## check, then all tests: unit and emulator
 	@$(BIN)/pytest -q -n 2 tests/unit
 	@$(BIN)/pytest tests/emulator
 
-bench: testbed ## boot, restore and counting costs, printed as medians and ratios
+bench: testbed ## boot, restore and counting costs, starts of guests step by step, as medians and ratios
 	@$(BIN)/python benchmarks/machine.py
+	@$(BIN)/python benchmarks/starts.py
+	@PYTHONPATH=tests/emulator $(BIN)/python benchmarks/pretouch.py
 
 .PHONY: bench-rmm
 bench-rmm: venv ## what calls into the RMM cost, in instructions by world
@@ -45,8 +47,26 @@ bench-rmm: venv ## what calls into the RMM cost, in instructions by world
 bench-guests: testbed ## creation, boot and end of guests in instructions by world; 20 boots of each
 	@$(BIN)/python benchmarks/guests.py
 
+.PHONY: soak soak-kill
+soak: testbed ## two realms and a VM under load for 10 min: SECONDS=600
+	@$(BIN)/python tests/soak/soak.py --seconds $(or $(SECONDS),600)
+
+soak-kill: testbed ## 100 kills of the VMM, 20 of the emulator; goes on where it was interrupted
+	@$(BIN)/python tests/soak/soak_kill.py
+
 reproducible: testbed ## build every artifact again, elsewhere and cold, and compare (15 min)
 	@$(BIN)/python benchmarks/reproducible.py
+
+.PHONY: fuzz
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= $(shell date +%s)
+fuzz: ## the VMM's devices against guests that do anything: FUZZ_SECONDS=600, CC=clang for libFuzzer
+	@mkdir -p .fuzz && tests/fuzz/build.sh .fuzz/device-model
+	@echo "seed $(FUZZ_SEED)"
+	@case "$(CC)" in \
+	clang*) mkdir -p .fuzz/corpus && cd .fuzz && ./device-model -max_total_time=$(FUZZ_SECONDS) -max_len=4096 corpus ;; \
+	*) .fuzz/device-model --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) --save .fuzz/crash ;; \
+	esac
 
 clean: ## stop the machine, remove its state; the cache stays (orch clean --all removes it)
 	@if [ -x $(ORCH) ]; then $(ORCH) clean; fi

@@ -16,8 +16,12 @@
 
 #include "realm.h"
 
-/* EL3 tracks granules below 4 GiB only (the L0 table's blocks above are for all worlds). */
-#define GRANULE_GFP (GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_NOWARN)
+/*
+ * EL3 tracks granules below 4 GiB only (the L0 table's blocks above are for all worlds). An allocation may fail rather than
+ * wake the OOM killer: that looks at what processes have mapped, so it would take everyone else before the VMM whose realm
+ * has the memory.
+ */
+#define GRANULE_GFP (GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 /* Firmware may keep some ordinary memory out of the RMM's reach (the first MiB on QEMU). Such pages are set aside. */
 #define MAX_SET_ASIDE 1024
@@ -135,6 +139,11 @@ void granule_free(phys_addr_t granule)
 	atomic_dec(&delegated);
 	set_page_private(phys_to_page(granule), 0);
 	__free_page(phys_to_page(granule));
+}
+
+unsigned int granules_delegated(void)
+{
+	return atomic_read(&delegated);
 }
 
 static int calls_get(void *unused, u64 *value)

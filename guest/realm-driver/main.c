@@ -7,7 +7,9 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/uaccess.h>
 
 #include "realm.h"
@@ -19,6 +21,16 @@ static struct dentry *debug_folder;
 /* VMIDs of realms are a space of their own, apart from KVM's. 8 bits: every CPU has as many. */
 static DEFINE_IDA(vmids);
 #define VMID_MAX 255
+
+/* All open files; `closing` is set once, when the host goes down. */
+static LIST_HEAD(realms);
+static DEFINE_MUTEX(realms_lock);
+static bool closing;
+
+bool realm_closing(void)
+{
+	return READ_ONCE(closing);
+}
 
 int realm_refused(struct realm *realm, u64 command, u64 status)
 {
@@ -102,6 +114,23 @@ static int create_realm(struct realm *realm, const struct realm_create *create)
 	return err;
 }
 
+/* Give everything back, under the lock; again, and it does nothing. */
+static void take_apart(struct realm *realm)
+{
+	u64 status;
+
+	if (!realm->rd)
+		return;
+	rec_destroy_all(realm);
+	memory_release(realm);
+	status = rmi(NULL, RMI_REALM_DESTROY, realm->rd);
+	if (status != RMI_SUCCESS) {
+		pr_warn("realm: REALM_DESTROY failed with status %llx\n", status);
+		realm->vmid = 0; /* the RMM still holds it: not to be used again */
+	}
+	free_root(realm);
+}
+
 static int realm_open(struct inode *inode, struct file *file)
 {
 	struct realm *realm = kzalloc(sizeof(*realm), GFP_KERNEL_ACCOUNT);
@@ -111,6 +140,9 @@ static int realm_open(struct inode *inode, struct file *file)
 	mutex_init(&realm->lock);
 	xa_init(&realm->shared);
 	file->private_data = realm;
+	mutex_lock(&realms_lock);
+	list_add(&realm->list, &realms);
+	mutex_unlock(&realms_lock);
 	return 0;
 }
 
@@ -118,22 +150,46 @@ static int realm_open(struct inode *inode, struct file *file)
 static int realm_release(struct inode *inode, struct file *file)
 {
 	struct realm *realm = file->private_data;
-	u64 status;
 
-	if (realm->rd) {
-		rec_release_all(realm);
-		memory_release(realm);
-		status = rmi(NULL, RMI_REALM_DESTROY, realm->rd);
-		if (status != RMI_SUCCESS) {
-			pr_warn("realm: REALM_DESTROY failed with status %llx\n", status);
-			realm->vmid = 0; /* the RMM still holds it: not to be used again */
-		}
-		free_root(realm);
-	}
+	mutex_lock(&realm->lock);
+	take_apart(realm);
+	mutex_unlock(&realm->lock);
+	mutex_lock(&realms_lock);
+	list_del(&realm->list);
+	mutex_unlock(&realms_lock);
+	rec_free_all(realm);
 	xa_destroy(&realm->shared);
 	kfree(realm);
 	return 0;
 }
+
+/*
+ * The host restarts, switches off or starts another kernel, perhaps without having ended its processes. Whoever has the
+ * memory next does not know which pages a touch of would be a fault: there must be none.
+ */
+static int realm_on_reboot(struct notifier_block *block, unsigned long action, void *data)
+{
+	struct realm *realm;
+	unsigned int count = 0;
+
+	WRITE_ONCE(closing, true);
+	/* An interrupt ends every REC_ENTER; nobody enters from now on. */
+	kick_all_cpus_sync();
+	mutex_lock(&realms_lock);
+	list_for_each_entry(realm, &realms, list) {
+		mutex_lock(&realm->lock);
+		count += realm->rd != 0;
+		take_apart(realm);
+		mutex_unlock(&realm->lock);
+	}
+	mutex_unlock(&realms_lock);
+	if (count)
+		pr_info("realm: the host goes down: %u realms ended, %u granules still delegated\n", count,
+			granules_delegated());
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_block = { .notifier_call = realm_on_reboot };
 
 /* ---- Calls --------------------------------------------------------------------------------------------------- */
 
@@ -158,6 +214,8 @@ static int activate(struct realm *realm)
 
 static int dispatch(struct realm *realm, unsigned int command, union argument *argument)
 {
+	if (closing)
+		return -ENODEV;
 	if (command == REALM_LAST) {
 		argument->last = realm->last;
 		return 0;
@@ -190,13 +248,29 @@ static int dispatch(struct realm *realm, unsigned int command, union argument *a
 	}
 }
 
+/* The number stands for direction and size as well: what is copied is what the command is about. */
+static bool is_locked_call(unsigned int command)
+{
+	static const unsigned int commands[] = {
+		REALM_CREATE, REALM_INIT_RIPAS, REALM_DATA, REALM_POPULATE, REALM_SHARE, REALM_UNSHARE, REALM_SET_RIPAS,
+		REALM_REC_CREATE, REALM_ACTIVATE, REALM_PSCI, REALM_LAST,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i] == command)
+			return true;
+	return false;
+}
+
 static long locked_call(struct realm *realm, unsigned int command, void __user *user)
 {
-	union argument argument = {};
+	union argument argument;
 	int err;
 
-	if (_IOC_TYPE(command) != 'R' || _IOC_SIZE(command) > sizeof(argument))
+	if (!is_locked_call(command))
 		return -ENOTTY;
+	memset(&argument, 0, sizeof(argument));
 	if ((_IOC_DIR(command) & _IOC_WRITE) && copy_from_user(&argument, user, _IOC_SIZE(command)))
 		return -EFAULT;
 	if (mutex_lock_killable(&realm->lock))
@@ -273,6 +347,7 @@ static int __init realm_init(void)
 	err = err ?: misc_register(&realm_device);
 	if (err)
 		return err;
+	register_reboot_notifier(&reboot_block);
 	debug_folder = debugfs_create_dir("realm", NULL);
 	granule_debugfs(debug_folder);
 	rec_debugfs(debug_folder);
@@ -284,6 +359,7 @@ static int __init realm_init(void)
 static void __exit realm_exit(void)
 {
 	debugfs_remove(debug_folder);
+	unregister_reboot_notifier(&reboot_block);
 	misc_deregister(&realm_device);
 	granule_exit();
 	ida_destroy(&vmids);

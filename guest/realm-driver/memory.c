@@ -21,6 +21,8 @@ static bool valid_range(u64 base, u64 top, u64 low, u64 high)
 static int breathe(void)
 {
 	cond_resched();
+	if (realm_closing())
+		return -ENODEV;
 	return signal_pending(current) ? -EINTR : 0;
 }
 

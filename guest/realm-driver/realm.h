@@ -3,6 +3,7 @@
 #ifndef REALM_H
 #define REALM_H
 
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
@@ -18,7 +19,7 @@ struct vm_area_struct;
 /* One virtual CPU. `lock` is held while it runs and is never waited for. */
 struct rec {
 	struct mutex lock;
-	phys_addr_t granule;
+	phys_addr_t granule;           /* 0: destroyed; changes under both its lock and the realm's */
 	phys_addr_t aux[REC_MAX_AUX];
 	unsigned int num_aux;
 	struct page *run;              /* RmiRecRun: normal memory, mapped by the VMM */
@@ -31,6 +32,7 @@ struct rec {
 
 /* One realm, behind one open file. `lock` is held over everything that changes it but REC_ENTER. */
 struct realm {
+	struct list_head list;
 	struct mutex lock;
 	phys_addr_t rd;                /* 0: not created */
 	phys_addr_t rtt_base;
@@ -47,10 +49,14 @@ struct realm {
 /* Keep what the RMM said for REALM_LAST; returns -EPROTO. */
 int realm_refused(struct realm *realm, u64 command, u64 status);
 
+/* Is the host going down? Calls then end with ENODEV. */
+bool realm_closing(void);
+
 /* granule.c: pages that belong to the Realm world. All return or take physical addresses; 0 is "no memory". */
 phys_addr_t granule_alloc(void);
 phys_addr_t granule_alloc_contiguous(unsigned int count);
 void granule_free(phys_addr_t granule);
+unsigned int granules_delegated(void);
 void granule_debugfs(struct dentry *folder);
 void granule_exit(void);
 
@@ -70,6 +76,7 @@ int rec_create(struct realm *realm, const struct realm_rec_create *params);
 int rec_enter(struct realm *realm, unsigned long number);
 int rec_psci(struct realm *realm, const struct realm_psci *psci);
 int rec_map(struct realm *realm, struct vm_area_struct *vma);
-void rec_release_all(struct realm *realm);
+void rec_destroy_all(struct realm *realm);
+void rec_free_all(struct realm *realm);
 
 #endif

@@ -11,9 +11,10 @@
  * Addresses and sizes are multiples of 4096 bytes. IPA is the realm's address; the Unprotected half starts at
  * 1 << (ipa_bits - 1). Reserved fields are zero.
  *
- * Errors: EINVAL malformed structure, EBUSY wrong moment (realm exists already, REC runs), EFAULT bad user address,
- * ENOMEM no memory, ENODEV no RMM, EINTR a signal (call again: ranges have moved on), EPROTO the RMM refused: the
- * realm's last RMI command and status are then in REALM_LAST.
+ * Errors: ENOTTY no such command, EINVAL malformed structure, EBUSY wrong moment (realm exists already, REC runs), EFAULT
+ * bad user address, ENOMEM no memory, ENOSPC no more realms (255) or RECs in one (32), ENODEV the host goes down, EINTR a
+ * signal (call again: ranges have moved on), EPROTO the RMM refused: the realm's last RMI command and status are then in
+ * REALM_LAST.
  */
 #ifndef REALM_IOCTL_H
 #define REALM_IOCTL_H

@@ -57,14 +57,19 @@ void rec_debugfs(struct dentry *folder)
 
 /* ---- Creation and end --------------------------------------------------------------------------------------- */
 
-static void rec_free(struct rec *rec)
+/* The RMM knows nothing of it any more. */
+static void rec_free_granules(struct rec *rec)
 {
-	unsigned int i;
-
-	for (i = 0; i < rec->num_aux; i++)
-		granule_free(rec->aux[i]);
+	while (rec->num_aux)
+		granule_free(rec->aux[--rec->num_aux]);
 	if (rec->granule)
 		granule_free(rec->granule);
+	rec->granule = 0;
+}
+
+static void rec_free(struct rec *rec)
+{
+	rec_free_granules(rec);
 	if (rec->run)
 		__free_page(rec->run);
 	if (rec->control)
@@ -143,19 +148,29 @@ int rec_create(struct realm *realm, const struct realm_rec_create *params)
 	return realm->num_recs - 1;
 }
 
-/* Nobody runs any of them: the file is being closed. */
-void rec_release_all(struct realm *realm)
+/* Under the realm's lock. Who still runs one is on the way out; who comes later finds it destroyed. */
+void rec_destroy_all(struct realm *realm)
 {
+	unsigned int i;
 	u64 status;
 
-	while (realm->num_recs) {
-		struct rec *rec = realm->recs[--realm->num_recs];
+	for (i = 0; i < realm->num_recs; i++) {
+		struct rec *rec = realm->recs[i];
 
+		mutex_lock(&rec->lock);
 		status = rmi(NULL, RMI_REC_DESTROY, rec->granule);
 		if (status != RMI_SUCCESS)
 			pr_warn("realm: REC_DESTROY failed with status %llx\n", status);
-		rec_free(rec);
+		rec_free_granules(rec);
+		mutex_unlock(&rec->lock);
 	}
+}
+
+/* The file is gone. */
+void rec_free_all(struct realm *realm)
+{
+	while (realm->num_recs)
+		rec_free(realm->recs[--realm->num_recs]);
 }
 
 static struct rec *rec_find(struct realm *realm, unsigned long number)
@@ -240,7 +255,7 @@ static bool can_continue(struct rec *rec, struct rmi_rec_run *run, unsigned int 
 
 static bool wanted_elsewhere(const struct realm_control *control)
 {
-	return signal_pending(current) || READ_ONCE(control->immediate_exit);
+	return signal_pending(current) || READ_ONCE(control->immediate_exit) || realm_closing();
 }
 
 /*
@@ -299,7 +314,7 @@ int rec_enter(struct realm *realm, unsigned long number)
 		return -EINVAL;
 	if (!mutex_trylock(&rec->lock))
 		return -EBUSY;
-	err = rec_run(realm, rec);
+	err = realm_closing() ? -ENODEV : rec_run(realm, rec);
 	mutex_unlock(&rec->lock);
 	return err;
 }

@@ -61,6 +61,8 @@ struct backend {
 	void (*report)(struct vm *vm, FILE *out);
 	/* Undo all of it, however far it came; vCPU threads are gone. */
 	void (*destroy)(struct vm *vm);
+	/* The ioctl requests of run and what follows it in this list; 0 is the last. */
+	const unsigned long *requests;
 };
 
 extern const struct backend backend_kvm, backend_realm;

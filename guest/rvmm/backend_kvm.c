@@ -409,6 +409,8 @@ static void kvm_destroy(struct vm *vm)
 	vm->state = NULL;
 }
 
+static const unsigned long requests[] = { KVM_RUN, KVM_IRQ_LINE, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, 0 };
+
 const struct backend backend_kvm = {
 	.name = "vm",
 	.create = kvm_create,
@@ -421,4 +423,5 @@ const struct backend backend_kvm = {
 	.kick = kvm_kick,
 	.report = kvm_report,
 	.destroy = kvm_destroy,
+	.requests = requests,
 };

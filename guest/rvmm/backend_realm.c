@@ -24,6 +24,11 @@ int realm_failed(const struct realm_state *realm, const char *what)
 {
 	struct realm_last last = { .command = 0 };
 
+	if (errno == ENOMEM) {
+		(void)fail("realm: no memory in the host: %s", what);
+		errno = ENOMEM;
+		return -1;
+	}
 	if (errno != EPROTO || ioctl(realm->fd, REALM_LAST, &last) < 0)
 		return fail_errno("realm: %s", what);
 	return fail("realm: %s: the RMM refused command %#llx with status %#llx", what, (unsigned long long)last.command,
@@ -201,6 +206,9 @@ static void realm_destroy(struct vm *vm)
 	vm->state = NULL;
 }
 
+static const unsigned long requests[] = { REALM_REC_ENTER, REALM_POPULATE, REALM_SHARE, REALM_UNSHARE, REALM_SET_RIPAS,
+					  REALM_PSCI, REALM_LAST, 0 };
+
 const struct backend backend_realm = {
 	.name = "realm",
 	.create = realm_create,
@@ -214,4 +222,5 @@ const struct backend backend_realm = {
 	.kick = realm_vcpu_kick,
 	.report = realm_report,
 	.destroy = realm_destroy,
+	.requests = requests,
 };

@@ -23,15 +23,6 @@ static int print(const struct options *options, bool devices)
 	return fflush(stdout) != 0 || ferror(stdout) ? command_error(EXIT_ERROR, "stdout: cannot write") : EXIT_OK;
 }
 
-int command_describe(int argc, char **argv)
-{
-	struct options options;
-
-	if (options_parse(&options, argc, argv, false) < 0)
-		return command_failed(EXIT_USAGE);
-	return print(&options, false);
-}
-
 /* The file can be opened as it would be. */
 static int check_disk(const struct options *options)
 {
@@ -54,4 +45,13 @@ static int check_disk(const struct options *options)
 int command_dry_run(const struct options *options)
 {
 	return check_disk(options) < 0 ? command_failed(EXIT_ERROR) : print(options, true);
+}
+
+int command_describe(int argc, char **argv)
+{
+	struct options options;
+
+	if (options_parse(&options, argc, argv, false) < 0)
+		return command_failed(EXIT_USAGE);
+	return options.dry_run ? command_dry_run(&options) : print(&options, false);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "confine.h"
 #include "console.h"
 #include "content.h"
 #include "detach.h"
@@ -46,6 +47,9 @@ static void fill_stats(void *context, FILE *out)
 	for (i = 0; i < STAT_COUNT; i++)
 		(void)fprintf(out, ",\n  \"%s\": %llu", names[i],
 			      (unsigned long long)atomic_load(&job->vm.stats.counts[i]));
+	(void)fprintf(out, ",\n  \"time_us\": {\"create\": %llu, \"populate\": %llu, \"pretouch\": %llu, \"activate\": %llu}",
+		      (unsigned long long)job->vm.time_us.create, (unsigned long long)job->vm.time_us.populate,
+		      (unsigned long long)job->vm.time_us.pretouch, (unsigned long long)job->vm.time_us.activate);
 	if (job->vm.state != NULL)
 		job->vm.backend->report(&job->vm, out);
 	(void)fprintf(out, "\n}\n");
@@ -153,6 +157,21 @@ static int open_events(struct job *job)
 	return job->signal_fd < 0 || job->event_fd < 0 ? fail_errno("descriptors") : 0;
 }
 
+/* Everything is open: from here on there is only what a guest that runs needs, before it has run at all. */
+static int start(struct job *job)
+{
+	const struct confine confine = { .dir = job->rundir.dir, .requests = job->vm.backend->requests,
+					 .tap = job->options.tap != NULL };
+	bool confined = !job->options.unconfined;
+
+	if (confined && confine_privileges(&confine, job->content.layout.ram_bytes) < 0)
+		return -1;
+	if (vm_start(&job->vm) < 0 || (confined && confine_calls(&confine) < 0))
+		return -1;
+	vm_release(&job->vm);
+	return 0;
+}
+
 static int set_up(struct job *job)
 {
 	if (content_load(&job->content, &job->options) < 0)
@@ -165,7 +184,7 @@ static int set_up(struct job *job)
 		return -1;
 	/* The guest has its own copy. */
 	content_free(&job->content);
-	return vm_start(&job->vm);
+	return start(job);
 }
 
 /* What the guest printed last is in the log before anybody reads how it ended. */
@@ -183,6 +202,7 @@ static void take_down(struct job *job)
 		(void)command_failed(EXIT_ERROR);
 	if (job->console != NULL)
 		console_close(job->console);
+	rundir_remove(&job->rundir, "console.sock");
 	content_free(&job->content);
 	/* Once more, and last: who asked meanwhile, and took the file away to see a fresh one, got no answer. */
 	write_stats(job);
@@ -244,6 +264,18 @@ static int run(struct job *job)
 	return exit_code(job);
 }
 
+/* Should the host run out of memory, its guests go before its services: what a realm holds is nowhere in the VMM's size. */
+static void offer_to_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "900", 3) != 3)
+		(void)fprintf(stderr, "rvmm: oom_score_adj: %s\n", strerror(errno));
+	(void)close(fd);
+}
+
 static int run_detached(struct job *job)
 {
 	int code;
@@ -260,5 +292,6 @@ int command_run(int argc, char **argv)
 		return command_failed(EXIT_USAGE);
 	if (job.options.dry_run)
 		return command_dry_run(&job.options);
+	offer_to_oom_killer();
 	return job.options.detach ? run_detached(&job) : run(&job);
 }

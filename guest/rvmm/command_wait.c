@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wait until a guest's console has shown a text. */
+/* Wait until a guest's console has shown a text, or until the guest has ended. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +167,31 @@ static int search_log(struct search *search, const char *dir, int watch, long lo
 	return command_error(EXIT_TIMED_OUT, "wait: '%s' was not printed in time", search->text);
 }
 
+/* ---- The end alone ------------------------------------------------------------------------------------------ */
+
+/*
+ * Wait until the guest is gone. Who waits may lose interest, over a connection that does not end programs: then standard
+ * input ends.
+ */
+static int wait_for_end(const char *dir)
+{
+	int owner = rundir_owner(dir);
+	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+	char bytes[256];
+
+	if (owner < 0)
+		return command_failed(EXIT_ERROR);
+	if (owner > 0)
+		fds[1].fd = (int)syscall(SYS_pidfd_open, owner, 0);
+	/* Gone before there was a handle, or another process by now. */
+	if (fds[1].fd < 0 || rundir_owner(dir) != owner)
+		return EXIT_OK;
+	while (poll(fds, 2, -1) < 0 || fds[1].revents == 0)
+		if (fds[0].revents != 0 && read(STDIN_FILENO, bytes, sizeof(bytes)) <= 0)
+			return EXIT_TIMED_OUT;
+	return EXIT_OK;
+}
+
 int command_wait(int argc, char **argv)
 {
 	static struct search search;
@@ -174,9 +199,11 @@ int command_wait(int argc, char **argv)
 	uint64_t seconds;
 	int watch;
 
+	if (argc == 3 && strcmp(argv[2], "--end") == 0)
+		return wait_for_end(argv[1]);
 	if (argc != 4 || argv[2][0] == '\0' || strlen(argv[2]) > 512 || strchr(argv[2], '\n') != NULL ||
 	    options_number(argv[3], 0, SECONDS_MAX, &seconds) < 0)
-		return command_error(EXIT_USAGE, "wait: expected DIR TEXT SECONDS");
+		return command_error(EXIT_USAGE, "wait: expected DIR TEXT SECONDS, or DIR --end");
 	search.text = argv[2];
 	search.log = open_log(argv[1]);
 	watch = search.log < 0 ? -1 : watch_log(argv[1]);

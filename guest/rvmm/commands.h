@@ -13,7 +13,7 @@ int command_stop(int argc, char **argv);
 int command_dump_dtb(int argc, char **argv);
 int command_describe(int argc, char **argv);
 
-/* `run --dry-run`: check and print what would be made. */
+/* `run --dry-run`, and `describe --dry-run` where there is no `run`: check and print what would be made. */
 int command_dry_run(const struct options *options);
 
 /* "rvmm: " and failure(), or a text of one's own, on stderr; both give the exit code back. */

@@ -32,7 +32,6 @@ struct client {
 
 struct console {
 	int log, listener, timer;
-	char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	pthread_mutex_t lock;           /* protects the rest; clients' input is the main thread's alone */
 	uint8_t buffer[BUFFER_BYTES];
 	size_t used;
@@ -278,7 +277,6 @@ static int open_socket(struct console *console, const char *dir)
 	if (console->listener < 0 || bind(console->listener, (const struct sockaddr *)&name, sizeof(name)) < 0 ||
 	    listen(console->listener, (int)CONSOLE_CLIENTS) < 0)
 		return fail_errno("%s", name.sun_path);
-	memcpy(console->socket_path, name.sun_path, sizeof(name.sun_path));
 	return 0;
 }
 
@@ -313,8 +311,6 @@ void console_close(struct console *console)
 	for (i = 0; i < CONSOLE_CLIENTS; i++)
 		if (console->clients[i].fd >= 0)
 			(void)close(console->clients[i].fd);
-	if (console->socket_path[0] != '\0')
-		(void)unlink(console->socket_path);
 	if (console->listener >= 0)
 		(void)close(console->listener);
 	if (console->log >= 0)

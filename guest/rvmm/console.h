@@ -32,6 +32,8 @@ void console_serve(struct console *console, const struct pollfd *fds, unsigned i
 
 /* Everything printed is in the log and sent. */
 void console_flush(struct console *console);
+
+/* DIR/console.sock stays: by its path it is out of reach of a VMM that has confined itself. */
 void console_close(struct console *console);
 
 #endif

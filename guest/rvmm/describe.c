@@ -155,8 +155,9 @@ static void put_disk(FILE *out, const struct options *options)
 
 void describe_devices(FILE *out, const struct options *options)
 {
-	(void)fprintf(out, "{\"device\": \"console\", \"address\": %" PRIu64 ", \"spi\": %u}\n", UART_BASE, UART_SPI);
+	(void)fprintf(out, "{\"device\": \"uart\", \"address\": %" PRIu64 ", \"spi\": %u}\n", UART_BASE, UART_SPI);
 	(void)fprintf(out, "{\"device\": \"rng\", \"slot\": %d, \"seeded\": %s}\n", VIRTIO_SLOT_RNG, truth(options->seeded));
+	(void)fprintf(out, "{\"device\": \"console\", \"slot\": %d}\n", VIRTIO_SLOT_CONSOLE);
 	if (options->tap != NULL)
 		put_net(out, options);
 	if (options->disk != NULL)

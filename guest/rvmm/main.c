@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 1, argv + 1);
 #ifdef __aarch64__
 	(void)fprintf(stderr, "rvmm: expected run OPTIONS, wrap DIR OPTIONS -- COMMAND..., console DIR, wait DIR TEXT "
-			      "SECONDS, stop DIR SECONDS [--kill], dump-dtb OPTIONS or describe OPTIONS\n");
+			      "SECONDS, wait DIR --end, stop DIR SECONDS [--kill], dump-dtb OPTIONS or describe OPTIONS\n");
 #else
 	(void)fprintf(stderr, "rvmm: expected dump-dtb OPTIONS or describe OPTIONS\n");
 #endif

@@ -62,7 +62,8 @@ int options_address(struct options *options, const char *text)
 		return fail("--tap-address: expected A.B.C.D/PREFIX, got '%s'", text);
 	memcpy(copy, text, (size_t)(slash - text));
 	copy[slash - text] = '\0';
-	if (inet_pton(AF_INET, copy, &address) != 1 || options_number(slash + 1, 1, 30, &prefix) < 0)
+	if (inet_pton(AF_INET, copy, &address) != 1 || address.s_addr == 0 ||
+	    options_number(slash + 1, 1, 30, &prefix) < 0)
 		return fail("--tap-address: expected A.B.C.D/PREFIX, got '%s'", text);
 	options->tap_address = ntohl(address.s_addr);
 	options->tap_prefix = (unsigned int)prefix;

@@ -23,17 +23,27 @@ static int walk_data(const struct population *population, const struct populatio
 	return result;
 }
 
-int population_walk(const struct population *population, const struct population_steps *steps, void *context)
+int population_content(const struct population *population, const struct population_steps *steps, void *context)
+{
+	int result = steps->init_ripas(context, RAM_BASE, RAM_BASE + population->layout->ram_bytes);
+
+	return result != 0 ? result : walk_data(population, steps, context);
+}
+
+int population_start(const struct population *population, const struct population_steps *steps, void *context)
 {
 	const struct layout *layout = population->layout;
+	int result = steps->rec(context, 0, true, layout->kernel, layout->dtb);
 	unsigned int i;
-	int result = steps->init_ripas(context, RAM_BASE, RAM_BASE + layout->ram_bytes);
 
-	if (result == 0)
-		result = walk_data(population, steps, context);
-	if (result == 0)
-		result = steps->rec(context, 0, true, layout->kernel, layout->dtb);
 	for (i = 1; i < layout->vcpus && result == 0; i++)
 		result = steps->rec(context, i, false, 0, 0);
 	return result != 0 ? result : steps->activate(context);
+}
+
+int population_walk(const struct population *population, const struct population_steps *steps, void *context)
+{
+	int result = population_content(population, steps, context);
+
+	return result != 0 ? result : population_start(population, steps, context);
 }

@@ -35,4 +35,8 @@ struct population_steps {
 
 int population_walk(const struct population *population, const struct population_steps *steps, void *context);
 
+/* Its two halves, for whoever looks at the clock in between: steps 1 and 2, steps 3 and 4. */
+int population_content(const struct population *population, const struct population_steps *steps, void *context);
+int population_start(const struct population *population, const struct population_steps *steps, void *context);
+
 #endif

@@ -85,6 +85,11 @@ int rundir_write(const struct rundir *rundir, const char *name, void (*fill)(voi
 	return renameat(rundir->dir, draft, rundir->dir, name) < 0 ? fail_errno("%s", name) : 0;
 }
 
+void rundir_remove(const struct rundir *rundir, const char *name)
+{
+	(void)unlinkat(rundir->dir, name, 0);
+}
+
 void rundir_close(struct rundir *rundir)
 {
 	if (rundir->identity >= 0)

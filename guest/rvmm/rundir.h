@@ -21,6 +21,9 @@ int rundir_open(struct rundir *rundir, const char *path);
 /* Write DIR/name at once or not at all: `write` fills it. */
 int rundir_write(const struct rundir *rundir, const char *name, void (*fill)(void *context, FILE *out), void *context);
 
+/* Remove DIR/name if it is there. */
+void rundir_remove(const struct rundir *rundir, const char *name);
+
 void rundir_close(struct rundir *rundir);
 
 /* Process id of the live rvmm in `path`; 0: it is dead; -1 with failure(): no such folder. */

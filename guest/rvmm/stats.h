@@ -13,7 +13,8 @@
 	X(PSCI, "psci") X(RIPAS_CHANGE, "ripas_change") X(HOST_CALL, "host_call") X(FAULT_PROTECTED, "fault_protected") \
 	X(FAULT_SHARED, "fault_shared") X(ABORT, "abort_injected") X(VIRTIO_NOTIFY, "virtio_notify") \
 	X(VIRTIO_INTERRUPT, "virtio_interrupt") X(NET_RX_FRAMES, "net_rx_frames") X(NET_TX_FRAMES, "net_tx_frames") \
-	X(NET_DROPPED, "net_dropped") X(OTHER, "other")
+	X(NET_DROPPED, "net_dropped") X(BLK_READS, "blk_reads") X(BLK_WRITES, "blk_writes") \
+	X(BLK_ERRORS, "blk_errors") X(OTHER, "other")
 
 #define STAT_NAME(identifier, text) STAT_##identifier,
 enum vm_stat { STATS(STAT_NAME) STAT_COUNT };

@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-/* Make it; its descriptor, which does not block, or -1 with failure(). Frames go behind a header as virtio-net has it. */
+/* Make it; its descriptor, which does not block, or -1 with failure(). Frames go behind a header as virtio-net
+ * has it. */
 int tap_open(const char *name);
 
 /*

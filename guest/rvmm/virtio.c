@@ -193,7 +193,9 @@ uint32_t virtio_read(const struct virtio *device, uint32_t offset, unsigned int 
 	case DEVICE_FEATURES:
 		return device_features(device);
 	case QUEUE_SIZE_MAX:
-		return queue != NULL ? VIRTIO_QUEUE_SIZE : 0;
+		if (queue == NULL)
+			return 0;
+		return device->type->ring != 0 ? device->type->ring : VIRTIO_QUEUE_SIZE;
 	case QUEUE_READY:
 		return queue != NULL && queue->ready;
 	case INTERRUPT_STATUS:

@@ -19,8 +19,8 @@ struct virtio_console {
 void virtio_console_init(struct virtio *device, struct virtio_console *console, unsigned int slot,
 			 const struct virtio_host *host);
 
-/* Has the guest printed here since the last reset? A driver alone does not mean that anybody reads: Linux drops what it gets
- * as long as no program has the terminal open. */
+/* Has the guest printed here since the last reset? A driver alone does not mean that anybody reads: Linux drops what
+ * it gets as long as no program has the terminal open. */
 bool virtio_console_in_use(const struct virtio *device);
 
 /* Does it take input now? If not, changed() is called when it does. */

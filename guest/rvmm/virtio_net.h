@@ -40,8 +40,8 @@ void virtio_net_init(struct virtio *device, struct virtio_net *net, unsigned int
 /* Does it pay to look for a frame? If not, changed() is called when it does. */
 bool virtio_net_wants(struct virtio *device);
 
-/* A frame for the guest. False: the buffers there are do not suffice, try again once virtio_net_wants(). What can never be
- * received is dropped. */
+/* A frame for the guest. False: the buffers there are do not suffice, try again once virtio_net_wants(). What can
+ * never be received is dropped. */
 bool virtio_net_deliver(struct virtio *device, const uint8_t *frame, size_t size);
 
 #endif

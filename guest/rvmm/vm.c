@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -171,6 +172,7 @@ static void *run_vcpu(void *argument)
 	struct vm_exit exit = { .kind = VM_EXIT_AGAIN };
 
 	prepare_thread();
+	gate_pass(&vm->gate);
 	if (vcpu->index == 0)
 		MARK_BEGIN(ORCH_EVENT_BOOT, vm->options->run_id);
 	while (!vm_ending(vm)) {
@@ -202,6 +204,9 @@ static int start_vcpu(struct vm *vm, struct vcpu *vcpu)
 	if (error != 0)
 		return fail("thread of vCPU %u: %s", vcpu->index, strerror(error));
 	vcpu->started = true;
+	/* One that started before may have ended the guest meanwhile, and kicked only whom it knew. */
+	if (vm_ending(vm))
+		vm->backend->kick(vcpu);
 	return 0;
 }
 
@@ -209,22 +214,58 @@ int vm_start(struct vm *vm)
 {
 	struct sigaction action = { .sa_handler = ignore };
 	unsigned int i;
+	int workers;
 
 	if (sigaction(KICK_SIGNAL, &action, NULL) < 0)
 		return fail_errno("sigaction");
 	for (i = 0; i < vm->options->vcpus; i++)
 		if (start_vcpu(vm, &vm->vcpus[i]) < 0)
 			return -1;
+	workers = vm_blk_start(vm);
+	if (workers < 0)
+		return -1;
+	gate_await(&vm->gate, vm->options->vcpus + (unsigned int)workers);
 	return 0;
+}
+
+void vm_release(struct vm *vm)
+{
+	gate_open(&vm->gate);
 }
 
 /* ---- Making and unmaking ----------------------------------------------------------------------------------- */
 
+/* Microseconds since *last, which moves to now. */
+static uint64_t lap(uint64_t *last)
+{
+	uint64_t before = *last;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	*last = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return *last - before;
+}
+
 static int populate(struct vm *vm)
 {
-	if (vm->backend->create(vm) < 0 || population_walk(&vm->content->population, &vm->backend->steps, vm) < 0)
+	const struct population *population = &vm->content->population;
+	const struct population_steps *steps = &vm->backend->steps;
+	uint64_t last = 0;
+
+	(void)lap(&last);
+	if (vm->backend->create(vm) < 0)
 		return -1;
-	return vm->options->pretouch ? vm->backend->pretouch(vm) : 0;
+	vm->time_us.create = lap(&last);
+	if (population_content(population, steps, vm) < 0)
+		return -1;
+	vm->time_us.populate = lap(&last);
+	if (population_start(population, steps, vm) < 0)
+		return -1;
+	vm->time_us.activate = lap(&last);
+	if (vm->options->pretouch && vm->backend->pretouch(vm) < 0)
+		return -1;
+	vm->time_us.pretouch = vm->options->pretouch ? lap(&last) : 0;
+	return 0;
 }
 
 int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd)
@@ -242,6 +283,7 @@ int vm_create(struct vm *vm, const struct options *options, struct content *cont
 	vm->net.tap = -1;
 	(void)pthread_mutex_init(&vm->devices, NULL);
 	(void)pthread_mutex_init(&vm->end_lock, NULL);
+	gate_init(&vm->gate);
 	pl011_init(&vm->uart, transmit, vm);
 	vm->keyboard = (struct keyboard){ .uart = &vm->uart, .console = &vm->virtio[VIRTIO_SLOT_CONSOLE] };
 	for (i = 0; i < MAX_VCPUS; i++)
@@ -263,6 +305,9 @@ void vm_join(struct vm *vm)
 {
 	unsigned int i;
 
+	/* If the set-up failed, they wait there still. */
+	gate_open(&vm->gate);
+	vm_blk_stop(vm);
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (vm->vcpus[i].started)
 			(void)pthread_join(vm->vcpus[i].thread, NULL);
@@ -270,8 +315,9 @@ void vm_join(struct vm *vm)
 
 void vm_destroy(struct vm *vm)
 {
-	/* At once: a realm takes a while, and the next guest may have the name meanwhile. */
+	/* At once: a realm takes a while, and the next guest may have the interface or the disk meanwhile. */
 	vm_net_close(vm);
+	vm_blk_close(vm);
 	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)

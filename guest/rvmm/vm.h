@@ -12,12 +12,14 @@
 #include "console.h"
 #include "content.h"
 #include "entropy.h"
+#include "gate.h"
 #include "keyboard.h"
 #include "options.h"
 #include "pl011.h"
 #include "stats.h"
 #include "virtio.h"
 #include "virtio_console.h"
+#include "vm_blk.h"
 #include "vm_net.h"
 
 /* Interrupts a vCPU thread's system call; its handler does nothing. */
@@ -39,13 +41,18 @@ struct vm {
 	uint8_t *ram;                 /* the VMM's memory: all of a normal VM's, what a realm shares of its own */
 	void *state;                  /* the back end's */
 	struct vcpu vcpus[MAX_VCPUS];
+	struct gate gate;             /* threads wait at it until the guest may run */
 	struct stats stats;
+	struct {
+		uint64_t create, populate, pretouch, activate;
+	} time_us;                    /* wall time of the parts of the set-up; 0 where there was none */
 
 	pthread_mutex_t devices;      /* protects: */
 	struct pl011 uart;
 	bool uart_level;
 	struct virtio virtio[VIRTIO_SLOTS];
 	struct entropy entropy;
+	struct vm_blk blk;
 	struct vm_net net;
 	struct virtio_console virtio_console;
 	struct keyboard keyboard;
@@ -62,8 +69,9 @@ struct vm {
 /* Make the guest; -1 with failure(). vm_destroy() in both cases. */
 int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd);
 
-/* Start the vCPU threads. */
+/* Make the vCPU threads; when this returns, all of them wait for vm_release(). */
 int vm_start(struct vm *vm);
+void vm_release(struct vm *vm);
 
 /* Note how it ends (the first word counts) and stop all vCPUs. From any thread. */
 void vm_end(struct vm *vm, enum outcome outcome, const char *error);
@@ -75,7 +83,7 @@ void vm_wake(struct vm *vm);
 /* Has the process been told to end? Long set-ups ask. */
 bool vm_interrupted(void);
 
-/* Wait for the vCPU threads: nothing changes any more. */
+/* Wait for all threads: nothing changes any more. */
 void vm_join(struct vm *vm);
 
 /* Take the guest apart; its threads are gone. */

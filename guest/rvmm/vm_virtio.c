@@ -47,7 +47,7 @@ int vm_virtio_init(struct vm *vm)
 	virtio_rng_init(&vm->virtio[VIRTIO_SLOT_RNG], &vm->entropy, VIRTIO_SLOT_RNG, &host);
 	vm->virtio_console = (struct virtio_console){ .context = vm, .output = print, .changed = input_changed };
 	virtio_console_init(&vm->virtio[VIRTIO_SLOT_CONSOLE], &vm->virtio_console, VIRTIO_SLOT_CONSOLE, &host);
-	return vm_net_init(vm, &host);
+	return vm_net_init(vm, &host) < 0 ? -1 : vm_blk_init(vm, &host);
 }
 
 bool vm_virtio_access(struct vm *vm, const struct vm_exit *exit, uint64_t *value)

@@ -114,6 +114,25 @@ def connect(server: Server, timeout: float) -> Connection:
             return link
 
 
+@contextmanager
+def closed_after(link: Connection, other: Connection, argv: Sequence[str]) -> Iterator[None]:
+    """Close `link` as soon as a command on `other` ends; leaving the block ends that command's standard input."""
+    channel = other.client.get_transport().open_session()
+    channel.exec_command(shlex.join(argv))
+
+    def watch() -> None:
+        channel.recv_exit_status()
+        link.close()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        channel.close()  # which also ends the wait for its exit status
+        watcher.join()
+
+
 def capture(link: Connection, command: str, timeout: float = 60.0) -> str:
     """Run a command that must succeed; returns its standard output. `timeout` in seconds."""
     done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)

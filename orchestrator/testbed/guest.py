@@ -217,6 +217,11 @@ def wait_command(name: GuestName, seconds: float) -> list[str]:
     return [_VMM, "wait", name.folder, READY_LINE, str(max(1, round(seconds)))]
 
 
+def end_command(name: GuestName) -> list[str]:
+    """The VMM's argument vector that returns when the guest is gone, or when its own standard input ends."""
+    return [_VMM, "wait", name.folder, "--end"]
+
+
 def console_command(name: GuestName) -> list[str]:
     """The VMM's argument vector that joins a terminal to the guest's console."""
     return [_VMM, "console", name.folder]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.errors import BootError, OrchError
 from orchestrator.shell import ssh
+from orchestrator.testbed.guest import end_command
 from orchestrator.testbed.guest_life import ask
 from orchestrator.testbed.probe import GuestState
 
@@ -77,7 +78,9 @@ class GuestWorld:
                 self.bed.guests.need_running(gateway, self.guest)  # one that ended meanwhile is reported as that
                 raise
             try:
-                yield connected
+                # The connections of a guest that is gone get no reset, as its network went too: a command would wait.
+                with ssh.closed_after(connected, gateway, end_command(self.guest)):
+                    yield connected
             finally:
                 connected.close()
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,10 @@ def check_reach(bed: Bed, world: str) -> None:
     other = GuestName(World.VM if name.world is World.REALM else World.REALM)
     shut = f"nc -w 3 {name.host_address} 22 </dev/null >/dev/null 2>&1"
     assert inside(bed, world, f"{shut} && echo open || echo shut") == "shut\n"
-    for address in (other.address, other.host_address, "10.0.2.2", "192.0.2.1"):
+    for address in (other.address, "10.0.2.2", "192.0.2.1"):
         # With a route given by hand too: the host forwards nothing.
         script = f"ip route add {address}/32 via {name.host_address}; ping -c 1 -W 2 {address} >/dev/null 2>&1"
-        reached = inside(bed, world, f"{script} && echo reached || echo not")
-        # The host answers for its own addresses, whichever; it is the way beyond that is shut.
-        assert reached == "not\n" or address == other.host_address, address
+        assert inside(bed, world, f"{script} && echo reached || echo not") == "not\n", address
 
 
 @pytest.mark.timeout(600)
@@ -63,13 +62,14 @@ def test_both_worlds_over_ssh(bed: Bed, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     file = tmp_path / "random"
     file.write_bytes(os.urandom(50 * MIB))
+    with ThreadPoolExecutor(len(WORLDS)) as pool:  # ciphers in emulated software take their time
+        list(pool.map(lambda world: check_transfer(bed, world, file), WORLDS))
     keys = set()
     for world in WORLDS:
         assert f"{world}: started; SSH answered after" in done.stdout
         assert inside(bed, world, "nproc") == "2\n"
         assert bed.orch("ssh", world, "--", "exit 7").returncode == 7
         assert bed.orch("ssh", world, "--", "cat", input="through stdin").stdout == "through stdin"
-        check_transfer(bed, world, file)
         check_reach(bed, world)
         facts = json.loads(bed.orch("status", "--json").stdout)["guests"][world]
         assert facts["attested"] is False
@@ -132,3 +132,14 @@ def test_a_disk_for_both(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
         assert inside(bed, world, "sha256sum /dev/vda").split()[0] == hashlib.sha256(content).hexdigest()
         refused = bed.orch("ssh", world, "--", "echo x >/dev/vda")
         assert refused.returncode != 0
+
+
+def test_a_tap_that_is_refused(bed: Bed) -> None:
+    assert bed.orch("up").returncode == 0
+    host(bed, "ip link add tap-vm type bridge")
+    refused = bed.orch("up", "--vm")
+    assert refused.returncode == BootError("").exit_code
+    (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert line == "error: vm: it did not start: rvmm: --tap tap-vm: an interface of another kind has this name"
+    host(bed, "ip link del tap-vm")
+    assert bed.orch("up", "--vm").returncode == 0

@@ -4,6 +4,8 @@
  *
  *     driver-check            all checks
  *     driver-check hold       make a realm, run it for ever (for tests that kill it)
+ *     driver-check idle       make a realm, leave it alone
+ *     driver-check fuzz SEED COUNT    that many senseless calls, beside a realm that must not notice
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,49 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "payload.h"
-#include "realm_ioctl.h"
-
-#define PAGE      4096UL
-#define IPA_BITS  33
-#define ALIAS     (1ULL << (IPA_BITS - 1))
-#define RAM       0x40000000ULL
-#define RAM_SIZE  0x400000ULL
-#define FREE_PAGE (RAM + 0x100000) /* in RAM, behind the payload */
-
-/* RmiRecRun, as far as it is needed (RMM 1.0, B4.4). */
-struct run {
-	uint64_t flags;
-	uint8_t pad0[0x1f8];
-	uint64_t enter_gprs[31];
-	uint8_t pad1[0x800 - 0x2f8];
-	uint8_t reason;
-	uint8_t pad2[0xff];
-	uint64_t esr, far, hpfar;
-	uint8_t pad3[0xe8];
-	uint64_t gprs[31];
-	uint8_t pad4[0x208];
-	uint64_t ripas_base, ripas_top;
-	uint8_t ripas;
-	uint8_t pad5[0xef];
-	uint16_t imm;
-	uint8_t pad6[0x1fe];
-};
-_Static_assert(__builtin_offsetof(struct run, imm) == 0xe00, "RmiRecRun");
-_Static_assert(__builtin_offsetof(struct run, ripas_base) == 0xd00, "RmiRecRun");
-#define EXIT_SYNC  0
-#define EXIT_IRQ   1
-#define EXIT_PSCI  3
-#define EXIT_RIPAS 4
-#define EXIT_CALL  5
-
-struct machine {
-	int fd;
-	struct run *run;
-	struct realm_control *control;
-};
-
-extern const uint8_t payload[], payload_end[];
+#include "machine.h"
 
 static unsigned int checks;
 
@@ -83,14 +43,13 @@ static void check(bool good, const char *format, ...)
 	fflush(stdout);
 }
 
-static void bail(const char *what)
+void bail(const char *what)
 {
 	printf("Bail out! %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-/* Number in a file of the driver's debugfs folder. */
-static long counter(const char *name)
+long counter(const char *name)
 {
 	char path[64];
 	long value = -1;
@@ -112,7 +71,7 @@ static int refused(int fd, unsigned long command, void *argument, int error)
 
 /* ---- A realm that obeys orders -------------------------------------------------------------------------------- */
 
-static int open_realm(void)
+int open_realm(void)
 {
 	struct realm_create create = { .ipa_bits = IPA_BITS };
 	int fd = open("/dev/realm", O_RDWR | O_CLOEXEC);
@@ -124,7 +83,7 @@ static int open_realm(void)
 	return fd;
 }
 
-static struct machine make_machine(void)
+struct machine make_machine(void)
 {
 	struct machine machine = { .fd = open_realm() };
 	struct realm_range ram = { RAM, RAM + RAM_SIZE }, call = { RAM + PAGE, RAM + 2 * PAGE };
@@ -144,14 +103,13 @@ static struct machine make_machine(void)
 	return machine;
 }
 
-static void close_machine(struct machine *machine)
+void close_machine(struct machine *machine)
 {
 	munmap(machine->run, REALM_REC_SIZE);
 	close(machine->fd);
 }
 
-/* Enter until something else than an interrupt of the host happens; the exit's reason, -errno if it was refused. */
-static int enter(struct machine *machine)
+int enter(struct machine *machine)
 {
 	do {
 		if (ioctl(machine->fd, REALM_REC_ENTER, 0) < 0)
@@ -161,8 +119,7 @@ static int enter(struct machine *machine)
 	return machine->run->reason;
 }
 
-/* The realm waits in a host call: let it do one thing, up to the next exit. */
-static int order(struct machine *machine, uint64_t what, uint64_t address, uint64_t value)
+int order(struct machine *machine, uint64_t what, uint64_t address, uint64_t value)
 {
 	machine->run->enter_gprs[0] = what;
 	machine->run->enter_gprs[1] = address;
@@ -393,6 +350,71 @@ static void check_host_read(void)
 	close_machine(&machine);
 }
 
+/* More than there can be: a clear word, and everything is given back. */
+static void check_limits(void)
+{
+	struct realm_create create = { .ipa_bits = IPA_BITS };
+	struct realm_rec_create rec = { .mpidr = 0 };
+	int realms[256], count, extra, fd = open_realm(), error;
+	uint64_t i;
+
+	for (i = 0; i < 33; i++) {
+		rec.mpidr = (i & 15) | i >> 4 << 8;
+		if (ioctl(fd, REALM_REC_CREATE, &rec) != (int)i)
+			break;
+	}
+	check(i == 32 && errno == ENOSPC, "a realm has 32 RECs (%llu)", (unsigned long long)i);
+	close(fd);
+	for (count = 0; count < 256; count++) {
+		realms[count] = open("/dev/realm", O_RDWR | O_CLOEXEC);
+		if (ioctl(realms[count], REALM_CREATE, &create) < 0)
+			break;
+	}
+	error = errno;
+	check(count == 255 && error == ENOSPC, "there are 255 realms at once (%d)", count);
+	extra = realms[count];
+	close(realms[7]);
+	check(ioctl(extra, REALM_CREATE, &create) == 0, "the end of one makes room for another");
+	for (i = 0; i <= 255; i++)
+		if (i != 7)
+			close(realms[i]);
+	check(counter("granules") == 0 && counter("leaked") == 0, "closing gives everything back");
+}
+
+/* What a realm gave up, it can have again: another page, without what was in it. */
+static void check_ripas(void)
+{
+	struct machine machine = make_machine();
+	struct realm_range page = { FREE_PAGE, FREE_PAGE + PAGE }, alias = { ALIAS + FREE_PAGE, ALIAS + FREE_PAGE + PAGE };
+	struct realm_ripas ripas = { .ripas = 0, .base = FREE_PAGE, .top = FREE_PAGE + PAGE };
+	uint64_t *shared = aligned_alloc(PAGE, PAGE);
+	struct realm_share share = { .ipa = ALIAS + FREE_PAGE, .source = (uint64_t)shared, .size = PAGE };
+	long before = counter("granules");
+
+	memset(shared, 0, PAGE);
+	enter(&machine);
+	/* The host's count of what is the realm's: before and after, without the tables that sharing takes. */
+	ioctl(machine.fd, REALM_POPULATE, &page);
+	check(order(&machine, ORDER_STORE, FREE_PAGE, 0x5ec2e7) == EXIT_CALL, "a page of the realm's own");
+	check(order(&machine, ORDER_EMPTY, FREE_PAGE, 0) == EXIT_RIPAS && ioctl(machine.fd, REALM_SET_RIPAS, &ripas) == 0 &&
+	      enter(&machine) == EXIT_CALL && counter("granules") == before, "is given up, and the host has its memory");
+	check(ioctl(machine.fd, REALM_SHARE, &share) == 0 &&
+	      order(&machine, ORDER_STORE, ALIAS + FREE_PAGE, 0x77) == EXIT_CALL && shared[0] == 0x77, "and shared in its place");
+	check(order(&machine, ORDER_RAM, FREE_PAGE, 0) == EXIT_RIPAS && machine.run->ripas == 1, "wanted back");
+	check(ioctl(machine.fd, REALM_UNSHARE, &alias) == 0, "the shared one is taken back");
+	before = counter("granules");
+	ripas = (struct realm_ripas){ .ripas = 1, .base = FREE_PAGE, .top = FREE_PAGE + PAGE };
+	check(ioctl(machine.fd, REALM_SET_RIPAS, &ripas) == 0 && ripas.base == FREE_PAGE + PAGE &&
+	      enter(&machine) == EXIT_CALL && machine.run->gprs[0] == 0, "it is RAM again");
+	page.base = FREE_PAGE;
+	check(order(&machine, ORDER_LOAD, FREE_PAGE, 0) == EXIT_SYNC && ioctl(machine.fd, REALM_POPULATE, &page) == 0 &&
+	      enter(&machine) == EXIT_CALL && machine.run->gprs[0] == 0, "a new page without the old content");
+	check(counter("granules") == before + 1, "and one granule");
+	close_machine(&machine);
+	free(shared);
+	check(counter("granules") == 0 && counter("leaked") == 0, "closing gives everything back");
+}
+
 static void hold(void)
 {
 	struct machine machine = make_machine();
@@ -428,10 +450,19 @@ int main(int argc, char **argv)
 		hold();
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "idle") == 0) {
+		(void)make_machine();
+		pause();
+		return 0;
+	}
+	if (argc == 4 && strcmp(argv[1], "fuzz") == 0)
+		return fuzz(strtoull(argv[2], NULL, 0), strtoul(argv[3], NULL, 0));
 	check_before_creation();
 	check_ranges();
 	check_data();
 	check_life();
+	check_ripas();
+	check_limits();
 	check_signals();
 	check_host_read();
 	check_kills();

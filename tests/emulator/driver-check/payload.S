@@ -24,6 +24,8 @@ next:
 	b.eq	off
 	cmp	x2, #ORDER_EMPTY
 	b.eq	empty
+	cmp	x2, #ORDER_RAM
+	b.eq	ram
 	cmp	x2, #ORDER_SPIN
 	b.ne	next
 spin:
@@ -36,10 +38,15 @@ store:
 	str	x4, [x3]
 	b	next
 empty:
+	mov	x5, #0
+	b	set
+ram:
+	mov	x5, #1
+set:
 	ldr	x0, =0xc4000197            /* RSI_IPA_STATE_SET */
 	mov	x1, x3
 	add	x2, x3, #0x1000
-	mov	x3, #0
+	mov	x3, x5
 	mov	x4, #1
 	smc	#0
 	str	x0, [x20, #8]

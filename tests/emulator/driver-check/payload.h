@@ -10,6 +10,7 @@
 #define ORDER_OFF     3 /* PSCI SYSTEM_OFF */
 #define ORDER_SPIN    4 /* never comes back */
 #define ORDER_EMPTY   5 /* RSI_IPA_STATE_SET of the page at `address` to EMPTY; gprs[0] = result */
+#define ORDER_RAM     6 /* likewise to RAM */
 
 #define PAYLOAD_IMM   0x2a
 

@@ -31,6 +31,8 @@ def test_names_are_those_of_the_worlds() -> None:
     [
         ("up --mem 512", UsageError, "add --realm or --vm"),
         ("up --vm --mem 3", UsageError, "memory_mib"),
+        ("up --vm --mem 32", UsageError, "guest: memory_mib: Input should be greater than or equal to 64"),
+        ("up --vm --vcpus 9", UsageError, "guest: vcpus: Input should be less than or equal to 8"),
         ("up --realm 9", click.BadParameter, "is not in the range"),
         ("ssh realm", BootError, "is not up"),
         ("ssh realm1", click.BadParameter, "is none of host, realm, vm, or a further guest"),

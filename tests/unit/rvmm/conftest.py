@@ -21,7 +21,7 @@ PURE = [
     *("page_set", "console"),
     *("virtio", "virtqueue", "virtio_rng", "virtio_net", "virtio_console", "keyboard", "entropy", "error"),
 ]
-HARNESS = ["harness", "harness_virtio", "harness_realm"]
+HARNESS = ["harness", "harness_virtio", "harness_net", "harness_realm"]
 DESCRIBE = [
     *("main", "command_dtb", "command_describe", "describe", "options", "error"),
     *("content", "layout", "devtree", "population", "realm_params"),

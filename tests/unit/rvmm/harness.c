@@ -228,6 +228,8 @@ int main(void)
 			printf("%" PRIx64 "\n", timer_delay(&timer, words[2], words[3]));
 		else if (strncmp(name, "r_", 2) == 0)
 			do_realm(name, words, rest);
+		else if (strncmp(name, "n_", 2) == 0)
+			do_device(name, words);
 		else if (name[0] == 'v')
 			do_virtio(name, words);
 		else if (strcmp(name, "decode") == 0)

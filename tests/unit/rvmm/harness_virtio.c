@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness_net.h"
 #include "layout.h"
 #include "virtio.h"
 #include "virtio_rng.h"
 
 #define RAM_BYTES 0x10000U
 #define KEPT      8U
+#define STRIDE    0x4000U /* between the rings of two queues */
 
 static uint8_t *ram;
 static struct virtio device;
@@ -59,7 +61,7 @@ static void forget(struct virtio *self)
 static const uint8_t config[] = { 1, 2, 3, 4, 5, 6 };
 static const struct virtio_type keeper = { .id = 42, .queues = 2, .features = 1U << 5, .notify = notify, .reset = forget };
 
-static void start(bool keeps, bool realm, uint64_t seed)
+static void start(unsigned int kind, bool realm, uint64_t seed)
 {
 	struct virtio_host host = { .bytes = RAM_BYTES, .base = RAM_BASE | (realm ? IPA_UNPROTECTED : 0),
 				    .context = &device, .interrupt = interrupt,
@@ -76,10 +78,14 @@ static void start(bool keeps, bool realm, uint64_t seed)
 	memset(kept, 0, sizeof(kept));
 	denied = 0;
 	entropy = (struct entropy){ .seeded = true, .state = seed };
-	if (keeps) {
+	if (kind == KIND_KEEPER) {
 		virtio_init(&device, &keeper, NULL, 3, &host);
 		device.config = config;
 		device.config_bytes = sizeof(config);
+	} else if (kind == KIND_NET) {
+		start_net(&device, 3, &host);
+	} else if (kind == KIND_CONSOLE) {
+		start_console(&device, 3, &host);
 	} else {
 		virtio_rng_init(&device, &entropy, 3, &host);
 	}
@@ -125,19 +131,22 @@ static void put(uint32_t offset, uint32_t value)
 }
 
 /* As a driver does it: so that the rest is reached. */
-static void set_up(unsigned int queue, unsigned int size)
+static void set_up(unsigned int size, uint32_t features)
 {
 	uint32_t high = (uint32_t)(device.host.base >> 32), low = (uint32_t)device.host.base;
+	unsigned int queue;
 
 	put(0x70, 0);
-	put(0x24, 0), put(0x20, 0);
+	put(0x24, 0), put(0x20, features);
 	put(0x24, 1), put(0x20, 3);
 	put(0x70, 11);
-	put(0x30, queue), put(0x38, size);
-	put(0x80, low), put(0x84, high);
-	put(0x90, low + 0x1000), put(0x94, high);
-	put(0xa0, low + 0x2000), put(0xa4, high);
-	put(0x44, 1);
+	for (queue = 0; queue < device.type->queues; queue++, low += STRIDE) {
+		put(0x30, queue), put(0x38, size);
+		put(0x80, low), put(0x84, high);
+		put(0x90, low + 0x1000), put(0x94, high);
+		put(0xa0, low + 0x2000), put(0xa4, high);
+		put(0x44, 1);
+	}
 	put(0x70, 15);
 }
 
@@ -158,25 +167,27 @@ static uint64_t wild(void)
 	}
 }
 
-static void scribble(void)
+/* In the rings of a queue. Of those with a direction of their own, the second takes buffers to read. */
+static void scribble(unsigned int queue)
 {
+	uint8_t *rings = ram + STRIDE * queue;
 	unsigned int index = pick(64);
 	uint64_t address = wild(), rest = (uint64_t)pick(64) << 48 | (uint64_t)pick(16) << 32 | (wild() & 0xffffffff);
 	uint16_t entry = (uint16_t)(pick(8) == 0 ? rand() : (int)pick(64));
 
 	if (pick(3) != 0) /* a better one */
-		rest = (uint64_t)pick(64) << 48 | (uint64_t)(2 + pick(2)) << 32 | pick(0x800);
-	memcpy(ram + 16 * index, &address, 8);
-	memcpy(ram + 16 * index + 8, &rest, 8);
-	memcpy(ram + 0x1004 + 2 * index, &entry, 2);
+		rest = (uint64_t)pick(64) << 48 | (uint64_t)((queue == 0 ? 2 : 0) + pick(2)) << 32 | pick(0x800);
+	memcpy(rings + 16 * index, &address, 8);
+	memcpy(rings + 16 * index + 8, &rest, 8);
+	memcpy(rings + 0x1004 + 2 * index, &entry, 2);
 }
 
-static void offer(void)
+static void offer(unsigned int queue)
 {
-	uint16_t index = (uint16_t)(device.queues[0].next_available + (pick(8) == 0 ? rand() : (int)pick(4)));
+	uint16_t index = (uint16_t)(device.queues[queue].next_available + (pick(8) == 0 ? rand() : (int)pick(4)));
 
-	memcpy(ram + 0x1002, &index, 2);
-	put(0x50, pick(10) == 0 ? (uint32_t)rand() : 0);
+	memcpy(ram + STRIDE * queue + 0x1002, &index, 2);
+	put(0x50, pick(10) == 0 ? (uint32_t)rand() : queue);
 }
 
 /* Use all of a chain's buffers. */
@@ -210,31 +221,45 @@ static void check(void)
 			abort();
 }
 
-/* Prints how many chains the device got and how often it was broken: both must have been reached. */
-static void do_fuzz(bool keeps, uint64_t seed, uint64_t rounds)
+/* The guest's turn, and then what comes from outside; true: a chain was taken and looked at. */
+static bool turn(unsigned int kind, unsigned int queue, struct virtio_chain *chain)
 {
-	unsigned int taken = 0, broken = 0, used = 0;
+	bool taken = kind == KIND_KEEPER && virtio_pop(&device, queue, chain);
+
+	if (taken)
+		use(chain);
+	if (kind == KIND_KEEPER && pick(2) != 0)
+		virtio_push(&device, &kept[pick(KEPT)], (uint32_t)rand());
+	if (kind == KIND_NET)
+		poke_net(&device, pick(2) != 0 ? pick(256) : pick(65536));
+	if (kind == KIND_CONSOLE)
+		poke_console(pick(300));
+	return taken;
+}
+
+/* Prints how many chains the device got and how often it was broken: both must have been reached. */
+static void do_fuzz(unsigned int kind, uint64_t seed, uint64_t rounds)
+{
+	unsigned int taken = 0, broken = 0, used = 0, queue;
 	uint64_t i;
 
 	srand((unsigned int)seed);
-	start(keeps, pick(2) != 0, seed);
+	start(kind, pick(2) != 0, seed);
 	for (i = 0; i < rounds; i++) {
 		struct virtio_chain *chain = &kept[pick(KEPT)];
 		bool was = (device.status & 64) != 0;
 
 		if ((device.status & 64) != 0 || pick(200) == 0)
-			set_up(0, 1U << pick(7));
+			set_up(1U << pick(7), kind == KIND_NET && pick(2) != 0 ? 1U << 15 : 0);
 		if (pick(6) == 0)
 			virtio_write(&device, pick(VIRTIO_BYTES), 1U << pick(4), (uint32_t)wild());
 		(void)virtio_read(&device, pick(VIRTIO_BYTES), 1U << pick(4));
-		scribble();
-		offer();
-		if (keeps && virtio_pop(&device, pick(2), chain))
-			use(chain), taken++;
-		if (keeps && pick(2) != 0)
-			virtio_push(&device, &kept[pick(KEPT)], (uint32_t)rand());
+		queue = pick(device.type->queues);
+		scribble(queue);
+		offer(queue);
+		taken += turn(kind, queue, chain);
 		check();
-		used += device.queues[0].next_used != 0;
+		used += device.queues[0].next_used != 0 || device.queues[1].next_used != 0;
 		broken += !was && (device.status & 64) != 0;
 	}
 	printf("%x %x %x\n", taken, broken, used);
@@ -247,7 +272,7 @@ void do_virtio(const char *name, const uint64_t *words)
 	uint64_t value = 0;
 
 	if (strcmp(name, "vinit") == 0)
-		start(words[0] != 0, words[1] != 0, words[2]), printf("0\n");
+		start((unsigned int)words[0], words[1] != 0, words[2]), printf("0\n");
 	else if (strcmp(name, "vread") == 0)
 		printf("%x\n", virtio_read(&device, (uint32_t)words[0], (unsigned int)words[1]));
 	else if (strcmp(name, "vwrite") == 0)
@@ -269,7 +294,12 @@ void do_virtio(const char *name, const uint64_t *words)
 	else if (strcmp(name, "vstream") == 0)
 		do_stream(words[0], words[1]);
 	else if (strcmp(name, "vfuzz") == 0)
-		do_fuzz(words[0] != 0, words[1], words[2]);
+		do_fuzz((unsigned int)words[0], words[1], words[2]);
 	else
 		exit(2);
+}
+
+void do_device(const char *name, const uint64_t *words)
+{
+	do_net(&device, name, words);
 }

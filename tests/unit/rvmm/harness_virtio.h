@@ -7,4 +7,7 @@
 /* Commands whose names begin with v. */
 void do_virtio(const char *name, const uint64_t *words);
 
+/* And with n_: of its network device and consoles. */
+void do_device(const char *name, const uint64_t *words);
+
 #endif

@@ -62,7 +62,7 @@ def test_realm(describe: Path, files: list[str]) -> None:
 
 @pytest.mark.parametrize("extra", range(3))
 def test_base64_of_every_length(describe: Path, files: list[str], extra: int) -> None:
-    """Trees are multiples of 4 bytes: three sizes in a row leave 0, 1 and 2 bytes at the end of the last group."""
+    """Trees that grow by 4 bytes each: three sizes in a row leave 0, 1 and 2 bytes at the end of the last group."""
     arguments = ["--world", "realm", *files, "--cmdline", "x" * (40 + 4 * extra)]
     tree = subprocess.run([describe, "dump-dtb", *arguments], capture_output=True, check=True).stdout
     assert base64.b64decode(steps(describe, *arguments)[4]["content"], validate=True) == tree
@@ -104,4 +104,47 @@ def test_measurement_follows_each_option(describe: Path, files: list[str]) -> No
 def test_mistakes_are_one_line(describe: Path, arguments: list[str], code: int, words: str) -> None:
     done = subprocess.run([describe, "describe", *arguments], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+    assert words in done.stderr
+
+
+# ---- --dry-run, as `run` has it ------------------------------------------------------------------------------------
+
+
+def dry(program: Path, *arguments: str) -> list[dict[str, Any]]:
+    """What stands behind the population."""
+    lines = [json.loads(line) for line in call(program, "describe", "--dry-run", *arguments).splitlines()]
+    last = next(place for place, line in enumerate(lines) if line == {"step": "activate"})
+    assert lines[: last + 1] == steps(program, *arguments)
+    return lines[last + 1 :]
+
+
+def test_dry_run_has_the_devices(describe: Path, files: list[str], tmp_path: Path) -> None:
+    least = ["--world", "vm", *files, "--cmdline", "x"]
+    assert dry(describe, *least) == [
+        {"device": "uart", "address": 0x900_0000, "spi": 1},
+        {"device": "rng", "slot": 0, "seeded": False},
+        {"device": "console", "slot": 3},
+        {"process": "vm", "mem_mib": 256, "vcpus": 1, "pretouch": False, "confined": True},
+    ]
+    disk = tmp_path / 'a "disk"\n\\'
+    disk.touch()
+    more = ["--tap", "tap-vm", "--tap-address", "10.79.9.1/24", "--mac", "02:00:00:00:07:09", "--disk", str(disk)]
+    more += ["--disk-writable", "--cpu", "1", "--seed", "4", "--pretouch", "--unconfined"]
+    assert dry(describe, *least, *more)[1:] == [
+        {"device": "rng", "slot": 0, "seeded": True},
+        {"device": "console", "slot": 3},
+        {"device": "net", "slot": 1, "mac": "02:00:00:00:07:09", "tap": "tap-vm", "tap_address": "10.79.9.1/24"},
+        {"device": "disk", "slot": 2, "writable": True, "file": str(disk)},
+        {"process": "vm", "mem_mib": 256, "vcpus": 1, "cpu": 1, "pretouch": True, "confined": False},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [("/nowhere/disk", "/nowhere/disk: No such file"), ("/proc", "/proc: "), ("/dev/null", "expected a")],
+)
+def test_dry_run_looks_at_the_disk(describe: Path, files: list[str], disk: str, words: str) -> None:
+    arguments = ["describe", "--dry-run", "--world", "vm", *files, "--cmdline", "x", "--disk", disk]
+    done = subprocess.run([describe, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert words in done.stderr

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`orch measure` against realms: what was computed from artifacts is what each realm reads of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from emulated import ROOT, Bed, build, host
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A realm as the testbed file describes it."""
+
+    memory_mib: int
+    vcpus: int = 1
+    swiotlb_slabs: int = 4096
+    cmdline_extra: str = ""
+
+    def guest(self) -> str:
+        return f"guest: {json.dumps(self.__dict__)}\n"
+
+
+SHAPES = (
+    Shape(64),
+    Shape(256, vcpus=2),
+    Shape(256, vcpus=2, swiotlb_slabs=8192),
+    Shape(512, vcpus=4, cmdline_extra="loglevel=3 orch.note=one"),
+    Shape(1024, cmdline_extra="loglevel=3 orch.note=two"),
+)
+
+
+def reshape(bed: Bed, shape: Shape) -> None:
+    """Another guest in the same testbed file: its host stays."""
+    text = bed.file.read_text(encoding="utf-8")
+    bed.file.write_text(re.sub(r"^guest: .*\n|\Z", "", text, flags=re.M) + shape.guest(), encoding="utf-8")
+
+
+def measure(bed: Bed, *options: str, code: int = 0) -> dict[str, Any]:
+    done = bed.orch("measure", "--json", *options, timeout=300)
+    assert done.returncode == code, done.stdout[-500:] + done.stderr
+    table: dict[str, Any] = json.loads(done.stdout)
+    return table
+
+
+def up(bed: Bed, *options: str) -> None:
+    done = bed.orch("up", *options, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+
+@dataclass
+class Series:
+    """One host for all shapes, and what was computed before it was up."""
+
+    bed: Bed
+    predicted: dict[Shape, str]
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Series]:
+    folder = tmp_path_factory.mktemp("measure")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        bed = Bed(folder / "testbed.yaml")
+        bed.file.write_text((ROOT / "testbed.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        predicted = {}
+        for shape in SHAPES:
+            reshape(bed, shape)
+            table = measure(bed)
+            assert (table["memory_mib"], table["vcpus"]) == (shape.memory_mib, shape.vcpus)
+            predicted[shape] = table["rim"]
+        try:
+            up(bed)
+            yield Series(bed, predicted)
+        finally:
+            bed.orch("down")
+
+
+def test_predictions_differ(series: Series) -> None:
+    assert len(set(series.predicted.values())) == len(SHAPES)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.memory_mib}x{shape.vcpus}")
+def test_realm_reads_what_was_predicted(series: Series, shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    bed = series.bed
+    monkeypatch.setenv("XDG_STATE_HOME", str(bed.file.parent / "state"))
+    reshape(bed, shape)
+    up(bed, "--realm")
+    try:
+        table = measure(bed, "--read", "realm")
+        assert table["equal"]
+        assert table["read"] == {"algorithm": "sha-256", "rim": series.predicted[shape], "rems": ["00" * 32] * 4}
+        seen = bed.orch("ssh", "realm", "--", "nproc; cat /proc/cmdline; ls -d /sys/kernel/realm /tmp/*.ko")
+        assert seen.stdout.splitlines() == [str(shape.vcpus), table["command_line"]], "nothing stayed in the realm"
+    finally:
+        bed.orch("down", "realm")
+
+
+def test_verdicts(bed: Bed) -> None:
+    """Realms of one host are alike whatever their number; another shape is another measurement; a VM has none."""
+    up(bed, "--realm", "2", "--vm", "--mem", "64")
+    one, two = (measure(bed, "--read", name) for name in ("realm", "realm2"))
+    assert one["equal"]
+    assert two["equal"]
+    assert one["read"] == two["read"]
+    other = measure(bed, "--read", "realm", "--mem", "66", code=5)
+    assert not other["equal"]
+    assert other["read"] == one["read"]
+    assert bed.orch("measure", "--read", "realm").stdout.splitlines()[-1].endswith("equal")
+    no_realm = bed.orch("measure", "--read", "vm")
+    assert no_realm.returncode == 2
+    assert "the vm is no realm" in no_realm.stderr
+    assert bed.orch("measure", "--read", "realm3").returncode == 2, "it was not started"
+    check_module_in_a_vm(bed)
+
+
+def check_module_in_a_vm(bed: Bed) -> None:
+    module = str(build(bed, "realm-measurement") / "realm_measurement.ko")
+    assert bed.orch("cp", module, "vm:/tmp/").returncode == 0
+    refused = bed.orch("ssh", "vm", "--", "insmod /tmp/realm_measurement.ko")
+    assert refused.returncode != 0
+    assert "No such device" in refused.stderr
+    assert bed.orch("ssh", "vm", "--", "dmesg | grep -q 'realm_measurement: this is no realm'").returncode == 0
+
+
+def test_a_realm_that_is_not_what_was_built(make_bed: Callable[..., Bed]) -> None:
+    """The host swaps one byte of the initrd's padding: the realm boots as ever, and its measurement tells."""
+    bed = make_bed()
+    up(bed)
+    # Behind the archive's end nothing looks at the bytes; the digest in the record keeps `orch` from copying it anew.
+    host(bed, "printf x >>/usr/lib/guest/initrd")
+    up(bed, "--realm", "--mem", "64")
+    table = measure(bed, "--read", "realm", code=5)
+    assert not table["equal"]
+    assert table["read"]["rim"] != table["rim"]
+
+
+def test_dry_run_makes_nothing(bed: Bed) -> None:
+    """`rvmm run --dry-run` in the host says what the build computer says, and leaves no trace."""
+    up(bed)
+    copied = bed.orch("cp", str(build(bed, "rvmm") / "rvmm"), "host:/tmp/")
+    assert copied.returncode == 0, copied.stderr
+    table = measure(bed)
+    command = (
+        "/tmp/rvmm run --dry-run --world realm --dir /run/none --kernel /usr/lib/guest/Image "
+        "--initrd /usr/lib/guest/initrd --tap no-such --mem 256 --cmdline"
+    )
+    shown = host(bed, f"{command} '{table['command_line']}'")
+    lines = [json.loads(line) for line in shown.splitlines()]
+    assert lines[: len(table["steps"])] == table["steps"]
+    assert [line["device"] for line in lines if "device" in line] == ["uart", "rng", "console", "net"]
+    host(bed, "test ! -e /run/none && test ! -e /sys/class/net/no-such")
+    for options, words in (
+        ("--disk /nowhere", "rvmm: /nowhere: No such file"),
+        ("--initrd /root", "rvmm: /root: expected a file"),
+    ):
+        refused = bed.orch("ssh", "host", "--", f"{command} x {options}")
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+        assert refused.stderr.startswith(words)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fuzz target of the device model: some thousand inputs pass, and each mistake planted in the devices is found."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[3]
+SOURCES = PROJECT / "guest" / "rvmm"
+BUILD = PROJECT / "tests" / "fuzz" / "build.sh"
+RUNS = 4000
+RUNS_MUTANT = 40_000  # stops at the first crash
+
+# File, what is there, what a careless author would have written.
+MUTANTS = {
+    "next descriptor not checked": ("virtqueue.c", "descriptor.next >= queue->size || ", ""),
+    "memory that is not shared": (
+        "virtio.c",
+        "!device->host.usable(device->host.context, address, size)",
+        "!device->host.usable(device->host.context, address, 1)",
+    ),
+    "size of a buffer": (
+        "virtio.c",
+        "!within(address, size, device->host.base",
+        "!within(address, 1, device->host.base",
+    ),
+    "capacity of the disk": (
+        "virtio_blk.c",
+        "within(sector, data->bytes / SECTOR, 0, blk->sectors)",
+        "(sector < blk->sectors)",
+    ),
+    "writing to a read-only disk": ("virtio_blk.c", " || (write && !blk->writable)", ""),
+    "room for a frame": (
+        "virtio_net.c",
+        "parts[i].iov_len < size - done ? parts[i].iov_len : size - done",
+        "size - done",
+    ),
+    "end of the keyboard's buffer": (
+        "pl011.c",
+        "(uart->rx_head + uart->rx_count) % PL011_RX_BYTES",
+        "uart->rx_head + uart->rx_count",
+    ),
+    "line not told": ("virtio.c", "	device->level = level;\n", "	device->level = true;\n"),
+}
+
+
+def build(out: Path, sources: Path) -> Path:
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc for the build host")
+    subprocess.run([BUILD, out, sources], check=True)
+    return out
+
+
+def fuzz(program: Path, runs: int, crash: Path) -> subprocess.CompletedProcess[str]:
+    command = [program, "--seed", "1", "--runs", str(runs), "--save", crash]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_guests_that_do_anything(tmp_path: Path) -> None:
+    program = build(tmp_path / "fuzz", SOURCES)
+    done = fuzz(program, RUNS, tmp_path / "crash")
+    assert done.returncode == 0, done.stderr
+    match = re.fullmatch(rf"runs {RUNS} edges (\d+) samples (\d+)\n", done.stdout)
+    assert match, done.stdout
+    assert int(match[2]) > 20  # inputs that reached something new: the rest was made of them
+
+
+@pytest.mark.parametrize("mistake", MUTANTS)
+def test_a_mistake_is_found(tmp_path: Path, mistake: str) -> None:
+    name, right, wrong = MUTANTS[mistake]
+    sources = tmp_path / "rvmm"
+    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("*.yaml", "*.sh"))
+    text = (sources / name).read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    (sources / name).write_text(text.replace(right, wrong), encoding="utf-8")
+    program, crash = build(tmp_path / "fuzz", sources), tmp_path / "crash"
+    found = fuzz(program, RUNS_MUTANT, crash)
+    assert found.returncode != 0, found.stdout
+    assert f"the input is in {crash}" in found.stderr
+    again = subprocess.run([program, crash], capture_output=True, text=True, check=False)
+    assert again.returncode != 0, "the saved input does not show it"
