@@ -15,6 +15,7 @@
 #include "confine.h"
 #include "console.h"
 #include "content.h"
+#include "detach.h"
 #include "error.h"
 #include "rundir.h"
 #include "vm.h"
@@ -90,16 +91,6 @@ static void fill_exit(void *context, FILE *out)
 		(void)fprintf(out, "error: %s\n", job->vm.error);
 	else
 		(void)fprintf(out, "%s\n", words[job->vm.outcome]);
-}
-
-/* The process that --detach left on the terminal returns with this code once it has read it and all text. */
-static void tell_parent(struct job *job, int code, const char *text)
-{
-	if (job->parent < 0)
-		return;
-	(void)dprintf(job->parent, "%c%s", '0' + code, text);
-	(void)close(job->parent);
-	job->parent = -1;
 }
 
 /* ---- The main thread ---------------------------------------------------------------------------------------- */
@@ -254,19 +245,19 @@ static int run(struct job *job)
 	job->event_fd = job->signal_fd = -1;
 	/* First the signals: from the moment there is a pid to be read, somebody may ask for statistics. */
 	if (open_events(job) < 0 || rundir_open(&job->rundir, job->options.dir) < 0) {
-		tell_parent(job, EXIT_ERROR, failure());
+		detach_tell(&job->parent, EXIT_ERROR, failure());
 		rundir_close(&job->rundir);
 		return job->options.detach ? EXIT_ERROR : command_failed(EXIT_ERROR);
 	}
 	running = set_up(job) == 0;
 	if (running) {
-		tell_parent(job, EXIT_OK, "");
+		detach_tell(&job->parent, EXIT_OK, "");
 		serve(job);
 	} else {
 		give_up(job);
 	}
 	take_down(job);
-	tell_parent(job, EXIT_ERROR, job->vm.error);
+	detach_tell(&job->parent, EXIT_ERROR, job->vm.error);
 	if (job->vm.outcome == OUTCOME_ERROR && !job->options.detach)
 		(void)fprintf(stderr, "rvmm: %s\n", job->vm.error);
 	rundir_close(&job->rundir);
@@ -285,62 +276,11 @@ static void offer_to_oom_killer(void)
 	(void)close(fd);
 }
 
-/* ---- Detaching ---------------------------------------------------------------------------------------------- */
-
-static void leave_terminal(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	(void)setsid();
-	if (null < 0)
-		return;
-	(void)dup2(null, STDIN_FILENO);
-	(void)dup2(null, STDOUT_FILENO);
-	(void)dup2(null, STDERR_FILENO);
-	(void)close(null);
-}
-
-/* The original process: wait until the other says how it went, or is gone. */
-static int await_child(int from)
-{
-	char text[512];
-	size_t used = 0;
-	ssize_t count;
-
-	while (used < sizeof(text) - 1) {
-		count = read(from, text + used, sizeof(text) - 1 - used);
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count <= 0)
-			break;
-		used += (size_t)count;
-	}
-	text[used] = '\0';
-	if (used == 0)
-		return command_error(EXIT_ERROR, "ended during set-up");
-	if (used > 1)
-		return command_error(text[0] - '0', "%s", text + 1);
-	return text[0] - '0';
-}
-
 static int run_detached(struct job *job)
 {
-	int ends[2];
-	pid_t child;
+	int code;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return command_error(EXIT_ERROR, "pipe: %s", strerror(errno));
-	child = fork();
-	if (child < 0)
-		return command_error(EXIT_ERROR, "fork: %s", strerror(errno));
-	if (child > 0) {
-		(void)close(ends[1]);
-		return await_child(ends[0]);
-	}
-	(void)close(ends[0]);
-	job->parent = ends[1];
-	leave_terminal();
-	return run(job);
+	return detach(&job->parent, &code) ? run(job) : code;
 }
 
 int command_run(int argc, char **argv)

@@ -6,6 +6,7 @@
 #include "options.h"
 
 int command_run(int argc, char **argv);
+int command_wrap(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_stop(int argc, char **argv);

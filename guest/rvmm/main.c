@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rvmm: run one guest, in a realm (/dev/realm) or as a normal virtual machine (/dev/kvm). Built for another machine than
- * arm64 it has only what needs no guest.
+ * rvmm: run one guest, in a realm (/dev/realm) or as a normal virtual machine (/dev/kvm), or look after another
+ * VMM. Built for another machine than arm64 it has only what needs no guest.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
 #ifdef __aarch64__
 	{ "run", command_run },
+	{ "wrap", command_wrap },
 	{ "console", command_console },
 	{ "wait", command_wait },
 	{ "stop", command_stop },
@@ -31,8 +32,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 #ifdef __aarch64__
-	(void)fprintf(stderr, "rvmm: expected run OPTIONS, console DIR, wait DIR TEXT SECONDS, wait DIR --end, "
-			      "stop DIR SECONDS [--kill], dump-dtb OPTIONS or describe OPTIONS\n");
+	(void)fprintf(stderr, "rvmm: expected run OPTIONS, wrap DIR OPTIONS -- COMMAND..., console DIR, wait DIR TEXT "
+			      "SECONDS, wait DIR --end, stop DIR SECONDS [--kill], dump-dtb OPTIONS or describe OPTIONS\n");
 #else
 	(void)fprintf(stderr, "rvmm: expected dump-dtb OPTIONS or describe OPTIONS\n");
 #endif

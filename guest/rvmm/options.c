@@ -44,14 +44,14 @@ int options_number(const char *text, uint64_t low, uint64_t high, uint64_t *valu
 	return errno != 0 || *end != '\0' || *value < low || *value > high ? -1 : 0;
 }
 
-static int parse_world(struct options *options, const char *text)
+int options_world(struct options *options, const char *text)
 {
 	options->world = strcmp(text, "realm") == 0 ? WORLD_REALM : strcmp(text, "vm") == 0 ? WORLD_VM : WORLD_NONE;
 	return options->world == WORLD_NONE ? fail("--world: expected realm or vm, got '%s'", text) : 0;
 }
 
 /* A.B.C.D/PREFIX */
-static int parse_address(struct options *options, const char *text)
+int options_address(struct options *options, const char *text)
 {
 	struct in_addr address;
 	char copy[INET_ADDRSTRLEN];
@@ -83,7 +83,7 @@ static int parse_mac(struct options *options, const char *text)
 	return 0;
 }
 
-static int parse_tap(struct options *options, const char *text)
+int options_tap(struct options *options, const char *text)
 {
 	options->tap = text;
 	if (text[0] == '\0' || strlen(text) >= IFNAMSIZ || strpbrk(text, "/ %") != NULL)
@@ -130,7 +130,7 @@ static int take(int option, struct options *options, const char *text)
 {
 	switch (option) {
 	case WORLD:
-		return parse_world(options, text);
+		return options_world(options, text);
 	case DIR:
 		options->dir = text;
 		return 0;
@@ -150,9 +150,9 @@ static int take(int option, struct options *options, const char *text)
 		options->detach = true;
 		return 0;
 	case TAP:
-		return parse_tap(options, text);
+		return options_tap(options, text);
 	case TAP_ADDRESS:
-		return parse_address(options, text);
+		return options_address(options, text);
 	case MAC:
 		return parse_mac(options, text);
 	case DISK:

@@ -39,6 +39,11 @@ struct options {
 /* Parse what stands behind `rvmm run`, `dump-dtb` or `describe`; -1 with failure() saying what was expected. */
 int options_parse(struct options *options, int argc, char **argv, bool needs_dir);
 
+/* The values of --world, --tap and --tap-address; -1 with failure(). */
+int options_world(struct options *options, const char *text);
+int options_tap(struct options *options, const char *text);
+int options_address(struct options *options, const char *text);
+
 /* A decimal number of [low, high], all of `text`; -1 if it is not. */
 int options_number(const char *text, uint64_t low, uint64_t high, uint64_t *value);
 

@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -57,6 +61,92 @@ int tap_open(const char *name)
 	(void)close(tap);
 	return -1;
 }
+
+/* ---- For another program -------------------------------------------------------------------------------------- */
+
+/* Attached to the tap, with nothing said of headers or offloads: those are for the other program to choose. */
+static int attach(const char *name)
+{
+	struct ifreq request = request_for(name);
+	int tap = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	if (tap < 0 || ioctl(tap, TUNSETIFF, &request) == 0)
+		return tap;
+	(void)close(tap);
+	return -1;
+}
+
+/* A tap that is let go of loses its carrier, which is told here. */
+static int watch_links(void)
+{
+	const struct sockaddr_nl links = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int socket_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (socket_fd < 0 || bind(socket_fd, (const struct sockaddr *)&links, sizeof(links)) == 0)
+		return socket_fd;
+	(void)close(socket_fd);
+	return -1;
+}
+
+/* Wait for news of a link until `deadline`; false: it has passed. */
+static bool await_links(int watch, const struct timespec *deadline)
+{
+	struct pollfd fd = { .fd = watch, .events = POLLIN };
+	struct timespec now;
+	char news[8192];
+	long long left;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	left = (deadline->tv_sec - now.tv_sec) * 1000LL + (deadline->tv_nsec - now.tv_nsec) / 1000000;
+	if (left <= 0 || poll(&fd, 1, (int)left) == 0)
+		return false;
+	while (recv(watch, news, sizeof(news), 0) > 0)
+		;
+	return true;
+}
+
+static int attach_when_free(const char *name)
+{
+	struct timespec deadline;
+	int watch = watch_links(), tap, error;
+
+	if (watch < 0)
+		return fail_errno("--tap %s: news of links", name);
+	(void)clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += TAP_LEAVE_MS / 1000;
+	do {
+		tap = attach(name);
+		error = errno;
+	} while (tap < 0 && error == EBUSY && await_links(watch, &deadline));
+	(void)close(watch);
+	errno = error;
+	return tap < 0 ? refused(name) : tap;
+}
+
+static int set_persistent(const char *name, int persistent)
+{
+	int tap = attach_when_free(name), result = 0;
+
+	if (tap < 0)
+		return -1;
+	if (ioctl(tap, TUNSETPERSIST, persistent) < 0)
+		result = fail_errno("--tap %s: persistence", name);
+	(void)close(tap);
+	return result;
+}
+
+int tap_make(const char *name)
+{
+	return set_persistent(name, 1);
+}
+
+int tap_remove(const char *name)
+{
+	return set_persistent(name, 0);
+}
+
+/* ---- Its address ---------------------------------------------------------------------------------------------- */
 
 static struct sockaddr internet(uint32_t address)
 {

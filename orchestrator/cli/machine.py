@@ -95,7 +95,7 @@ def up(
 
 def _dry_up(context: Context, options: UpOptions, names: list[GuestName], wanted: GuestOptions) -> None:
     from orchestrator.machine.cmdline import command_line  # noqa: PLC0415
-    from orchestrator.testbed.guest import vmm_command  # noqa: PLC0415
+    from orchestrator.testbed.guest import start_command  # noqa: PLC0415
 
     testbed = context.testbed
     nodes = [
@@ -108,7 +108,7 @@ def _dry_up(context: Context, options: UpOptions, names: list[GuestName], wanted
     click.echo(shlex.join(command_line(spec)))
     for name in names:
         plan = testbed.guests.plan(name, wanted, deterministic=options.deterministic)
-        click.echo(shlex.join(vmm_command(plan)))
+        click.echo(shlex.join(start_command(plan)))
 
 
 @click.command("down")
@@ -134,6 +134,7 @@ def status(context: Context, *, as_json: bool) -> None:
         click.echo(json.dumps(table, indent=1, sort_keys=True))
         return
     guests = table.pop("guests")
+    table["untested"] = "; ".join(table["untested"])
     for key, value in table.items():
         click.echo(f"{key:14} {'' if value is None else value}")
     for name, facts in guests.items():

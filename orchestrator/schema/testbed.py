@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from orchestrator.schema import vmm_template
 from orchestrator.schema.yamlfile import Strict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -74,6 +75,21 @@ class Guest(Strict):
         return self
 
 
+class Vmm(Strict):
+    """A VMM that runs guests in place of ours."""
+
+    command: str = Field(description="jinja2 template of its command line in the host; docs/guests.md")
+    files: list[Path] = Field(default_factory=list, description="copied into the host's /usr/lib/vmm, folders whole")
+    worlds: list[Literal["realm", "vm"]] = Field(default=["realm", "vm"], min_length=1)
+
+    @field_validator("command")
+    @classmethod
+    def _renders(cls, command: str) -> str:
+        """A mistake in the template is one of the testbed file, told with its place."""
+        vmm_template.check(command)
+        return command
+
+
 class Stack(Strict):
     """Ready-made parts that replace ours; each is shown as untested."""
 
@@ -81,6 +97,7 @@ class Stack(Strict):
     rmm: Path | None = None
     host_kernel: Path | None = None
     guest_kernel: Path | None = None
+    vmm: Vmm | None = None
 
 
 class Ssh(Strict):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Self
 
-from orchestrator.schema.testbed import Guest
+from orchestrator.errors import UsageError
+from orchestrator.schema import vmm_template
+from orchestrator.schema.testbed import Guest, Vmm
 
 FOLDER = "/run/guest"  # in the host: one folder a guest, which the VMM fills
 READY_LINE = "orch: guest-ready"
@@ -134,6 +136,7 @@ class Start:
     run: int
     pretouch: bool = False
     seed: int | None = None  # fixes the guest's entropy
+    foreign: Vmm | None = None  # what runs this guest in place of our VMM
 
 
 def vmm_command(start: Start) -> list[str]:
@@ -156,6 +159,44 @@ def vmm_command(start: Start) -> list[str]:
         *(["--seed", str(start.seed)] if start.seed is not None else []),
         "--detach",
     ]
+
+
+def start_command(start: Start) -> list[str]:
+    """The argument vector in the host that starts a guest, in our VMM or in another that ours looks after."""
+    if start.foreign is None:
+        return vmm_command(start)
+    return [
+        *(_VMM, "wrap", start.name.folder),
+        *("--world", str(start.name.world)),
+        *("--tap", start.name.tap),
+        *("--tap-address", f"{start.name.host_address}/24"),
+        *("--run-id", str(start.run)),
+        *("--detach", "--"),
+        *_foreign_command(start, start.foreign),
+    ]
+
+
+def _foreign_command(start: Start, foreign: Vmm) -> list[str]:
+    """The template of `stack.vmm` for this guest; raises UsageError where it cannot be rendered."""
+    values: dict[str, vmm_template.Value] = {
+        "world": str(start.name.world),
+        "kernel": KERNEL.path,
+        "initrd": INITRD.path,
+        "cmdline": start.command_line,
+        "memory_mib": start.config.memory_mib,
+        "vcpus": start.config.vcpus,
+        "tap": start.name.tap,
+        "host_address": start.name.host_address,
+        "address": start.name.address,
+        "mac": start.name.mac(start.run),
+        "disk": DISK if start.config.disk is not None else "",
+        "folder": start.name.folder,
+        "run": start.run,
+    }
+    try:
+        return vmm_template.render(foreign.command, values)
+    except ValueError as error:
+        raise UsageError(f"stack.vmm.command: {start.name}: {error}") from None
 
 
 def start_script(name: GuestName, command: list[str]) -> str:

@@ -69,9 +69,9 @@ class GuestLife:
             if record["files"].get(path) == digest:
                 continue
             # Not in place: a program that runs cannot be written to.
-            ssh.capture(self.link, f"mkdir -p {path.rpartition('/')[0]}")
+            ssh.capture(self.link, f"mkdir -p {shlex.quote(path.rpartition('/')[0])}")
             ssh.put(self.link, source, f"{path}.new")
-            replace = f"mv {path}.new {path}"
+            replace = shlex.join(["mv", f"{path}.new", path])
             if path == DRIVER.path:  # an older one that is loaded makes way; one in use stays, and insmod will say so
                 replace += "; [ ! -e /dev/realm ] || rmmod realm"
             done = ssh.attempt(self.link, replace)
@@ -110,7 +110,7 @@ class GuestLife:
                 limit = self.timeouts.guest_start
                 if start.pretouch:
                     limit = max(limit, guest.pages_limit(start.config.memory_mib))
-                done = ssh.attempt(self.link, guest.start_script(name, guest.vmm_command(start)), limit)
+                done = ssh.attempt(self.link, guest.start_script(name, guest.start_command(start)), limit)
                 if done.code:
                     raise BootError(f"{name}: it did not start: {done.words}")
             self._await_ready(name)

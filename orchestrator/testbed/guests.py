@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError, OrchError, UsageError
 from orchestrator.machine.cmdline import FIXED_SEED
-from orchestrator.schema.testbed import Guest
+from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
@@ -78,7 +78,13 @@ class Guests:
         return guest.kernel_command_line(self.config(options), public_blob(self._bed.keys.user))
 
     def plan(self, name: GuestName, options: GuestOptions, *, deterministic: bool) -> Start:
-        """The next start; in a deterministic machine a guest's entropy is fixed as well."""
+        """The next start; in a deterministic machine a guest's entropy is fixed as well.
+
+        Raises UsageError if the VMM that runs this guest cannot do what is asked for.
+        """
+        foreign = self._foreign(name.world)
+        if foreign is not None and options.pretouch:
+            raise UsageError(f"--pretouch: the {name} is run by stack.vmm, which does not know it")
         return Start(
             name=name,
             config=self.config(options),
@@ -86,7 +92,13 @@ class Guests:
             run=int(self.record.load()["runs"]) + 1,
             pretouch=options.pretouch,
             seed=int(FIXED_SEED) if deterministic else None,
+            foreign=foreign,
         )
+
+    def _foreign(self, world: World) -> Vmm | None:
+        """The VMM that replaces ours in this world, if one does."""
+        vmm = self._bed.project.config.stack.vmm
+        return vmm if vmm is not None and str(world) in vmm.worlds else None
 
     def possible(self) -> list[World]:
         """The worlds that this testbed can have a guest in: the driver fits our own host kernel only."""
@@ -144,7 +156,8 @@ class Guests:
         """What the host must have for a guest of this world, by path there."""
         files = {file.path: self.source(file) for file in guest.files_for(world)}
         disk = self._bed.project.config.guest.disk
-        return files | ({DISK: self._bed.project.path(disk)} if disk is not None else {})
+        foreign = self._bed.project.vmm_files() if self._foreign(world) is not None else {}
+        return files | foreign | ({DISK: self._bed.project.path(disk)} if disk is not None else {})
 
     def _check_same(self, name: GuestName, options: GuestOptions) -> None:
         has = self.record.guest(name)
@@ -188,7 +201,8 @@ class Guests:
 
     def machine_started(self, files: list[GuestFile]) -> None:
         """A new host has no guests; `files` are those it has got with its initrd."""
-        digests = {file.path: file_digest(self.source(file)) for file in files}
+        sources = {file.path: self.source(file) for file in files} | self._bed.project.vmm_files()
+        digests = {path: file_digest(source) for path, source in sources.items()}
         self.record.save({"runs": 0, "files": digests, "guests": {}})
 
     # --- looking --------------------------------------------------------------------------------------------------

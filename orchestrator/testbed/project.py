@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from orchestrator.testbed.guest import SEEDED, GuestFile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+VMM_FOLDER = "/usr/lib/vmm"  # in the host
+_ARM64_MAGIC = b"ARM\x64"  # Documentation/arch/arm64/booting.rst: at byte 56
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -46,6 +49,8 @@ class Project:
         for key, path in (files | {"guest.disk": config.guest.disk}).items():
             if path is not None and not _from(chosen, path).is_file():
                 raise UsageError(f"{chosen}: {key}: no such file: {path}")
+        _check_guest_kernel(chosen, config)
+        _check_vmm_files(chosen, config)
         return cls(CHECKOUT, chosen, config)
 
     def path(self, value: Path) -> Path:
@@ -102,12 +107,48 @@ class Project:
         overrides["kernel"]["hz"] = str(self.config.kernel.guest_hz)
         return graph.node(request, overrides)
 
+    def vmm_files(self) -> dict[str, Path]:
+        """The files of the VMM that replaces ours, by path in the host; a folder is taken whole."""
+        found: dict[str, Path] = {}
+        for given in self.config.stack.vmm.files if self.config.stack.vmm else []:
+            top = self.path(given)
+            paths = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else [top]
+            found |= {f"{VMM_FOLDER}/{path.relative_to(top.parent)}": path for path in paths}
+        return found
+
     def untested(self) -> list[str]:
         """What `stack:` replaces, for the warning that comes with it."""
-        stack = self.config.stack.model_dump()
-        return [
-            f"stack.{name} = {path}: not tested with this testbed" for name, path in stack.items() if path is not None
-        ]
+        stack = self.config.stack
+        parts = {name: value for name, value in stack.model_dump(exclude={"vmm"}).items() if value is not None}
+        if stack.vmm is not None:
+            parts[f"vmm ({', '.join(stack.vmm.worlds)})"] = textwrap.shorten(stack.vmm.command, 80, placeholder=" …")
+        return [f"stack.{name} = {value}: not tested with this testbed" for name, value in parts.items()]
+
+
+def _check_guest_kernel(testbed_file: Path, config: TestbedConfig) -> None:
+    """Raises UsageError unless the guests' kernel has the header of an arm64 Image, before anything is booted."""
+    given = config.stack.guest_kernel
+    if given is None:
+        return
+    with _from(testbed_file, given).open("rb") as stream:
+        header = stream.read(64)
+    if header[56:60] != _ARM64_MAGIC:
+        raise UsageError(
+            f"{testbed_file}: stack.guest_kernel: {given} is no arm64 kernel Image",
+            hint="it is arch/arm64/boot/Image of a kernel's build, neither compressed nor vmlinux",
+        )
+
+
+def _check_vmm_files(testbed_file: Path, config: TestbedConfig) -> None:
+    """Raises UsageError if a file of the VMM is not there, or two have one name."""
+    given = config.stack.vmm.files if config.stack.vmm else []
+    for path in given:
+        if not _from(testbed_file, path).exists():
+            raise UsageError(f"{testbed_file}: stack.vmm.files: no such file: {path}")
+    names = [path.name for path in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{testbed_file}: stack.vmm.files: more than one is called '{name}'")
 
 
 def _from(testbed_file: Path, value: Path) -> Path:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,6 +140,10 @@ class Testbed:
         guests = [(file.path, self.guests.source(file)) for file in SEEDED]
         return [
             *(OverlayFile(target, path.read_bytes()) for target, path in guests if path.exists()),
+            *(
+                OverlayFile(target, path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
+                for target, path in self.project.vmm_files().items()
+            ),
             *(OverlayFile(f"/usr/lib/{path.name}", path.read_bytes()) for path in modules if path.exists()),
             OverlayFile("/etc/dropbear/dropbear_ed25519_host_key", self.keys.dropbear_host_key(), 0o600),
             OverlayFile("/root/.ssh/authorized_keys", self.keys.authorized_keys().encode(), 0o600),
@@ -340,6 +345,7 @@ class Testbed:
             "rss_mib": (now.qemu_rss + now.supervisor_rss) >> 20 if now.alive else None,
             "logs": str(self.instance.paths.console),
             "last_line": now.last_line or None,
+            "untested": self.project.untested(),
             "guests": self.guests.status(),
         }
 

@@ -26,6 +26,7 @@ DESCRIBE = [
     *("main", "command_dtb", "command_describe", "describe", "options", "error"),
     *("content", "layout", "devtree", "population", "realm_params"),
 ]
+WRAP = ["command_wrap", "vmm_process", "console", "rundir", "detach", "error", "tap", "options"]
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -92,4 +93,14 @@ def describe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = folder / "usr/lib/x86_64-linux-gnu/libfdt.a"
     include = ["-isystem", str(folder / "usr/include"), f"-I{SOURCES.parent / 'realm-driver'}"]
     subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, library], check=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def wrap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`rvmm wrap` for this computer; a tap would take privileges and is left to the emulator's tests."""
+    out = tmp_path_factory.mktemp("wrap") / "rvmm"
+    files = [Path(__file__).with_name("harness_wrap.c"), *(SOURCES / f"{name}.c" for name in WRAP)]
+    include = [f"-I{SOURCES}", f"-I{SOURCES.parent / 'include'}"]
+    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, "-pthread"], check=True)
     return out

@@ -7,7 +7,8 @@ import itertools
 
 import pytest
 
-from orchestrator.schema.testbed import Guest
+from orchestrator.schema.testbed import Guest, Vmm
+from orchestrator.schema.vmm_template import EXAMPLE
 from orchestrator.testbed import guest
 from orchestrator.testbed.guest import GuestName, Start, World
 
@@ -77,6 +78,31 @@ def test_what_is_measured_does_not_depend_on_the_start() -> None:
 def test_disk(tmp_path: object) -> None:
     assert "--disk /usr/lib/guest/disk" in " ".join(start(VM, Guest.model_validate({"disk": "model.img"})))
     assert "--disk" not in start(VM)
+
+
+def test_another_vmm_is_looked_after_by_ours() -> None:
+    config = Guest(vcpus=2, memory_mib=512)
+    foreign = Vmm(
+        command="/usr/lib/vmm/other --kernel {{ kernel }} --append {{ cmdline | quote }} {{ mac }} {{ vcpus }}"
+    )
+    command = guest.start_command(Start(VM, config, "quiet panic=-1", 3, foreign=foreign))
+    assert command == [
+        *("/usr/bin/rvmm", "wrap", "/run/guest/vm", "--world", "vm", "--tap", "tap-vm"),
+        *("--tap-address", "10.79.9.1/24", "--run-id", "3", "--detach", "--"),
+        *("/usr/lib/vmm/other", "--kernel", "/usr/lib/guest/Image", "--append", "quiet panic=-1"),
+        *("02:00:00:00:03:09", "2"),
+    ]
+    ours = Start(VM, config, "quiet", 3)
+    assert guest.start_command(ours) == guest.vmm_command(ours)
+
+
+def test_every_variable_of_a_template_has_a_value() -> None:
+    template = "x" + "".join(f" {name}={{{{ {name} | quote }}}}" for name in EXAMPLE)
+    start = Start(REALM, Guest.model_validate({"disk": "d"}), "a b", 3, foreign=Vmm(command=template))
+    words = guest.start_command(start)
+    assert f"folder={REALM.folder}" in words
+    assert "disk=/usr/lib/guest/disk" in words
+    assert len(words) - words.index("x") == len(EXAMPLE) + 1
 
 
 def test_stop_command() -> None:

@@ -177,7 +177,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "testbed.yaml"
     text = (ROOT / "testbed.yaml").read_text(encoding="utf-8").replace("guest_hz: 100", "guest_hz: 250")
-    (tmp_path / "Image").write_bytes(b"Linux")
+    (tmp_path / "Image").write_bytes(bytes(56) + b"ARM\x64" + bytes(4))
     path.write_text(f"{text}stack:\n  guest_kernel: Image\n", encoding="utf-8")
     return Bed(Project.open(path), Silent())
 

@@ -9,6 +9,8 @@ import pytest
 
 from orchestrator.build.progress import Silent
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.testbed.guest import KERNEL, GuestName, World
+from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed as Bed
 from orchestrator.testbed.testbed import UpOptions
@@ -93,6 +95,61 @@ def test_stack_parts_replace_nodes_and_are_named_untested(tmp_path: Path) -> Non
     assert "kernel" not in made.project.machine_nodes(made.graph)
     assert made.project.untested() == ["stack.host_kernel = Image: not tested with this testbed"]
     assert made.spec(artifacts(tmp_path), UpOptions(), 1).kernel == str(tmp_path / "Image")
+
+
+def stack(tmp_path: Path, lines: str) -> Bed:
+    return bed(tmp_path, "testbed.yaml", ("kernel:\n", f"stack:\n{lines}kernel:\n"))
+
+
+def test_files_of_another_vmm_come_with_the_host(tmp_path: Path) -> None:
+    """A file under its name, a folder whole; modes are kept, and a changed file makes another machine."""
+    (tmp_path / "other").write_bytes(b"program")
+    (tmp_path / "other").chmod(0o755)
+    (tmp_path / "share/deep").mkdir(parents=True)
+    (tmp_path / "share/deep/rom").write_bytes(b"rom")
+    (tmp_path / "share/deep/rom").chmod(0o640)
+    made = stack(tmp_path, "  vmm:\n    command: /usr/lib/vmm/other\n    files: [other, share]\n    worlds: [vm]\n")
+    files = {file.path: file for file in made.overlay_files({}) if "/vmm/" in file.path}
+    assert {path: (file.content, file.mode) for path, file in files.items()} == {
+        "/usr/lib/vmm/other": (b"program", 0o755),
+        "/usr/lib/vmm/share/deep/rom": (b"rom", 0o640),
+    }
+    assert made.project.untested() == ["stack.vmm (vm) = /usr/lib/vmm/other: not tested with this testbed"]
+    before = key(made, tmp_path)
+    (tmp_path / "other").write_bytes(b"newer")
+    assert key(made, tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("  vmm: {command: x, files: [none]}\n", r"stack\.vmm\.files: no such file: none"),
+        ("  vmm: {command: x, files: [a/one, b/one]}\n", r"stack\.vmm\.files: more than one is called 'one'"),
+        ("  guest_kernel: a/one\n", r"stack\.guest_kernel: a/one is no arm64 kernel Image"),
+        ("  guest_kernel: a\n", r"stack\.guest_kernel: no such file: a"),
+    ],
+)
+def test_wrong_files_are_refused_before_anything_is_booted(tmp_path: Path, lines: str, message: str) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "one").write_bytes(b"\x7fELF" + bytes(60))
+    with pytest.raises(UsageError, match=message):
+        stack(tmp_path, lines)
+
+
+def test_pretouch_is_not_asked_of_another_vmm(tmp_path: Path) -> None:
+    made = stack(tmp_path, "  vmm: {command: x, worlds: [vm]}\n")
+    wanted = GuestOptions(pretouch=True)
+    assert made.guests.plan(GuestName(World.REALM), wanted, deterministic=False).foreign is None
+    with pytest.raises(UsageError, match=r"--pretouch: the vm is run by stack\.vmm"):
+        made.guests.plan(GuestName(World.VM), wanted, deterministic=False)
+
+
+def test_a_guest_kernel_replaces_its_node(tmp_path: Path) -> None:
+    (tmp_path / "Image").write_bytes(bytes(56) + b"ARM\x64" + bytes(4))
+    made = stack(tmp_path, "  guest_kernel: Image\n")
+    assert "guest-kernel" not in made.project.machine_nodes(made.graph)
+    assert made.guests.source(KERNEL) == tmp_path / "Image"
 
 
 def test_ticks_reach_the_kernel_node(tmp_path: Path) -> None:
