@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/printk.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 
 #include "realm.h"
 
@@ -22,6 +23,9 @@
  * has the memory.
  */
 #define GRANULE_GFP (GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
+/* What realms leave to the host, however much they ask for. */
+#define HOST_RESERVE_PAGES (SZ_32M / PAGE_SIZE)
 
 /* Firmware may keep some ordinary memory out of the RMM's reach (the first MiB on QEMU). Such pages are set aside. */
 #define MAX_SET_ASIDE 1024
@@ -81,10 +85,29 @@ static bool keep_aside(struct page *page)
 	return room;
 }
 
+/*
+ * Is there memory beyond what the host needs to go on? The OOM killer would free none of a realm's: it takes what processes
+ * have mapped, and while one that was killed still takes its realm apart it goes on to the next, such as the SSH server.
+ */
+static bool host_has_room(void)
+{
+	static atomic_t unasked = ATOMIC_INIT(0);
+
+	/* Asked for every 64th granule: the answer takes the walk of all zones. */
+	if (atomic_dec_if_positive(&unasked) >= 0)
+		return true;
+	if (si_mem_available() <= HOST_RESERVE_PAGES)
+		return false;
+	atomic_set(&unasked, 63);
+	return true;
+}
+
 phys_addr_t granule_alloc(void)
 {
 	struct page *page;
 
+	if (!host_has_room())
+		return 0;
 	do {
 		page = alloc_page(GRANULE_GFP);
 		if (!page)
