@@ -147,6 +147,7 @@ def test_a_refused_start_is_told_on_stderr(host: Path, monkeypatch: pytest.Monke
         ("off", "\norch: guest-failed: no SSH host key\n", (GuestState.FAILED, "no SSH host key")),
         ("off", "Kernel panic - not syncing: quoted\n", (GuestState.OFF, "")),
         ("error: KVM_RUN: no", "", (GuestState.ERROR, "KVM_RUN: no")),
+        ("reset", "Kernel panic - not syncing: a\\nvm pid 1\n", (GuestState.PANIC, "a\\nvm pid 1")),
     ],
 )
 def test_the_console_says_why(host: Path, line: str, console: str, expected: tuple[GuestState, str]) -> None:
