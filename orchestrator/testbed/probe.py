@@ -64,7 +64,7 @@ _ASK_STATS = (
 )
 _SHOW_STATS = "[ ! -e stats.json ] || echo \"$guest stats $(tr '\\n' ' ' <stats.json)\""
 _SHOW_RSS = 'echo "$guest rss $(sed -n "s/VmRSS:[^0-9]*//p" /proc/$pid/status)"'
-# A panic asks for a reset, a guest whose /init gave up turns itself off: the console has the reason. That is the guest's
+# A panic asks for a reset, a guest whose /init gave up turns itself off: the console has the reason. It is the guest's
 # own text: `echo` would make a line's end of a backslash and n in it.
 _SHOW_EXIT = (
     "read -r line <exit; printf '%s\\n' \"$guest exit $line\"; case $line in "
