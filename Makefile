@@ -32,7 +32,8 @@ unit: venv ## tests without an emulator (seconds)
 
 test: check testbed ## check, then all tests: unit and emulator
 	@$(BIN)/pytest -q -n 2 tests/unit
-	@$(BIN)/pytest tests/emulator
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not alone" tests/emulator
+	@$(BIN)/pytest -q -m alone tests/emulator
 
 bench: testbed ## boot, restore and counting costs, starts of guests step by step, as medians and ratios
 	@$(BIN)/python benchmarks/machine.py

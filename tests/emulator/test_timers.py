@@ -27,6 +27,9 @@ def result(bed: Bed, world: str, seconds: int) -> tuple[int, int, int]:
     return wakeups, late_2ms, late_20ms
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.mark.timeout(400)
 def test_realm_and_vm_on_one_cpu(bed: Bed) -> None:
     """1 kHz timers in both for 60 s. They take turns, so a wait may last a turn, but neither loses its time."""
