@@ -87,7 +87,8 @@ def guest_console(context: Context, text: str) -> int:
 
 def guest_log(context: Context, names: tuple[str, ...], *, follow: bool) -> None:
     """The console of one guest, running or ended; what the host no longer has was kept when the guest was stopped."""
-    from orchestrator.shell.ssh import execute  # noqa: PLC0415
+    from orchestrator.machine.stamping import printable  # noqa: PLC0415
+    from orchestrator.shell.ssh import follow as follow_command  # noqa: PLC0415
 
     if len(names) > 1:
         raise UsageError(f"a guest's console has no time stamps and is shown alone: `orch logs {names[-1]}`")
@@ -95,7 +96,9 @@ def guest_log(context: Context, names: tuple[str, ...], *, follow: bool) -> None
     if follow:
         with context.testbed.host() as link:
             guests.need_running(link, name)
-            raise click.exceptions.Exit(execute(link, ["tail", "-n", "+1", "-f", f"{name.folder}/console.log"]))
+            for line in follow_command(link, ["tail", "-n", "+1", "-f", f"{name.folder}/console.log"]):
+                click.echo(f"{name}| {printable(line.rstrip(chr(13)))}")
+        return
     guests.refresh_console(name)
     lines = guests.record.console_lines(name)
     if not lines:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TYPE = b"ssh-ed25519"
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,18 @@ def public_blob(private_path: Path) -> str:
     """The base64 part of that line."""
     blob = _string(_TYPE) + _string(_raw_public(_load(private_path)))
     return base64.b64encode(blob).decode()
+
+
+def host_key_line(words: list[str]) -> str | None:
+    """A public Ed25519 key line of these words, which somebody else has written; None if they are none."""
+    if len(words) != 2 or words[0] != _TYPE.decode():
+        return None
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+    except ValueError:
+        return None
+    prefix = _string(_TYPE) + struct.pack(">I", _KEY_BYTES)
+    return " ".join(words) if blob.startswith(prefix) and len(blob) == len(prefix) + _KEY_BYTES else None
 
 
 def _write_private(path: Path, key: Ed25519PrivateKey) -> None:

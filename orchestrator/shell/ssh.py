@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
 
+# What the libraries raise when a connection ends in the middle of something.
+LOST = (OSError, EOFError, paramiko.SSHException)
 _CHUNK = 32768
+_DEPTH = 64  # of folders that are copied from a machine, which could nest them without end
 _SSH_PORT = 22
 _RETRY = 0.02  # s between attempts while the server is not listening yet
 
@@ -60,18 +63,26 @@ def fingerprint(host_key: str) -> str:
 
 
 def connection(server: Server, timeout: float = 10.0) -> Connection:
-    """An unopened fabric connection; unknown host keys are refused. `timeout` in seconds."""
+    """An unopened fabric connection; unknown host keys are refused. `timeout` in seconds.
+
+    The way through a gateway is opened here: fabric would wait an hour for it.
+    """
+    way = {}
+    if server.gateway is not None:
+        transport = server.gateway.client.get_transport()
+        target = (server.address, server.port)
+        way["sock"] = transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=timeout)
     made = Connection(
         server.address,
         user="root",
         port=server.port,
-        gateway=server.gateway,
         connect_timeout=timeout,
         connect_kwargs={
             "pkey": paramiko.Ed25519Key.from_private_key_file(str(server.user_key)),
             "look_for_keys": False,
             "allow_agent": False,
             "banner_timeout": timeout,
+            **way,
         },
     )
     host_key = paramiko.Ed25519Key(data=base64.b64decode(server.host_key.split()[1]))
@@ -95,8 +106,8 @@ def connect(server: Server, timeout: float) -> Connection:
     """Open a connection, trying again while the server does not answer; `timeout` in seconds in all."""
     deadline = time.monotonic() + timeout
     while True:
-        link = connection(server, max(0.5, deadline - time.monotonic()))
         try:
+            link = connection(server, max(0.5, deadline - time.monotonic()))
             link.open()
         except paramiko.BadHostKeyException:
             raise BootError(
@@ -105,7 +116,7 @@ def connect(server: Server, timeout: float) -> Connection:
             ) from None
         except paramiko.AuthenticationException:
             raise BootError(f"{server}: the server refused this testbed's user key") from None
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except LOST as error:
             if time.monotonic() >= deadline:
                 cause = str(error) or type(error).__name__
                 raise BootError(f"state 'ssh': {server} did not answer within {timeout:g} s: {cause}") from None
@@ -117,8 +128,11 @@ def connect(server: Server, timeout: float) -> Connection:
 @contextmanager
 def closed_after(link: Connection, other: Connection, argv: Sequence[str]) -> Iterator[None]:
     """Close `link` as soon as a command on `other` ends; leaving the block ends that command's standard input."""
-    channel = other.client.get_transport().open_session()
-    channel.exec_command(shlex.join(argv))
+    try:
+        channel = other.client.get_transport().open_session()
+        channel.exec_command(shlex.join(argv))
+    except LOST as error:
+        raise BootError(f"{other.host} no longer answers: {error or type(error).__name__}") from None
 
     def watch() -> None:
         channel.recv_exit_status()
@@ -163,7 +177,7 @@ def attempt(link: Connection, command: str, timeout: float = 60.0) -> Finished:
         done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
     except CommandTimedOut:
         raise BootError(f"'{command.split(';', maxsplit=1)[0]}' did not end within {timeout:g} s") from None
-    except (OSError, EOFError, paramiko.SSHException, ThreadException) as error:
+    except (*LOST, ThreadException) as error:
         raise BootError(f"{link.host} no longer answers: {error or type(error).__name__}") from None
     if done.exited == -1:  # the connection ended before the command did
         raise BootError(f"{link.host} no longer answers")
@@ -210,6 +224,15 @@ def _join(channel: paramiko.Channel, argv: Sequence[str]) -> int:
     for copier in copiers:
         copier.join()
     return int(channel.recv_exit_status())
+
+
+def follow(link: Connection, argv: Sequence[str]) -> Iterator[str]:
+    """The lines that a command prints, as they come."""
+    channel = link.client.get_transport().open_session()
+    channel.exec_command(shlex.join(argv))
+    with channel.makefile("r") as lines:
+        for line in lines:
+            yield line.rstrip("\n")
 
 
 def login(link: Connection) -> int:
@@ -277,11 +300,16 @@ def get(link: Connection, source: str, target: Path) -> None:
     _get(link.sftp(), source, target)
 
 
-def _get(sftp: paramiko.SFTPClient, source: str, target: Path) -> None:
+def _get(sftp: paramiko.SFTPClient, source: str, target: Path, depth: int = 0) -> None:
     if _is_folder(sftp, source):
+        if depth == _DEPTH:
+            raise OrchError(f"cannot copy {source}: folders are nested deeper than {_DEPTH}")
         target.mkdir(exist_ok=True)
         for name in sorted(sftp.listdir(source)):
-            _get(sftp, posixpath.join(source, name), target / name)
+            # The machine's word: a realm or a VM may be anybody's.
+            if name in ("", ".", "..") or "/" in name or "\0" in name:
+                raise OrchError(f"cannot copy {source}: the machine names a file {name!r} in it")
+            _get(sftp, posixpath.join(source, name), target / name, depth + 1)
         return
     if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
         with target.open("wb") as sink:
@@ -291,7 +319,7 @@ def _get(sftp: paramiko.SFTPClient, source: str, target: Path) -> None:
     scratch = target.with_name(f".{target.name}.part")
     try:
         sftp.get(source, str(scratch))
-        scratch.chmod(stat.S_IMODE(sftp.stat(source).st_mode or 0o644))
+        scratch.chmod((sftp.stat(source).st_mode or 0o644) & 0o777)
         scratch.replace(target)
     except OSError as error:
         scratch.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Self
 from orchestrator.errors import UsageError
 from orchestrator.schema import vmm_template
 from orchestrator.schema.testbed import Guest, Vmm
+from orchestrator.shell.keys import host_key_line
 
 FOLDER = "/run/guest"  # in the host: one folder a guest, which the VMM fills
 READY_LINE = "orch: guest-ready"
@@ -252,12 +253,15 @@ class Announced:
 
 
 def read_announced(text: str) -> Announced:
-    """Understand the output of `announced_script`; what is missing or makes no sense is None."""
-    facts = {name: rest.split() for name, _, rest in (line.partition(" ") for line in text.splitlines())}
-    key, times = facts.get("host-key", []), facts.get("booted", [])
+    """Understand the output of `announced_script`: the first of each kind, None where it is missing or no sense."""
+    facts: dict[str, list[str]] = {}
+    for line in text.split("\n"):
+        name, _, rest = line.partition(" ")
+        facts.setdefault(name, rest.split(" "))
+    times = facts.get("booted", [])
     sound = len(times) == 2 and all(re.fullmatch(r"\d+\.\d+", each) for each in times)
     return Announced(
-        host_key=" ".join(key) if len(key) == 2 and key[0] == "ssh-ed25519" else None,
+        host_key=host_key_line(facts.get("host-key", [])),
         kernel_seconds=float(times[0]) if sound else None,
         ready_seconds=float(times[1]) if sound else None,
     )

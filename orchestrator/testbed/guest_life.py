@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _TAIL = 40  # console lines that come with an error
 _SLACK = 5.0  # s that SSH may add to a wait inside the host
+_GRANULES_OF_A_MIB = 256
 _SPARE_MIB = 64  # what a host keeps when guests take the rest
 
 
@@ -41,14 +42,35 @@ def ask(link: Connection, *, stats: bool = False) -> Probe:
     return report
 
 
-def check_memory(name: GuestName, config: Guest, report: Probe) -> None:
-    """Raises UsageError if the host has not got the memory that the guest may come to use."""
-    available = report.available_kib >> 10
+def check_memory(name: GuestName, config: Guest, report: Probe, promised_mib: int, copied_mib: int) -> None:
+    """Raises UsageError if the host has not got the memory that the guest may come to use.
+
+    `promised_mib` is what running guests have not touched yet, `copied_mib` what still goes to the host's file system.
+    """
+    available = (report.available_kib >> 10) - promised_mib - copied_mib
     if config.memory_mib + _SPARE_MIB > available:
+        promised = f" beside {promised_mib} MiB that running guests may come to use" if promised_mib else ""
         raise UsageError(
-            f"{name}: {config.memory_mib} MiB do not fit: the host has {available} MiB left",
+            f"{name}: {config.memory_mib} MiB do not fit: the host has {max(0, available)} MiB left{promised}",
             hint="--mem, guest.memory_mib in the testbed file, or stop another guest",
         )
+
+
+def promised_mib(report: Probe, memory_mib: Mapping[GuestName, int]) -> int:
+    """What running guests (`memory_mib`: of those that are known) have not touched yet of their memory.
+
+    The VMM's resident memory has all of a normal VM's; a realm's pages are the driver's.
+    """
+    running = [name for name, each in report.guests.items() if each.state is GuestState.RUNNING]
+    granules = report.driver.get("granules", "")
+    touched = int(granules) // _GRANULES_OF_A_MIB if granules.isdigit() else 0
+    realms = sum(memory_mib.get(name, 0) for name in running if needs_driver(name.world))
+    vms = (
+        max(0, memory_mib.get(name, 0) - (report.guests[name].rss_kib or 0) // 1024)
+        for name in running
+        if not needs_driver(name.world)
+    )
+    return max(0, realms - touched) + sum(vms)
 
 
 @dataclass(frozen=True)
@@ -63,11 +85,8 @@ class GuestLife:
 
     def install(self, name: GuestName, files: Mapping[str, Path], driver: bool) -> None:
         """Copy what the host does not have in this very version (`files`: by path there); load the driver."""
-        for path, source in files.items():
-            digest = file_digest(source)
-            record = self.record.load()
-            if record["files"].get(path) == digest:
-                continue
+        for path, source in self.missing(files).items():
+            digest, record = file_digest(source), self.record.load()
             # Not in place: a program that runs cannot be written to.
             ssh.capture(self.link, f"mkdir -p {shlex.quote(path.rpartition('/')[0])}")
             ssh.put(self.link, source, f"{path}.new")
@@ -81,6 +100,11 @@ class GuestLife:
             self.record.save(record)
         if driver:
             self._load_driver()
+
+    def missing(self, files: Mapping[str, Path]) -> dict[str, Path]:
+        """Those of the files that the host does not have in this very version."""
+        there = self.record.load()["files"]
+        return {path: source for path, source in files.items() if there.get(path) != file_digest(source)}
 
     def _load_driver(self) -> None:
         """Load the realm driver unless it is; its own last line says why it would not."""

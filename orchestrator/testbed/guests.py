@@ -18,7 +18,7 @@ from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
 from orchestrator.testbed.guest import DISK, KERNEL, GuestFile, GuestName, Start, World
-from orchestrator.testbed.guest_life import GuestLife, ask, check_memory, needs_driver
+from orchestrator.testbed.guest_life import GuestLife, ask, check_memory, needs_driver, promised_mib
 from orchestrator.testbed.guest_record import GuestRecord
 from orchestrator.testbed.probe import GuestReport, GuestState
 
@@ -146,8 +146,11 @@ class Guests:
             if report.of(name).state is GuestState.ENDING:
                 life.end(name)
                 report = ask(life.link)
-            check_memory(name, plan.config, report)
-            life.install(name, self._files(name.world), needs_driver(name.world))
+            files = self._files(name.world)
+            known = {other: int(self.record.guest(other).get("memory_mib", 0)) for other in report.guests}
+            copied_mib = sum(path.stat().st_size for path in life.missing(files).values()) >> 20
+            check_memory(name, plan.config, report, promised_mib(report, known), copied_mib)
+            life.install(name, files, needs_driver(name.world))
             life.run(plan)
             fingerprint = self._answer(life.link, name)
             return GuestStart("started", time.monotonic() - started, fingerprint)

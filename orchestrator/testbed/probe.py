@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from orchestrator.machine.stamping import printable
 from orchestrator.testbed import guest
 from orchestrator.testbed.guest import GuestName
 
+_PAGE_KIB = 4
 _DRIVER_REPORTS = ("granules", "leaked", "calls", "exits")
 # s between looks for the VMM's answer to SIGUSR1. It answers at once; one that takes its guest apart never does.
 _STATS_PAUSES = "0.01 0.05 0.2 0.7"
@@ -42,7 +44,7 @@ def probe_script(*, stats: bool = False) -> str:
     It costs the measured machine instructions, hence shell built-ins where they will do, and statistics when asked for.
     """
     # A killed VMM loses its memory and with it `exe` before the realm is taken apart; `comm` stays until the very end.
-    running = f"{_ASK_STATS}; {_SHOW_RSS}" if stats else ":"
+    running = f"{_ASK_STATS}; {_SHOW_RESIDENT}" if stats else _SHOW_RESIDENT
     return (
         f"for folder in {guest.FOLDER}/*/; do cd $folder 2>/dev/null || continue; guest=${{PWD##*/}}; "
         "pid=; name=; { read -r pid <pid; read -r name </proc/$pid/comm; } 2>/dev/null; "
@@ -63,7 +65,7 @@ _ASK_STATS = (
     "sleep $pause; done; } 3<$old"
 )
 _SHOW_STATS = "[ ! -e stats.json ] || echo \"$guest stats $(tr '\\n' ' ' <stats.json)\""
-_SHOW_RSS = 'echo "$guest rss $(sed -n "s/VmRSS:[^0-9]*//p" /proc/$pid/status)"'
+_SHOW_RESIDENT = 'read -r _ resident _ </proc/$pid/statm; echo "$guest resident $resident"'
 # A panic asks for a reset, a guest whose /init gave up turns itself off: the console has the reason. It is the guest's
 # own text: `echo` would make a line's end of a backslash and n in it.
 _SHOW_EXIT = (
@@ -107,7 +109,7 @@ class Probe:
 def read_probe(text: str) -> Probe | None:
     """Understand the output of `probe_script`; None if its last line, or the number in there, is missing."""
     facts: dict[str, dict[str, str]] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # and at nothing else: guests' own text is in there
         subject, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
         facts.setdefault(subject, {})[name] = value.strip()
@@ -124,14 +126,16 @@ def read_probe(text: str) -> Probe | None:
 
 def _report(facts: dict[str, str]) -> GuestReport:
     stats = _json_object(facts.get("stats", ""))
-    if "pid" in facts:
+    if facts.get("pid", "").isdigit():
         state = GuestState.ENDING if "ending" in facts else GuestState.RUNNING
-        return GuestReport(state, "", int(facts["pid"]), _kib(facts.get("rss", "")), stats)
+        resident = facts.get("resident", "")
+        rss_kib = int(resident) * _PAGE_KIB if resident.isdigit() else None
+        return GuestReport(state, "", int(facts["pid"]), rss_kib, stats)
     state, detail = read_exit(facts.get("exit"))
     for better in (GuestState.PANIC, GuestState.FAILED):
         if str(better) in facts:
             state, detail = better, facts[str(better)]
-    return GuestReport(state, detail, stats=stats)
+    return GuestReport(state, printable(detail), stats=stats)
 
 
 def read_exit(line: str | None) -> tuple[GuestState, str]:

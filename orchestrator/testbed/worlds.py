@@ -81,6 +81,10 @@ class GuestWorld:
                 # The connections of a guest that is gone get no reset, as its network went too: a command would wait.
                 with ssh.closed_after(connected, gateway, end_command(self.guest)):
                     yield connected
+            except (OrchError, *ssh.LOST):
+                if connected.is_connected:
+                    raise
+                raise self.lost() from None
             finally:
                 connected.close()
 

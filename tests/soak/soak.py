@@ -40,19 +40,29 @@ FILE_BYTES = 1 << 20
 CLOCK_SECONDS = 2.0
 LIMIT = 300.0  # s for one command in a busy guest
 
-# Rounds of work until the file `stop` is there; each is counted once its result was right, else the name is in `wrong`.
+# Rounds of work until the file `stop` is there; each is counted once its result was right, else its name is in `wrong`.
+# Memory: two files of 24 MiB in a file system in memory, the same block over and over, a new one each round.
 LOAD = """
-cd /tmp; rm -f stop wrong; echo 0 >cpu; echo 0 >memory
+cd /tmp; rm -f stop wrong *.done; echo 0 >cpu; echo 0 >memory
 digest=$(sha256sum </usr/bin/busybox)
-work() { while [ ! -e stop ]; do $1 || echo $1 >>wrong; read -r n <$1; echo $((n + 1)) >$1; done; }
+work() {
+    n=0
+    while [ ! -e stop ]; do
+        if $1; then n=$((n + 1)); else echo $1 >>wrong; fi
+    done
+    echo $n >$1; touch $1.done
+}
 cpu() { [ "$(sha256sum </usr/bin/busybox)" = "$digest" ]; }
 memory() {
-    head -c 1048576 /dev/urandom >page.a && cp page.a page.b && cmp page.a page.b; same=$?
+    head -c 1048576 /dev/urandom >block
+    for i in $(seq 24); do cat block; done >page.a && cp page.a page.b && cmp page.a page.b; same=$?
     rm -f page.a page.b; return $same
 }
 work cpu </dev/null >/dev/null 2>&1 &
 work memory </dev/null >/dev/null 2>&1 &
 """
+# Both end with the round that they are in.
+FINISH = "cd /tmp; touch stop; until [ -e cpu.done ] && [ -e memory.done ]; do sleep 0.1; done"
 
 
 @dataclass
@@ -91,7 +101,7 @@ def burden(testbed: Testbed, name: GuestName, seconds: float, folder: Path) -> T
         begin = uptime(host), uptime(link)
         capture(link, LOAD, LIMIT)
         exchange(link, name, folder, time.monotonic() + seconds, tally)
-        capture(link, "touch /tmp/stop", LIMIT)
+        capture(link, FINISH, LIMIT)
         outside = uptime(host) - begin[0]
         inside = uptime(link) - begin[1]
         if abs(outside - inside) > CLOCK_SECONDS + outside / 20:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 
 import pytest
@@ -14,6 +15,7 @@ from orchestrator.testbed.guest import GuestName, Start, World
 
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)
 KEY = "AAAAC3Nza"
+BLOB = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
 
 
 def start(name: GuestName, config: Guest | None = None, run: int = 3, **options: object) -> list[str]:
@@ -120,10 +122,22 @@ def test_only_the_realm_needs_the_driver() -> None:
 
 
 def test_what_a_guest_says_of_itself() -> None:
-    said = guest.read_announced("host-key ssh-ed25519 AAAA\nbooted 0.52 1.03\n")
-    assert (said.host_key, said.kernel_seconds, said.ready_seconds) == ("ssh-ed25519 AAAA", 0.52, 1.03)
+    first = f"host-key ssh-ed25519 {BLOB}\nbooted 0.52 1.03\n"
+    said = guest.read_announced(first + f"host-key ssh-ed25519 {BLOB[:-2]}E=\nbooted 9.0 9.0\n")
+    assert (said.host_key, said.kernel_seconds, said.ready_seconds) == (f"ssh-ed25519 {BLOB}", 0.52, 1.03)
 
 
-@pytest.mark.parametrize("text", ["", "host-key\nbooted\n", "host-key rsa AAAA\nbooted x 1.0\n", "booted 1 2 3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "host-key\nbooted\n",
+        "host-key rsa AAAA\nbooted x 1.0\n",
+        "booted 1 2 3",
+        "host-key ssh-ed25519 AAAA",
+        "host-key ssh-ed25519 A",
+        f"host-key ssh-ed25519 {BLOB}\x1b[2J",
+    ],
+)
 def test_what_makes_no_sense_is_nothing(text: str) -> None:
     assert guest.read_announced(text) == guest.Announced(None, None, None)

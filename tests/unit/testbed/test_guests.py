@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from orchestrator.testbed.testbed import Testbed as Bed
 
 ROOT = Path(__file__).resolve().parents[3]
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)
-KEY = "ssh-ed25519 AAAA"
+KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
 
 
 @dataclass
@@ -328,3 +329,19 @@ def test_the_disk_goes_to_the_host(make: Callable[..., Guests], host: Host, tmp_
     (tmp_path / "model.img").unlink()
     with pytest.raises(UsageError, match=r"guest\.disk: no such file: model\.img"):
         make("guest:\n  disk: model.img\n")
+
+
+def test_memory_that_is_promised_is_not_free(make: Callable[..., Guests], host: Host, tmp_path: Path) -> None:
+    """Guests on demand have touched little, but may come to use what they were given."""
+    (tmp_path / "model.img").write_bytes(bytes(16 << 20))
+    guests = make("guest:\n  disk: model.img\n")
+    host.free_kib = 600 << 10
+    guests.start(REALM, GuestOptions())
+    host.facts = {"realm": "pid 300", "driver": f"granules {128 << 8}"}  # 128 of 256 MiB
+    with pytest.raises(UsageError, match=r"^vm: 512 MiB do not fit: the host has 472 MiB left beside 128 MiB that"):
+        guests.start(VM, GuestOptions(memory_mib=512))
+    assert guests.start(VM, GuestOptions()).how == "started"
+    host.facts["vm"] = "pid 301\nvm resident 16384"  # 64 of 256 MiB
+    (tmp_path / "model.img").write_bytes(bytes(32 << 20))
+    with pytest.raises(UsageError, match=r"the host has 248 MiB left beside 320 MiB that"):
+        guests.start(GuestName(World.VM, 2), GuestOptions())

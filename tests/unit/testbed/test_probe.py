@@ -64,7 +64,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def shell(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=20)
+    """Run it; what it prints is left as it is, as over SSH."""
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=False, timeout=20)
+    return subprocess.CompletedProcess(script, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def begin(host: Path, name: GuestName, traps: str) -> subprocess.Popen[bytes]:
@@ -147,7 +149,11 @@ def test_a_refused_start_is_told_on_stderr(host: Path, monkeypatch: pytest.Monke
         ("off", "\norch: guest-failed: no SSH host key\n", (GuestState.FAILED, "no SSH host key")),
         ("off", "Kernel panic - not syncing: quoted\n", (GuestState.OFF, "")),
         ("error: KVM_RUN: no", "", (GuestState.ERROR, "KVM_RUN: no")),
+        # A guest may write anything: none of it makes a line of the report, or moves the user's cursor.
         ("reset", "Kernel panic - not syncing: a\\nvm pid 1\n", (GuestState.PANIC, "a\\nvm pid 1")),
+        ("reset", "Kernel panic - not syncing: a\rvm pid 1\n", (GuestState.PANIC, "a\\x0dvm pid 1")),
+        ("reset", "Kernel panic - not syncing: a\x0bvm pid 1\n", (GuestState.PANIC, "a\\x0bvm pid 1")),
+        ("reset", "Kernel panic - not syncing: a\x1b[2Jb\n", (GuestState.PANIC, "ab")),
     ],
 )
 def test_the_console_says_why(host: Path, line: str, console: str, expected: tuple[GuestState, str]) -> None:

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders copied from a machine that means no good: its names and permissions are its own."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import OrchError
+from orchestrator.shell.ssh import get
+
+
+class Machine:
+    """SFTP of a machine that answers anything; `names` by folder, everything else is a file."""
+
+    def __init__(self, names: dict[str, list[str]], mode: int = 0o644) -> None:
+        self.names, self.mode = names, mode
+
+    def stat(self, path: str) -> Any:
+        return SimpleNamespace(st_mode=stat.S_IFDIR | 0o755 if path in self.names else stat.S_IFREG | self.mode)
+
+    def listdir(self, path: str) -> list[str]:
+        return self.names[path]
+
+    def get(self, _path: str, target: str) -> None:
+        Path(target).write_text("content", encoding="utf-8")
+
+
+def copy(machine: Machine, target: Path) -> None:
+    get(SimpleNamespace(sftp=lambda: machine), "/tmp/d", target)
+
+
+@pytest.mark.parametrize("name", ["../escaped", "..", ".", "", "/escaped", "a/b", "a\0b"])
+def test_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "here"
+    with pytest.raises(OrchError, match="the machine names a file"):
+        copy(Machine({"/tmp/d": [name]}), target)
+    assert sorted(tmp_path.rglob("*")) == [target]
+
+
+def test_no_special_permissions(tmp_path: Path) -> None:
+    copy(Machine({"/tmp/d": ["x"]}, 0o6755), tmp_path / "here")
+    assert stat.S_IMODE((tmp_path / "here/x").stat().st_mode) == 0o755
+
+
+def test_folders_without_end(tmp_path: Path) -> None:
+    names = {f"/tmp/d{'/d' * depth}": ["d"] for depth in range(100)}
+    with pytest.raises(OrchError, match="nested deeper"):
+        copy(Machine(names), tmp_path / "here")
