@@ -36,6 +36,8 @@ COMPLAINTS = re.compile(
     r"rcu.*(stall|starved)|BUG|WARNING|Oops|hung task|soft lockup|Internal error|corrupt", re.IGNORECASE
 )
 FILE_BYTES = 1 << 20
+# A run of so many seconds begins with a large file.
+LONG, LARGE_BYTES = 300, 50 << 20
 # A guest's clock may be behind by what its last report is old.
 CLOCK_SECONDS = 2.0
 LIMIT = 300.0  # s for one command in a busy guest
@@ -80,16 +82,22 @@ def uptime(link: Connection) -> float:
     return float(capture(link, "cut -d' ' -f1 /proc/uptime", LIMIT))
 
 
-def exchange(link: Connection, name: GuestName, folder: Path, end: float, tally: Tally) -> None:
-    """Files there and back by SFTP, random ones, until `end`."""
+def transfer(link: Connection, name: GuestName, folder: Path, size: int) -> bool:
+    """A random file into the guest and back by SFTP; whether it is the same on all three sides."""
     sent, back = folder / f"{name}.sent", folder / f"{name}.back"
+    sent.write_bytes(os.urandom(size))
+    digest = hashlib.sha256(sent.read_bytes()).hexdigest()
+    put(link, sent, "/tmp/file")
+    there = capture(link, "sha256sum /tmp/file", LIMIT).split()[0]
+    get(link, "/tmp/file", back)
+    capture(link, "rm /tmp/file", LIMIT)
+    return there == digest == hashlib.sha256(back.read_bytes()).hexdigest()
+
+
+def exchange(link: Connection, name: GuestName, folder: Path, end: float, tally: Tally) -> None:
+    """Files there and back until `end`."""
     while time.monotonic() < end or tally.network == 0:
-        sent.write_bytes(os.urandom(FILE_BYTES))
-        digest = hashlib.sha256(sent.read_bytes()).hexdigest()
-        put(link, sent, "/tmp/file")
-        there = capture(link, "sha256sum /tmp/file", LIMIT).split()[0]
-        get(link, "/tmp/file", back)
-        if there != digest or hashlib.sha256(back.read_bytes()).hexdigest() != digest:
+        if not transfer(link, name, folder, FILE_BYTES):
             tally.wrong.append("network: a file changed on its way")
         tally.network += 1
 
@@ -98,6 +106,8 @@ def burden(testbed: Testbed, name: GuestName, seconds: float, folder: Path) -> T
     """Put one guest under load for so long, on a connection of its own."""
     tally = Tally()
     with testbed.world(str(name)).link(LIMIT) as link, testbed.host(LIMIT) as host:
+        if seconds >= LONG and not transfer(link, name, folder, LARGE_BYTES):  # it and the load do not fit together
+            tally.wrong.append("network: the large file changed on its way")
         begin = uptime(host), uptime(link)
         capture(link, LOAD, LIMIT)
         exchange(link, name, folder, time.monotonic() + seconds, tally)
