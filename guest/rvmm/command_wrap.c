@@ -20,6 +20,7 @@
 #include "detach.h"
 #include "error.h"
 #include "marks.h"
+#include "oom.h"
 #include "rundir.h"
 #include "tap.h"
 #include "vmm_process.h"
@@ -318,6 +319,7 @@ int command_wrap(int argc, char **argv)
 	job.vmm = (struct vmm_process){ .handle = -1, .terminal = -1, .far_side = -1 };
 	if (parse(&job, argc, argv) < 0)
 		return command_failed(EXIT_USAGE);
+	offer_to_oom_killer();
 	if (job.options.detach && !detach(&job.parent, &code))
 		return code;
 	return wrap(&job);
