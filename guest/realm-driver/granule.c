@@ -123,9 +123,12 @@ phys_addr_t granule_alloc_contiguous(unsigned int count)
 {
 	phys_addr_t first;
 	unsigned int i, done;
+	bool kept = true;
 	void *pages;
 
 	do {
+		if (!host_has_room())
+			return 0;
 		pages = alloc_pages_exact(count * PAGE_SIZE, GRANULE_GFP);
 		if (!pages)
 			return 0;
@@ -137,9 +140,9 @@ phys_addr_t granule_alloc_contiguous(unsigned int count)
 		for (i = 0; i < done; i++)
 			granule_free(first + i * PAGE_SIZE);
 		for (i = done; i < count; i++)
-			if (!keep_aside(phys_to_page(first + i * PAGE_SIZE)))
-				return 0;
-	} while (true);
+			kept = keep_aside(phys_to_page(first + i * PAGE_SIZE)) && kept;
+	} while (kept);
+	return 0;
 }
 
 void granule_free(phys_addr_t granule)
@@ -162,6 +165,15 @@ void granule_free(phys_addr_t granule)
 	atomic_dec(&delegated);
 	set_page_private(phys_to_page(granule), 0);
 	__free_page(phys_to_page(granule));
+}
+
+/* Granules that a realm has kept: they stay delegated. */
+void granules_lost(unsigned long count)
+{
+	if (!count)
+		return;
+	atomic_add(count, &leaked);
+	pr_warn("realm: %lu granules stay in a realm that has gone: leaked\n", count);
 }
 
 unsigned int granules_delegated(void)

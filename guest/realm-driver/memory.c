@@ -40,8 +40,10 @@ static int add_table(struct realm *realm, u64 ipa, u64 status)
 	if (!table)
 		return -ENOMEM;
 	result = rmi(NULL, RMI_RTT_CREATE, realm->rd, table, ALIGN_DOWN(ipa, RTT_ENTRY_SIZE(level - 1)), level);
-	if (result == RMI_SUCCESS)
+	if (result == RMI_SUCCESS) {
+		realm->granules++;
 		return 0;
+	}
 	granule_free(table);
 	return realm_refused(realm, RMI_RTT_CREATE, result);
 }
@@ -83,8 +85,10 @@ static int data_create(struct realm *realm, u64 ipa, u64 source, u64 flags)
 		return -ENOMEM;
 	do {
 		status = rmi(NULL, RMI_DATA_CREATE, realm->rd, granule, ipa, source, flags);
-		if (status == RMI_SUCCESS)
+		if (status == RMI_SUCCESS) {
+			realm->granules++;
 			return 0;
+		}
 		err = lacks_table(status) ? add_table(realm, ipa, status) : realm_refused(realm, RMI_DATA_CREATE, status);
 	} while (!err);
 	granule_free(granule);
@@ -136,6 +140,7 @@ static int populate_page(struct realm *realm, u64 ipa, phys_addr_t *spare)
 		status = rmi(NULL, RMI_DATA_CREATE_UNKNOWN, realm->rd, *spare, ipa);
 		if (status == RMI_SUCCESS) {
 			*spare = 0;
+			realm->granules++;
 			return 0;
 		}
 		if (RMI_STATUS(status) != RMI_ERROR_RTT)
@@ -166,17 +171,31 @@ int memory_populate(struct realm *realm, struct realm_range *range)
 	return err;
 }
 
-/* Take all pages in [base, top) out of the realm. Not interrupted: half of it is of no use to anyone. */
+/* One that the RMM has named: nothing of the realm's is there any more. */
+static void taken_out(struct realm *realm, phys_addr_t granule)
+{
+	realm->granules--;
+	granule_free(granule);
+}
+
+/*
+ * Take all pages in [base, top) out of the realm. Not interrupted: half of it is of no use to anyone. One that the RMM does not
+ * give back stays in the count, and the next is tried: more refusals than there are granules are not about any of them.
+ */
 static void data_destroy(struct realm *realm, u64 base, u64 top)
 {
+	unsigned long refused = 0;
 	u64 out[4], status;
 
 	while (base < top) {
 		status = rmi(out, RMI_DATA_DESTROY, realm->rd, base);
-		if (status == RMI_SUCCESS)
-			granule_free(out[0]);
-		else if (RMI_STATUS(status) != RMI_ERROR_RTT)
-			break;
+		if (status == RMI_SUCCESS) {
+			taken_out(realm, out[0]);
+		} else if (RMI_STATUS(status) != RMI_ERROR_RTT) {
+			if (++refused > realm->granules)
+				break;
+			out[1] = 0;
+		}
 		/* The RMM names the next page that is mapped, or the table's end. */
 		base = max(out[1], base + PAGE_SIZE);
 		cond_resched();
@@ -304,13 +323,17 @@ int memory_unshare(struct realm *realm, struct realm_range *range)
 static void rtt_destroy(struct realm *realm, int level)
 {
 	u64 ipa = 0, out[4], status;
+	unsigned long refused = 0;
 
 	while (ipa < 2 * protected_end(realm)) {
 		status = rmi(out, RMI_RTT_DESTROY, realm->rd, ipa, level);
-		if (status == RMI_SUCCESS)
-			granule_free(out[0]);
-		else if (RMI_STATUS(status) != RMI_ERROR_RTT)
-			break;
+		if (status == RMI_SUCCESS) {
+			taken_out(realm, out[0]);
+		} else if (RMI_STATUS(status) != RMI_ERROR_RTT) {
+			if (++refused > realm->granules)
+				break;
+			out[1] = 0;
+		}
 		ipa = max(ALIGN_DOWN(out[1], RTT_ENTRY_SIZE(level - 1)), ipa + RTT_ENTRY_SIZE(level - 1));
 		cond_resched();
 	}
@@ -325,4 +348,6 @@ void memory_release(struct realm *realm)
 	unshare(realm, protected_end(realm), 2 * protected_end(realm));
 	for (level = RTT_PAGE_LEVEL; level > realm->rtt_level; level--)
 		rtt_destroy(realm, level);
+	granules_lost(realm->granules);
+	realm->granules = 0;
 }

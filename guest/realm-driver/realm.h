@@ -40,6 +40,7 @@ struct realm {
 	int rtt_level;
 	unsigned int ipa_bits;
 	int vmid;
+	unsigned long granules;        /* in it, as its own pages or its tables */
 	struct xarray shared;          /* IPA / 4096 -> pinned page of the VMM */
 	struct rec *recs[REALM_MAX_RECS];
 	unsigned int num_recs;         /* published with release: REC_ENTER reads it without the lock */
@@ -56,6 +57,7 @@ bool realm_closing(void);
 phys_addr_t granule_alloc(void);
 phys_addr_t granule_alloc_contiguous(unsigned int count);
 void granule_free(phys_addr_t granule);
+void granules_lost(unsigned long count);
 unsigned int granules_delegated(void);
 void granule_debugfs(struct dentry *folder);
 void granule_exit(void);

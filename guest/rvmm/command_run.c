@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -17,6 +14,7 @@
 #include "content.h"
 #include "detach.h"
 #include "error.h"
+#include "oom.h"
 #include "rundir.h"
 #include "vm.h"
 
@@ -262,18 +260,6 @@ static int run(struct job *job)
 		(void)fprintf(stderr, "rvmm: %s\n", job->vm.error);
 	rundir_close(&job->rundir);
 	return exit_code(job);
-}
-
-/* Should the host run out of memory, its guests go before its services: what a realm holds is nowhere in the VMM's size. */
-static void offer_to_oom_killer(void)
-{
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, "900", 3) != 3)
-		(void)fprintf(stderr, "rvmm: oom_score_adj: %s\n", strerror(errno));
-	(void)close(fd);
 }
 
 static int run_detached(struct job *job)

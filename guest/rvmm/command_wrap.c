@@ -20,11 +20,13 @@
 #include "detach.h"
 #include "error.h"
 #include "marks.h"
+#include "oom.h"
 #include "rundir.h"
 #include "tap.h"
 #include "vmm_process.h"
 
 #define TERM_SECONDS 10    /* from SIGTERM to SIGKILL */
+#define OUTPUT_BYTES 65536U /* at a time: more than a terminal holds, so that what a dead VMM has printed is all read */
 #define RUN_ID_MAX   ((UINT64_C(1) << 63) - 1)
 
 enum { WORLD = 1, TAP, TAP_ADDRESS, RUN_ID, DETACH };
@@ -131,10 +133,14 @@ static void pass_input(struct job *job)
 static void pass_output(struct job *job)
 {
 	uint8_t bytes[4096];
-	size_t count;
+	size_t count, total;
 
-	while ((count = vmm_process_read(&job->vmm, bytes, sizeof(bytes))) != 0)
+	for (total = 0; total < OUTPUT_BYTES; total += count) {
+		count = vmm_process_read(&job->vmm, bytes, sizeof(bytes));
+		if (count == 0)
+			break;
 		console_write(job->console, bytes, count);
+	}
 }
 
 static void serve(struct job *job)
@@ -313,6 +319,7 @@ int command_wrap(int argc, char **argv)
 	job.vmm = (struct vmm_process){ .handle = -1, .terminal = -1, .far_side = -1 };
 	if (parse(&job, argc, argv) < 0)
 		return command_failed(EXIT_USAGE);
+	offer_to_oom_killer();
 	if (job.options.detach && !detach(&job.parent, &code))
 		return code;
 	return wrap(&job);

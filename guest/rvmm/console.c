@@ -214,7 +214,9 @@ unsigned int console_poll(struct console *console, struct pollfd *fds, size_t ro
 	return CONSOLE_POLL;
 }
 
-static void serve_client(struct console *console, const struct pollfd *fd, struct client *client, size_t room,
+/* `last`: the guest has got its input of this pass, and `room` is no longer true. Another client that would have the keyboard
+ * now, since the guest's echo has cost its owner the connection, waits for the next. True: the guest got some. */
+static bool serve_client(struct console *console, const struct pollfd *fd, struct client *client, size_t room, bool last,
 			 void (*input)(void *context, const uint8_t *bytes, size_t count), void *context)
 {
 	uint8_t bytes[256];
@@ -222,28 +224,32 @@ static void serve_client(struct console *console, const struct pollfd *fd, struc
 
 	(void)pthread_mutex_lock(&console->lock);
 	if (client->fd == fd->fd && client->fd >= 0) {
-		if ((fd->revents & POLLIN) != 0 && room != 0)
-			count = read_client(console, client, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
-		else if ((fd->revents & (POLLHUP | POLLERR)) != 0)
+		if ((fd->revents & POLLIN) != 0 && room != 0) {
+			if (!last || console->writer != NULL)
+				count = read_client(console, client, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+		} else if ((fd->revents & (POLLHUP | POLLERR)) != 0) {
 			drop(console, client);
+		}
 	}
 	(void)pthread_mutex_unlock(&console->lock);
 	/* Without the lock: the guest may answer at once. */
 	if (count != 0)
 		input(context, bytes, count);
+	return count != 0;
 }
 
 void console_serve(struct console *console, const struct pollfd *fds, unsigned int count, size_t room,
 		   void (*input)(void *context, const uint8_t *bytes, size_t count), void *context)
 {
 	uint64_t expirations;
+	bool served = false;
 	unsigned int i;
 
 	if (fds[1].revents != 0 && read(console->timer, &expirations, sizeof(expirations)) > 0)
 		console_flush(console);
 	for (i = 2; i < count; i++)
 		if (fds[i].revents != 0)
-			serve_client(console, &fds[i], &console->clients[i - 2], room, input, context);
+			served |= serve_client(console, &fds[i], &console->clients[i - 2], room, served, input, context);
 	if (fds[0].revents != 0) {
 		(void)pthread_mutex_lock(&console->lock);
 		admit(console);

@@ -25,7 +25,8 @@ struct console *console_open(const char *dir);
 /* Bytes from the guest; from any thread. */
 void console_write(struct console *console, const uint8_t *bytes, size_t count);
 
-/* The main thread: what to poll for, and what to do then. `room`: how much input the guest takes now; `input` gets it. */
+/* The main thread: what to poll for, and what to do then. `room`: how much input the guest takes now; `input` gets it, once at
+ * most. */
 unsigned int console_poll(struct console *console, struct pollfd *fds, size_t room);
 void console_serve(struct console *console, const struct pollfd *fds, unsigned int count, size_t room,
 		   void (*input)(void *context, const uint8_t *bytes, size_t count), void *context);

@@ -46,6 +46,11 @@ size_t keyboard_room(struct keyboard *keyboard)
 
 void keyboard_type(struct keyboard *keyboard, const uint8_t *bytes, size_t count)
 {
+	/* With what the UART may have to give back. */
+	size_t room = sizeof(keyboard->held) - keyboard->count - (PL011_RX_BYTES - pl011_room(keyboard->uart));
+
+	if (count > room)
+		count = room;
 	memcpy(keyboard->held + keyboard->count, bytes, count);
 	keyboard->count += count;
 	(void)keyboard_room(keyboard);

@@ -21,7 +21,7 @@ struct keyboard {
 /* Pass on what is held; how much more is taken then, at most KEYBOARD_BYTES. */
 size_t keyboard_room(struct keyboard *keyboard);
 
-/* Take input, no more than there was room for. */
+/* Take input, no more than there was room for; what is too much for the buffer is lost. */
 void keyboard_type(struct keyboard *keyboard, const uint8_t *bytes, size_t count);
 
 #endif

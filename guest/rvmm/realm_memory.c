@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "realm.h"
+#include "vm_virtio.h"
 
 /* How much a missing page brings along, aligned to its size: 16 pages cost one exit instead of 16, and a guest that
  * touches one page rarely leaves its neighbours alone. */
@@ -112,9 +113,14 @@ int realm_change_ripas(struct vm *vm, unsigned int rec, uint64_t base, uint64_t 
 	struct realm_ripas change = { .rec = rec, .ripas = ripas, .base = base, .top = top };
 	int result = 0;
 
+	/* Devices that look at memory ask realm_shares(): their lock comes first. A page that one still touched would come back
+	 * behind take_back(), while the realm gets one of its own. */
+	if (ripas == RIPAS_RAM)
+		vm_virtio_withdraw(vm, base, top);
 	(void)pthread_mutex_lock(&realm->memory_lock);
 	if (ripas == RIPAS_RAM) {
 		page_set_change(&realm->given_up, base, top, false);
+		vm_virtio_resume(vm);
 		result = take_back(vm, base, top);
 	}
 	if (result == 0)

@@ -93,6 +93,15 @@ void virtio_break(struct virtio *device)
 		virtio_raise(device, VIRTIO_INTERRUPT_CONFIG);
 }
 
+void virtio_withdraw(struct virtio *device, uint64_t base, uint64_t top)
+{
+	unsigned int i;
+
+	for (i = 0; i < VIRTIO_QUEUES; i++)
+		if (virtqueue_within(&device->queues[i], base, top))
+			virtio_break(device);
+}
+
 static void stop_queue(struct virtio_queue *queue)
 {
 	*queue = (struct virtio_queue){ .epoch = queue->epoch + 1 };

@@ -118,6 +118,10 @@ void virtio_push(struct virtio *device, const struct virtio_chain *chain, uint32
 /* A request that makes no sense. */
 void virtio_break(struct virtio *device);
 
+/* The guest takes [base, top) of the addresses that devices see away: a device with a ring there breaks, and touches it no
+ * more. Its buffers there are found when it takes them. */
+void virtio_withdraw(struct virtio *device, uint64_t base, uint64_t top);
+
 /* ---- Between virtio.c and virtqueue.c ----------------------------------------------------------------------- */
 
 #define VIRTIO_INTERRUPT_USED   1U
@@ -127,5 +131,8 @@ void virtio_raise(struct virtio *device, uint32_t interrupt);
 
 /* Map the queue's rings as the registers tell; false: they make no sense. */
 bool virtqueue_start(const struct virtio *device, struct virtio_queue *queue);
+
+/* Is a part of the rings of a queue that is ready within [base, top)? */
+bool virtqueue_within(const struct virtio_queue *queue, uint64_t base, uint64_t top);
 
 #endif

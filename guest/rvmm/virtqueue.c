@@ -49,6 +49,24 @@ bool virtqueue_start(const struct virtio *device, struct virtio_queue *queue)
 	return queue->descriptors != NULL && queue->available != NULL && queue->used != NULL;
 }
 
+bool virtqueue_within(const struct virtio_queue *queue, uint64_t base, uint64_t top)
+{
+	const struct {
+		uint64_t at, bytes;
+	} rings[] = {
+		{ queue->descriptors_at, DESCRIPTOR_BYTES * queue->size },
+		{ queue->available_at, AVAILABLE_BYTES(queue->size) },
+		{ queue->used_at, USED_BYTES(queue->size) },
+	};
+	unsigned int i;
+
+	/* They are in memory: no sum of these overflows. */
+	for (i = 0; queue->ready && i < sizeof(rings) / sizeof(rings[0]); i++)
+		if (rings[i].at < top && base < rings[i].at + rings[i].bytes)
+			return true;
+	return false;
+}
+
 static struct descriptor load_descriptor(const struct virtio_queue *queue, unsigned int index)
 {
 	const uint64_t *words = queue->descriptors + DESCRIPTOR_WORDS * index;

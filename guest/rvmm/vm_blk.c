@@ -38,6 +38,19 @@ static void settle(void *context)
 		(void)pthread_cond_wait(&vm->blk.idle, &vm->devices);
 }
 
+/* A disk that is never idle must not keep who waits: hence no new request meanwhile. */
+void vm_blk_pause(struct vm *vm)
+{
+	vm->blk.pauses++;
+	settle(vm);
+}
+
+void vm_blk_resume(struct vm *vm)
+{
+	if (--vm->blk.pauses == 0)
+		wake(vm);
+}
+
 /* ---- The thread --------------------------------------------------------------------------------------------- */
 
 /* Under the lock, but for the work itself. */
@@ -60,7 +73,7 @@ static void *work(void *argument)
 	gate_pass(&vm->gate);
 	(void)pthread_mutex_lock(&vm->devices);
 	while (!blk->end) {
-		if (virtio_blk_take(&vm->virtio[VIRTIO_SLOT_BLK], &blk->request))
+		if (blk->pauses == 0 && virtio_blk_take(&vm->virtio[VIRTIO_SLOT_BLK], &blk->request))
 			serve(vm, blk);
 		else
 			(void)pthread_cond_wait(&blk->wake, &vm->devices);

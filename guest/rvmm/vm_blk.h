@@ -17,6 +17,7 @@ struct vm_blk {
 	bool opened, started;
 	pthread_cond_t wake, idle;         /* with the device lock, which protects: */
 	bool busy, end;
+	unsigned int pauses;               /* the thread takes no request while there are any */
 	struct virtio_blk_request request; /* what it is busy with; the thread's */
 };
 
@@ -30,5 +31,10 @@ int vm_blk_start(struct vm *vm);
 void vm_blk_stop(struct vm *vm);
 
 void vm_blk_close(struct vm *vm);
+
+/* Wait for the request in hand, and begin no other before vm_blk_resume(). Both under the device lock, which the first lets
+ * go of while it waits. */
+void vm_blk_pause(struct vm *vm);
+void vm_blk_resume(struct vm *vm);
 
 #endif

@@ -18,7 +18,8 @@ struct vm_net {
 /* Make the tap and the device if the guest is to have them; -1 with failure(). */
 int vm_net_init(struct vm *vm, const struct virtio_host *host);
 
-/* The main thread: what to poll for input (-1: nothing now), and what to do when there is some. */
+/* The main thread: what to poll for input (-1: nothing now), and what to do when there is some. When there is much, the poll
+ * finds the VM woken, and comes back here. */
 int vm_net_poll(struct vm *vm);
 void vm_net_serve(struct vm *vm);
 

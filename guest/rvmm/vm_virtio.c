@@ -50,6 +50,22 @@ int vm_virtio_init(struct vm *vm)
 	return vm_net_init(vm, &host) < 0 ? -1 : vm_blk_init(vm, &host);
 }
 
+void vm_virtio_withdraw(struct vm *vm, uint64_t base, uint64_t top)
+{
+	unsigned int slot;
+
+	(void)pthread_mutex_lock(&vm->devices);
+	vm_blk_pause(vm);
+	for (slot = 0; slot < VIRTIO_SLOTS; slot++)
+		virtio_withdraw(&vm->virtio[slot], shared_ipa(base), shared_ipa(top));
+}
+
+void vm_virtio_resume(struct vm *vm)
+{
+	vm_blk_resume(vm);
+	(void)pthread_mutex_unlock(&vm->devices);
+}
+
 bool vm_virtio_access(struct vm *vm, const struct vm_exit *exit, uint64_t *value)
 {
 	uint64_t place = exit->address - VIRTIO_BASE;

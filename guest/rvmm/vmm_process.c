@@ -2,15 +2,21 @@
 #define _GNU_SOURCE
 #include "vmm_process.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -121,6 +127,86 @@ void vmm_process_signal(const struct vmm_process *vmm, int number)
 		(void)kill(number == SIGKILL ? -vmm->pid : vmm->pid, number);
 }
 
+/* ---- What it leaves behind ---------------------------------------------------------------------------------- */
+
+/* The parent of a process; 0: it is gone. Its name, in parentheses, may have any bytes in it. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], text[512];
+	const char *rest;
+	size_t count;
+	FILE *stat;
+	int parent;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	stat = fopen(path, "re");
+	if (stat == NULL)
+		return 0;
+	count = fread(text, 1, sizeof(text) - 1, stat);
+	(void)fclose(stat);
+	text[count] = '\0';
+	rest = strrchr(text, ')');
+	return rest != NULL && sscanf(rest, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/* Kill all children; one of them, or 0. A number that is a child's stays so until it is waited for. */
+static pid_t kill_children(void)
+{
+	DIR *processes = opendir("/proc");
+	const struct dirent *entry;
+	pid_t pid, found = 0;
+
+	if (processes == NULL)
+		return 0;
+	while ((entry = readdir(processes)) != NULL) {
+		pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
+		if (pid > 0 && parent_of(pid) == getpid()) {
+			(void)kill(pid, SIGKILL);
+			found = pid;
+		}
+	}
+	(void)closedir(processes);
+	return found;
+}
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Wait for the end of a child, but do not reap it; false: it is not dead by `deadline`. */
+static bool await_child(pid_t pid, long long deadline)
+{
+	struct pollfd fd = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	long long left = deadline - now_ms();
+	bool result = fd.fd >= 0 && left > 0 && poll(&fd, 1, (int)left) > 0;
+
+	if (fd.fd >= 0)
+		(void)close(fd.fd);
+	return result;
+}
+
+/*
+ * A child whose parent ended is ours, whatever its session: kill them all until there are none. Each that ends may leave us
+ * its own.
+ */
+static void clear_away(void)
+{
+	long long deadline = now_ms() + VMM_LEAVE_MS;
+	pid_t pid;
+
+	do {
+		pid = kill_children();
+		if (pid == 0 || !await_child(pid, deadline))
+			return;
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	} while (now_ms() < deadline);
+}
+
 int vmm_process_end(struct vmm_process *vmm)
 {
 	int status = -1, other;
@@ -134,6 +220,7 @@ int vmm_process_end(struct vmm_process *vmm)
 		if (ended == vmm->pid)
 			status = other;
 	vmm->pid = 0;
+	clear_away();
 	return status;
 }
 

@@ -24,10 +24,14 @@ size_t vmm_process_read(struct vmm_process *vmm, uint8_t *bytes, size_t size);
 /* How much of this input it took. */
 size_t vmm_process_write(struct vmm_process *vmm, const uint8_t *bytes, size_t count);
 
-/* SIGTERM goes to the program, SIGKILL to all that it has started in its session as well. */
+/* SIGTERM goes to the program, SIGKILL to its whole process group. */
 void vmm_process_signal(const struct vmm_process *vmm, int number);
 
-/* It has ended, or is made to now; nothing of it is left. Its status as waitpid() tells it, -1: there was none. */
+/*
+ * It has ended, or is made to now, and so is everything that it has started, also in other sessions; those have VMM_LEAVE_MS
+ * to be gone. Its status as waitpid() tells it, -1: there was none.
+ */
+#define VMM_LEAVE_MS 10000
 int vmm_process_end(struct vmm_process *vmm);
 
 void vmm_process_close(struct vmm_process *vmm);

@@ -453,17 +453,20 @@ static void do_store(struct input *input)
 	store(input_below(input, RAM_BYTES), bytes, size);
 }
 
-/* Pages change hands only while no device knows them: what a VMM touches is still its own then. */
+/* Pages change hands at any time, as realm_change_ripas() has it. Mostly the guest shares again, or no device would work. */
 static void do_share(struct input *input)
 {
-	unsigned int slot, queue, page = input_below(input, PAGES);
+	uint32_t page = input_below(input, PAGES), base = page * (uint32_t)PAGE_BYTES;
 
-	for (slot = 0; slot < VIRTIO_SLOTS; slot++)
-		for (queue = 0; queue < VIRTIO_QUEUES; queue++)
-			if (guest.vm.virtio[slot].queues[queue].ready)
-				return;
-	if (!guest.vm.blk.busy && guest.options.world == WORLD_REALM)
-		share(page, input_below(input, 2) != 0);
+	if (guest.options.world != WORLD_REALM)
+		return;
+	if (input_below(input, 4) != 0) {
+		share(page, true);
+		return;
+	}
+	vm_virtio_withdraw(&guest.vm, RAM_BASE + base, RAM_BASE + base + PAGE_BYTES);
+	share(page, false);
+	vm_virtio_resume(&guest.vm);
 }
 
 static void do_frame(struct input *input)

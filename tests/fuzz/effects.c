@@ -154,6 +154,17 @@ int vm_blk_init(struct vm *vm, const struct virtio_host *host)
 	return 0;
 }
 
+void vm_blk_pause(struct vm *vm)
+{
+	if (vm->blk.busy)
+		effects_work(vm);
+}
+
+void vm_blk_resume(struct vm *vm)
+{
+	(void)vm;
+}
+
 /* In the order of the VMM; there are no threads here. */
 int vm_blk_start(struct vm *vm)
 {

@@ -26,7 +26,7 @@ DESCRIBE = [
     *("main", "command_dtb", "command_describe", "describe", "options", "error"),
     *("content", "layout", "devtree", "population", "realm_params"),
 ]
-WRAP = ["command_wrap", "vmm_process", "console", "rundir", "detach", "error", "tap", "options"]
+WRAP = ["command_wrap", "vmm_process", "console", "rundir", "detach", "error", "tap", "options", "oom"]
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 

@@ -279,6 +279,8 @@ void do_virtio(const char *name, const uint64_t *words)
 		virtio_write(&device, (uint32_t)words[0], (unsigned int)words[1], (uint32_t)words[2]), printf("0\n");
 	else if (strcmp(name, "vdeny") == 0)
 		denied = words[0], printf("0\n");
+	else if (strcmp(name, "vwithdraw") == 0)
+		virtio_withdraw(&device, device.host.base + words[0], device.host.base + words[1]), printf("0\n");
 	else if (strcmp(name, "vpeek") == 0)
 		memcpy(&value, ram + words[0], words[1]), printf("%" PRIx64 "\n", value);
 	else if (strcmp(name, "vpoke") == 0)

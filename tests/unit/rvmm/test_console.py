@@ -129,6 +129,22 @@ def test_a_full_uart(harness: Harness) -> None:
     assert device.room() == 0
 
 
+@pytest.mark.parametrize("printed", [False, True])
+def test_input_that_nobody_had_room_for(harness: Harness, printed: bool) -> None:
+    """Nothing is written beyond the buffer, also when the UART gives back what it has."""
+    device = Consoles(harness)
+    if printed:
+        device.print(b"$ ")
+    for _ in range(10):
+        device.ask("n_type", ord("a"), AT_ONCE)
+    assert device.room() == 0
+    device.print(b"$ ")
+    assert device.room() == 0
+    device.post(RX, (BUFFERS, 0x1000, WRITE))
+    assert device.room() == 0
+    assert device.done(RX) == [(0, UART_BYTES + AT_ONCE)]
+
+
 def test_a_reset_takes_input_back_to_the_uart(harness: Harness) -> None:
     device = Consoles(harness)
     device.print(b"$ ")

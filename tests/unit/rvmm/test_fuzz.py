@@ -45,6 +45,12 @@ MUTANTS = {
         "(uart->rx_head + uart->rx_count) % PL011_RX_BYTES",
         "uart->rx_head + uart->rx_count",
     ),
+    "rings that the guest has taken back": (
+        "virtio.c",
+        "		if (virtqueue_within(&device->queues[i], base, top))",
+        "		if (i == 1 && virtqueue_within(&device->queues[i], base, top))",
+    ),
+    "a request that the disk has in hand": ("vm_virtio.c", "	vm_blk_pause(vm);\n", ""),
     "line not told": ("virtio.c", "	device->level = level;\n", "	device->level = true;\n"),
 }
 

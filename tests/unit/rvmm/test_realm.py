@@ -141,3 +141,11 @@ def test_log_has_an_end(harness: Harness, tmp_path: Path) -> None:
 def test_short_log_is_whole(harness: Harness, tmp_path: Path) -> None:
     assert harness.text(f"r_log 3 {tmp_path}") == "0"
     assert (tmp_path / "console.log").read_bytes() == (b"x" * 63 + b"\n") * 3
+
+
+# ---- Clients -------------------------------------------------------------------------------------------------
+
+
+def test_a_pass_has_input_of_one_client(harness: Harness, tmp_path: Path) -> None:
+    """The first loses its connection by the guest's answer; the second has the keyboard then, and not before."""
+    assert harness.text(f"r_typists {tmp_path}").split() == ["1", "1", "0"]

@@ -429,3 +429,39 @@ def test_memory_that_is_not_shared_is_not_touched(harness: Harness) -> None:
     assert driver.negotiate()
     harness.ask("vdeny", USED_AT)
     assert not driver.queue()
+
+
+@pytest.mark.parametrize("realm", [False, True])
+@pytest.mark.parametrize(
+    ("base", "top", "breaks"),
+    [
+        (DESC_AT, DESC_AT + 0x1000, True),
+        (DESC_AT + 4 * 16 - 1, DESC_AT + 4 * 16, True),
+        (DESC_AT + 4 * 16, AVAIL_AT, False),
+        (AVAIL_AT + 13, AVAIL_AT + 14, True),
+        (AVAIL_AT + 14, USED_AT, False),
+        (USED_AT, USED_AT + 1, True),
+        (USED_AT + 37, USED_AT + 38, True),
+        (USED_AT + 38, RAM_BYTES, False),
+        (-RAM, 1 << 40, True),
+        (DESC_AT, DESC_AT, False),
+    ],
+)
+def test_rings_that_the_guest_takes_back(harness: Harness, realm: bool, base: int, top: int, breaks: bool) -> None:
+    """The device breaks, and goes on with neither rings nor chains; memory beside them is of no matter."""
+    device = Driver(harness, keeps=True, realm=realm).up()
+    device.chain((BUFFERS, 8, WRITE))
+    device.chain((BUFFERS, 8, WRITE), first=1)
+    assert device.ask("vpop", 0, 0)[0] == 1
+    device.ask("vwithdraw", base % (1 << 64), top)
+    assert device.broken() == breaks
+    device.ask("vpush", 0, 8)
+    assert device.used() == (0 if breaks else 1)
+    assert device.ask("vpop", 0, 1)[0] == (0 if breaks else 1)
+
+
+def test_a_queue_that_is_not_ready_has_no_rings(harness: Harness) -> None:
+    device = Driver(harness, keeps=True).up()
+    device.write(READY, 0)
+    device.ask("vwithdraw", 0, RAM_BYTES)
+    assert not device.broken()

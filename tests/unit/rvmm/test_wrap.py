@@ -121,6 +121,35 @@ def test_stopped_it_leaves_nothing_of_what_the_program_started(wrap: Path, tmp_p
     assert (folder / "exit").read_text(encoding="utf-8") == "stopped\n"
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["by itself", "stopped"])
+def test_helpers_in_other_sessions_end_with_it(wrap: Path, tmp_path: Path, asked: bool) -> None:
+    """Also those that such a helper has started itself, and one that has lost its parent before."""
+    folder = tmp_path / "vm"
+    helper = "trap '' TERM HUP; sleep 600 & echo $! $$; wait"
+    script = f'setsid sh -c "{helper}" & (setsid sh -c "{helper}" &); '.replace("$", "\\$") + "read -r line; exit 0"
+    with subprocess.Popen(command(wrap, folder, script)) as process:
+        log = folder / "console.log"
+        until(lambda: log.exists() and log.read_bytes().count(b"\n") >= 2)
+        pids = [int(word) for word in log.read_text(encoding="utf-8").split()]
+        assert len(pids) == 4
+        assert not any(gone(pid) for pid in pids)
+        if asked:
+            process.terminate()
+        else:
+            with socket.socket(socket.AF_UNIX) as link:
+                link.connect(str(folder / "console.sock"))
+                link.sendall(b"\n")
+                assert process.wait(SECONDS) == 0
+        assert process.wait(SECONDS) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in pids), "killed, and waited for"
+    assert (folder / "exit").read_text(encoding="utf-8") == ("stopped\n" if asked else "off\n")
+
+
+def test_the_program_is_offered_to_the_oom_killer(wrap: Path, tmp_path: Path) -> None:
+    assert finished(wrap, tmp_path / "vm", "cat /proc/self/oom_score_adj") == (0, "off\n")
+    assert (tmp_path / "vm/console.log").read_text(encoding="utf-8") == "900\n"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
