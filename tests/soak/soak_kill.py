@@ -203,6 +203,8 @@ def main() -> int:
         killer.run(options.vmm, options.qemu, path)
     except HangError as hangs:
         killer.wrong(str(hangs))
+    except KeyboardInterrupt:
+        print("interrupted: the next run goes on from here")
     finally:
         killer.orch("down")
     done = killer.progress
