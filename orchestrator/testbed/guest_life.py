@@ -156,10 +156,11 @@ class GuestLife:
     def _await_ready(self, name: GuestName) -> None:
         limit = self.timeouts.guest_ready
         with self.record.stage(name, "guest-ready", 4):
-            done = ssh.attempt(self.link, shlex.join(guest.wait_command(name, limit)), limit + _SLACK)
+            script = f"{shlex.join(guest.wait_command(name, limit))} && {guest.announced_script(name)}"
+            done = ssh.attempt(self.link, script, limit + _SLACK)
             if done.code:
                 raise self._not_ready(name, done.code)
-        said = guest.read_announced(ssh.attempt(self.link, guest.announced_script(name)).stdout)
+        said = guest.read_announced(done.stdout)
         self.record.note(
             name,
             ready=True,
