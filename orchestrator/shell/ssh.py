@@ -147,9 +147,21 @@ def closed_after(link: Connection, other: Connection, argv: Sequence[str]) -> It
         watcher.join()
 
 
+@contextmanager
+def _answering(link: Connection) -> Iterator[None]:
+    """Turn the libraries' words for a connection that ended into ours."""
+    try:
+        yield
+    except (EOFError, paramiko.SSHException) as error:
+        raise BootError(f"{link.host} no longer answers: {error or type(error).__name__}") from None
+
+
 def capture(link: Connection, command: str, timeout: float = 60.0) -> str:
     """Run a command that must succeed; returns its standard output. `timeout` in seconds."""
-    done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
+    with _answering(link):
+        done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
+    if done.exited == -1:  # the connection ended before the command did
+        raise BootError(f"{link.host} no longer answers")
     if done.exited != 0:
         last = (done.stderr or done.stdout).strip().splitlines()
         raise OrchError(f"'{command}' ended with exit code {done.exited}: {last[-1] if last else 'no output'}")
@@ -273,10 +285,11 @@ def put(link: Connection, source: Path, target: str) -> None:
     """Copy a file or folder to the machine; a target that is a folder there receives it under its own name."""
     if not source.exists() or source == Path():
         raise UsageError(f"'{source}': no such file")
-    sftp = link.sftp()
-    if target.endswith("/") or _is_folder(sftp, target):
-        target = posixpath.join(target, source.name)
-    _put(sftp, source, target)
+    with _answering(link):
+        sftp = link.sftp()
+        if target.endswith("/") or _is_folder(sftp, target):
+            target = posixpath.join(target, source.name)
+        _put(sftp, source, target)
 
 
 def _put(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
@@ -297,7 +310,8 @@ def get(link: Connection, source: str, target: Path) -> None:
     """Copy a file or folder from the machine; a target that is a folder here receives it under its own name."""
     if target.is_dir():
         target = target / posixpath.basename(source.rstrip("/"))
-    _get(link.sftp(), source, target)
+    with _answering(link):
+        _get(link.sftp(), source, target)
 
 
 def _get(sftp: paramiko.SFTPClient, source: str, target: Path, depth: int = 0) -> None:

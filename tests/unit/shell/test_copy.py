@@ -8,9 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import paramiko
 import pytest
 
-from orchestrator.errors import OrchError
+from orchestrator.errors import BootError, OrchError
 from orchestrator.shell.ssh import get
 
 
@@ -40,6 +41,13 @@ def test_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(OrchError, match="the machine names a file"):
         copy(Machine({"/tmp/d": [name]}), target)
     assert sorted(tmp_path.rglob("*")) == [target]
+
+
+def test_a_machine_that_goes_away(tmp_path: Path) -> None:
+    machine = Machine({})
+    machine.get = lambda *_: (_ for _ in ()).throw(paramiko.SSHException("Server connection dropped"))  # type: ignore[method-assign]
+    with pytest.raises(BootError, match=r"^host no longer answers: Server connection dropped$"):
+        get(SimpleNamespace(sftp=lambda: machine, host="host"), "/tmp/f", tmp_path / "here")
 
 
 def test_no_special_permissions(tmp_path: Path) -> None:
