@@ -115,6 +115,9 @@ void virtio_publish(struct virtio *device, unsigned int queue);
 /* Give it back, `written` bytes into the buffers to write, and tell the driver. */
 void virtio_push(struct virtio *device, const struct virtio_chain *chain, uint32_t written);
 
+/* Copy into the chain's buffers to write; how much of it they took. */
+size_t virtio_scatter(const struct virtio_chain *chain, const uint8_t *bytes, size_t size);
+
 /* A request that makes no sense. */
 void virtio_break(struct virtio *device);
 

@@ -59,28 +59,13 @@ bool virtio_console_has_room(struct virtio *device)
 	return room || virtio_pending(device, RECEIVE) != 0;
 }
 
-/* How much of the bytes went into the chain. */
-static size_t scatter(const struct virtio_chain *chain, const uint8_t *bytes, size_t size)
-{
-	const struct iovec *parts = &chain->parts[chain->readable];
-	size_t done = 0, count;
-	unsigned int i;
-
-	for (i = 0; i < chain->writable && done < size; i++) {
-		count = parts[i].iov_len < size - done ? parts[i].iov_len : size - done;
-		memcpy(parts[i].iov_base, bytes + done, count);
-		done += count;
-	}
-	return done;
-}
-
 size_t virtio_console_receive(struct virtio *device, const uint8_t *bytes, size_t count)
 {
 	struct virtio_chain chain;
 	size_t done = 0, part;
 
 	while (done < count && virtio_pop(device, RECEIVE, &chain)) {
-		part = chain.readable == 0 ? scatter(&chain, bytes + done, count - done) : 0;
+		part = chain.readable == 0 ? virtio_scatter(&chain, bytes + done, count - done) : 0;
 		if (part == 0) {
 			virtio_break(device);
 			break;

@@ -100,21 +100,6 @@ static uint8_t *place(const struct virtio_chain *chain, size_t offset)
 	return NULL;
 }
 
-/* How much of the bytes went into the chain's buffers. */
-static size_t scatter(const struct virtio_chain *chain, const uint8_t *bytes, size_t size)
-{
-	const struct iovec *parts = &chain->parts[chain->readable];
-	size_t done = 0, count;
-	unsigned int i;
-
-	for (i = 0; i < chain->writable && done < size; i++) {
-		count = parts[i].iov_len < size - done ? parts[i].iov_len : size - done;
-		memcpy(parts[i].iov_base, bytes + done, count);
-		done += count;
-	}
-	return done;
-}
-
 /* A frame on its way into buffers that the driver does not see yet. */
 struct delivery {
 	unsigned int count;
@@ -132,7 +117,7 @@ static bool fill(struct virtio *device, struct delivery *delivery, const uint8_t
 
 	if (!virtio_pop(device, RECEIVE, &chain))
 		return false;
-	count = scatter(&chain, frame + delivery->done, size - delivery->done);
+	count = virtio_scatter(&chain, frame + delivery->done, size - delivery->done);
 	if (delivery->count == 0) {
 		delivery->buffers[0] = place(&chain, HEADER_BUFFERS);
 		delivery->buffers[1] = place(&chain, HEADER_BUFFERS + 1);

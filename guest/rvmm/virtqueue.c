@@ -6,6 +6,7 @@
 #include "virtio.h"
 
 #include <stddef.h>
+#include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the rings are little-endian, and so are we");
 
@@ -196,4 +197,18 @@ void virtio_push(struct virtio *device, const struct virtio_chain *chain, uint32
 		return;
 	virtio_stage(device, chain->queue, chain->head, written);
 	virtio_publish(device, chain->queue);
+}
+
+size_t virtio_scatter(const struct virtio_chain *chain, const uint8_t *bytes, size_t size)
+{
+	const struct iovec *parts = &chain->parts[chain->readable];
+	size_t done = 0, count;
+	unsigned int i;
+
+	for (i = 0; i < chain->writable && done < size; i++) {
+		count = parts[i].iov_len < size - done ? parts[i].iov_len : size - done;
+		memcpy(parts[i].iov_base, bytes + done, count);
+		done += count;
+	}
+	return done;
 }
