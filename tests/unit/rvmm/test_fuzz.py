@@ -36,7 +36,7 @@ MUTANTS = {
     ),
     "writing to a read-only disk": ("virtio_blk.c", " || (write && !blk->writable)", ""),
     "room for a frame": (
-        "virtio_net.c",
+        "virtqueue.c",
         "parts[i].iov_len < size - done ? parts[i].iov_len : size - done",
         "size - done",
     ),
