@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client of the counter plugin, and what is computed from its answers.
 
-Every count is in executed guest instructions, every move in changes of world; what exactly that means, and the
-protocol, is in docs/counting.md.
+Every count is in executed guest instructions, every move in changes of world, every exit in times that a guest was
+left; what exactly that means, and the protocol, is in docs/counting.md.
 """
 
 from __future__ import annotations
@@ -73,22 +73,27 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts and moves at one moment, or between two.
+    """Counts, moves and exits at one moment, or between two.
 
-    `counts[vcpu][world][level]` are instructions, `moves[vcpu][from][to]` changes of world; the worlds and levels are
-    in the order of `WORLDS` and `LEVELS`.
+    `counts[vcpu][world][level]` are instructions, `moves[vcpu][from][to]` changes of world, `left[vcpu][world]` exits
+    of that world's guests; the worlds and levels are in the order of `WORLDS` and `LEVELS`.
     """
 
     counts: tuple[Matrix, ...]
     moves: tuple[Matrix, ...]
+    left: Matrix
 
     def __sub__(self, earlier: Tally) -> Tally:
         """What was counted since `earlier`."""
-        return Tally(_minus(self.counts, earlier.counts), _minus(self.moves, earlier.moves))
+        return Tally(
+            tuple(_minus(later, before) for later, before in zip(self.counts, earlier.counts, strict=True)),
+            tuple(_minus(later, before) for later, before in zip(self.moves, earlier.moves, strict=True)),
+            _minus(self.left, earlier.left),
+        )
 
     def of_vcpu(self, vcpu: int) -> Tally:
         """The part of one vCPU, as a tally of a machine that has only this one."""
-        return Tally((self.counts[vcpu],), (self.moves[vcpu],))
+        return Tally((self.counts[vcpu],), (self.moves[vcpu],), (self.left[vcpu],))
 
     @property
     def total(self) -> int:
@@ -124,6 +129,10 @@ class Tally:
     def exits(self) -> dict[World, int]:
         """How often each world was left for another one, over all vCPUs."""
         return {world: sum(sum(cpu[w]) for cpu in self.moves) for w, world in enumerate(WORLDS)}
+
+    def guest_exits(self) -> dict[World, int]:
+        """How often a guest of each world (EL0, EL1) was left for EL2 or EL3, over all vCPUs."""
+        return {world: sum(cpu[w] for cpu in self.left) for w, world in enumerate(WORLDS)}
 
 
 @dataclass(frozen=True)
@@ -375,9 +384,12 @@ def _record(data: Mapping[str, Any]) -> MarkerRecord:
 def _tally(data: Mapping[str, Any]) -> Tally:
     counts = _matrices(_get(data, "counts", list), len(LEVELS))
     moves = _matrices(_get(data, "moves", list), len(WORLDS))
-    if len(counts) != len(moves):
-        raise OrchError("the counter plugin sent counts and moves of different numbers of vCPUs")
-    return Tally(counts, moves)
+    left = tuple(_integers(cpu) for cpu in _get(data, "exits", list))
+    if any(len(cpu) != len(WORLDS) for cpu in left):
+        raise OrchError(f"the counter plugin sent exits that are not of {len(WORLDS)} worlds")
+    if not len(counts) == len(moves) == len(left):
+        raise OrchError("the counter plugin sent counts, moves and exits of different numbers of vCPUs")
+    return Tally(counts, moves, left)
 
 
 def _matrices(value: Sequence[Any], columns: int) -> tuple[Matrix, ...]:
@@ -417,10 +429,9 @@ def _load_json(text: bytes, what: str) -> Mapping[str, Any]:
     return data
 
 
-def _minus(later: tuple[Matrix, ...], earlier: tuple[Matrix, ...]) -> tuple[Matrix, ...]:
+def _minus(later: Matrix, earlier: Matrix) -> Matrix:
     return tuple(
-        tuple(tuple(a - b for a, b in zip(row, old, strict=True)) for row, old in zip(cpu, before, strict=True))
-        for cpu, before in zip(later, earlier, strict=True)
+        tuple(a - b for a, b in zip(row, before, strict=True)) for row, before in zip(later, earlier, strict=True)
     )
 
 

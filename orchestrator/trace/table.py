@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def totals_table(counters: Counters) -> Iterator[str]:
-    """Instructions by world and exception level, and world entries, as aligned lines."""
+    """Instructions by world and exception level, world entries, and exits of guests, as aligned lines."""
     tally = counters.tally
-    entries = tally.entries()
+    entries, exits = tally.entries(), tally.guest_exits()
     levels = tally.by_level()
-    yield f"{'world':12}" + "".join(f"{level:>15}" for level in LEVELS) + f"{'entries':>12}"
+    yield f"{'world':12}" + "".join(f"{level:>15}" for level in LEVELS) + f"{'entries':>12}{'guest exits':>13}"
     for world, total in tally.by_world().items():
         if total:
             columns = "".join(f"{levels[world, level]:15,}" for level in LEVELS)
-            yield f"{world:12}{columns}{entries[world]:12,}"
+            yield f"{world:12}{columns}{entries[world]:12,}{exits[world]:13,}"
     yield f"{'total':12}{tally.total:15,} instructions, {counters.markers} markers"
 
 
@@ -77,9 +77,9 @@ def as_table(client: CounterClient) -> dict[str, Any]:
 
 
 def _worlds(tally: Tally) -> dict[str, dict[str, int]]:
-    """Instructions by level and entries, for each world in which anything was executed."""
-    entries = tally.entries()
+    """Instructions by level, entries and exits of guests, for each world in which anything was executed."""
+    entries, exits = tally.entries(), tally.guest_exits()
     table: dict[str, dict[str, int]] = {}
     for (world, level), count in tally.by_level().items():
-        table.setdefault(str(world), {"entries": entries[world]})[str(level)] = count
+        table.setdefault(str(world), {"entries": entries[world], "guest_exits": exits[world]})[str(level)] = count
     return {world: row for world, row in table.items() if any(row.values())}

@@ -5,7 +5,7 @@
 
 #include <qemu-plugin.h>
 
-#define COUNTER_VERSION "1.0"
+#define COUNTER_VERSION "1.1"
 
 /* Security states in the order of every array that is indexed by world. */
 enum world { WORLD_NON_SECURE, WORLD_REALM, WORLD_ROOT, WORLD_SECURE, WORLDS };
@@ -26,15 +26,31 @@ struct place {
 	enum level level;
 };
 
+/*
+ * What of a place is followed from block to block: the world, and whether it is the
+ * guest's part of it (EL0, EL1) or that of who runs the guest (all else). 0 is no
+ * zone: nothing executed yet.
+ */
+static inline bool zone_is_guest(struct place place)
+{
+	return place.level == LEVEL_EL0 || place.level == LEVEL_EL1;
+}
+
+static inline uint64_t zone_of(struct place place)
+{
+	return 1 + 2 * (uint64_t)place.world + (zone_is_guest(place) ? 1 : 0);
+}
+
 /* What one method (fast or reference) has counted on one vCPU. */
 struct tally {
 	uint64_t insns[WORLDS][LEVELS];
 	uint64_t moves[WORLDS][WORLDS]; /* [from][to], from != to */
-	uint64_t current;               /* world + 1; 0 = nothing executed yet */
+	uint64_t exits[WORLDS];         /* guest of that world left, for EL2 or EL3 */
+	uint64_t zone;
 };
 
-#define TALLY_VALUES (WORLDS * LEVELS + WORLDS * WORLDS)
-_Static_assert(offsetof(struct tally, current) == TALLY_VALUES * sizeof(uint64_t),
+#define TALLY_VALUES (WORLDS * LEVELS + WORLDS * WORLDS + WORLDS)
+_Static_assert(offsetof(struct tally, zone) == TALLY_VALUES * sizeof(uint64_t),
 	       "a tally's values are contiguous");
 
 /*

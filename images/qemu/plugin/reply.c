@@ -52,20 +52,25 @@ GString *reply_info(void)
 	return s;
 }
 
+static void append_row(GString *s, const uint64_t *values, size_t columns)
+{
+	for (size_t c = 0; c < columns; c++)
+		g_string_append_printf(s, "%c%" PRIu64, c ? ',' : '[',
+				       __atomic_load_n(&values[c], __ATOMIC_RELAXED));
+	g_string_append_c(s, ']');
+}
+
 /* `rows` x `columns` values as nested arrays. */
 static void append_matrix(GString *s, const uint64_t *values, size_t rows, size_t columns)
 {
 	for (size_t r = 0; r < rows; r++) {
-		g_string_append(s, r ? ",[" : "[[");
-		for (size_t c = 0; c < columns; c++)
-			g_string_append_printf(s, "%s%" PRIu64, c ? "," : "",
-				__atomic_load_n(&values[r * columns + c], __ATOMIC_RELAXED));
-		g_string_append_c(s, ']');
+		g_string_append_c(s, r ? ',' : '[');
+		append_row(s, values + r * columns, columns);
 	}
 	g_string_append_c(s, ']');
 }
 
-/* The TALLY_VALUES values of each vCPU as "counts" and "moves". */
+/* The TALLY_VALUES values of each vCPU as "counts", "moves" and "exits". */
 static void append_tallies(GString *s, const uint64_t *const *tallies)
 {
 	g_string_append(s, "\"counts\":[");
@@ -77,6 +82,11 @@ static void append_tallies(GString *s, const uint64_t *const *tallies)
 	for (unsigned v = 0; v < counter.smp; v++) {
 		g_string_append(s, v ? "," : "");
 		append_matrix(s, tallies[v] + WORLDS * LEVELS, WORLDS, WORLDS);
+	}
+	g_string_append(s, "],\"exits\":[");
+	for (unsigned v = 0; v < counter.smp; v++) {
+		g_string_append(s, v ? "," : "");
+		append_row(s, tallies[v] + WORLDS * LEVELS + WORLDS * WORLDS, WORLDS);
 	}
 	g_string_append_c(s, ']');
 }

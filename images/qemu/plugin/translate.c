@@ -16,12 +16,15 @@
  * Non-secure EL1 at the same physical address with the same flags would be one.
  * That takes a granule that changes its PAS with its contents untouched, which
  * nothing does that wipes granules. It is checked all the same: each block
- * compares its world with the vCPU's current one. Every change of world passes
- * through EL3, whose blocks are tagged right, hence the comparison fails at the
- * first block after each change; the callback then reads the registers. It
- * counts the move, and `stale` if the block's tag is not the truth. After a stale
- * tag the current world is set to the truth, so that every further execution of
- * that block is noticed as well.
+ * compares its zone (zone_of(): world, and guest or not) with the vCPU's current
+ * one. Every change of world passes through EL3, whose blocks are tagged right,
+ * hence the comparison fails at the first block after each change; the callback
+ * then reads the registers. It counts the move, and `stale` if the block's tag is
+ * not the truth. After a stale tag the current zone is set to the truth, so that
+ * every further execution of that block is noticed as well.
+ *
+ * A guest's exits come with the same comparison: it fails at the first block
+ * behind a change from EL0 or EL1 of a guest to EL2 or EL3, and back.
  *
  * With an access to a device that is not its block's last instruction, QEMU
  * abandons the block there and executes the instruction again alone, in a block
@@ -63,25 +66,31 @@ static struct place unpack_place(const void *data)
 			       .level = (enum level)(packed % LEVELS) };
 }
 
-/* Note that the vCPU is in `world` now. */
-static void enter_world(struct tally *tally, enum world world)
+/* Note that the vCPU is at `now`. */
+static void enter(struct tally *tally, struct place now)
 {
-	uint64_t from = tally->current;
+	uint64_t from = tally->zone, to = zone_of(now);
 
-	if (from != 0 && from != (uint64_t)world + 1)
-		tally->moves[from - 1][world]++;
-	tally->current = (uint64_t)world + 1;
+	if (from != 0 && from != to) {
+		uint64_t world = (from - 1) / 2, was_guest = (from - 1) % 2;
+
+		if (world != now.world)
+			tally->moves[world][now.world]++;
+		if (was_guest && !zone_is_guest(now))
+			tally->exits[world]++;
+	}
+	tally->zone = to;
 }
 
-/* Fast method, rare: the block's world is not the one this vCPU was in last. */
-static void on_other_world(unsigned vcpu, void *data)
+/* Fast method, rare: the block's zone is not the one this vCPU was in last. */
+static void on_other_zone(unsigned vcpu, void *data)
 {
 	struct place tag = unpack_place(data), now = place_now(counter.buffers[vcpu]);
 	struct score *score = record_score(vcpu);
 
 	if (now.world != tag.world || now.level != tag.level)
 		score->stale++;
-	enter_world(&score->fast, now.world);
+	enter(&score->fast, now);
 }
 
 /* Reference method: read where we are, add one. */
@@ -92,7 +101,7 @@ static void on_every_insn(unsigned vcpu, void *data)
 
 	(void)data;
 	tally->insns[now.world][now.level]++;
-	enter_world(tally, now.world);
+	enter(tally, now);
 }
 
 static void on_marker(unsigned vcpu, void *data)
@@ -165,8 +174,8 @@ void translate_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	g_byte_array_free(buffer, TRUE);
 	if (counter.mode != MODE_REFERENCE)
 		qemu_plugin_register_vcpu_tb_exec_cond_cb(
-			tb, on_other_world, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_COND_NE,
-			score_entry(offsetof(struct score, fast.current)),
-			(uint64_t)place.world + 1, pack_place(place));
+			tb, on_other_zone, QEMU_PLUGIN_CB_R_REGS, QEMU_PLUGIN_COND_NE,
+			score_entry(offsetof(struct score, fast.zone)),
+			zone_of(place), pack_place(place));
 	plant_insns(tb, place, a64);
 }

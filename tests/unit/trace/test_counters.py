@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import socket
@@ -31,7 +32,7 @@ from orchestrator.trace.counters import (
 )
 
 INFO: dict[str, Any] = {
-    "version": "1.0",
+    "version": "1.1",
     "mode": "fast",
     "arch": "aarch64",
     "smp": 1,
@@ -56,6 +57,7 @@ def tally(vcpus: int = 1, **insns: int) -> Tally:
     return Tally(
         tuple(tuple(tuple(row) for row in cpu) for cpu in counts),
         tuple(tuple(tuple(row) for row in cpu) for cpu in moves),
+        ((0,) * len(WORLDS),) * vcpus,
     )
 
 
@@ -76,9 +78,16 @@ class TestTally:
 
     def test_entries_and_exits_are_the_sums_of_moves(self) -> None:
         moves = ((0, 0, 3, 0), (0, 0, 2, 0), (3, 1, 0, 0), (0, 0, 0, 0))
-        t = Tally((), (moves, moves))
+        t = Tally((), (moves, moves), ())
         assert t.entries() == {World.NON_SECURE: 6, World.REALM: 2, World.ROOT: 10, World.SECURE: 0}
         assert t.exits() == {World.NON_SECURE: 6, World.REALM: 4, World.ROOT: 8, World.SECURE: 0}
+
+    def test_guest_exits_are_those_of_all_vcpus(self) -> None:
+        t = Tally(tally(vcpus=2).counts, tally(vcpus=2).moves, ((5, 2, 0, 0), (1, 0, 0, 0)))
+        assert t.guest_exits() == {World.NON_SECURE: 6, World.REALM: 2, World.ROOT: 0, World.SECURE: 0}
+        assert t.of_vcpu(1).guest_exits()[World.NON_SECURE] == 1
+        earlier = dataclasses.replace(t, left=((4, 0, 0, 0), (1, 0, 0, 0)))
+        assert (t - earlier).left == ((1, 2, 0, 0), (0, 0, 0, 0))
 
     def test_difference(self) -> None:
         assert (tally(realm_el1=7) - tally(realm_el1=5)).by_world()[World.REALM] == 2
@@ -141,6 +150,7 @@ def counters_reply(**changes: Any) -> dict[str, Any]:
     reply: dict[str, Any] = {
         "counts": [zeros(len(LEVELS))],
         "moves": [zeros(len(WORLDS))],
+        "exits": [[3, 9, 0, 0]],
         "stale": [0],
         "markers": 0,
         "dropped": 0,
@@ -169,6 +179,10 @@ class TestCounters:
             {"counts": [zeros(4)]},
             {"counts": [zeros(5), zeros(5)]},
             {"counts": 7},
+            {"exits": [[3, 9, 0]]},
+            {"exits": [3, 9, 0, 0]},
+            {"exits": [[3, 9, 0, 0], [3, 9, 0, 0]]},
+            {"exits": None},
             {"stale": ["0"]},
             {"stale": [True]},
             {"markers": None},
@@ -181,7 +195,7 @@ class TestCounters:
 
 def marker_reply(seq: int) -> dict[str, Any]:
     place = {"vcpu": 0, "world": "realm", "level": "el1"}
-    values = {"counts": [zeros(len(LEVELS))], "moves": [zeros(len(WORLDS))]}
+    values = {"counts": [zeros(len(LEVELS))], "moves": [zeros(len(WORLDS))], "exits": [[0] * len(WORLDS)]}
     return {"seq": seq, "event": 7, "id": seq // 2, "end": bool(seq % 2)} | place | values
 
 
@@ -255,7 +269,9 @@ class TestClient:
 
     def test_counters(self, serve: Serve) -> None:
         plugin, client = serve(lambda _: line(counters_reply()))
-        assert client.counters().tally.by_el()[World.REALM, 1] == 42
+        counted = client.counters().tally
+        assert counted.by_el()[World.REALM, 1] == 42
+        assert counted.guest_exits()[World.REALM] == 9
         assert plugin.requests == ["counters"]
 
     def test_markers_are_read_page_by_page(self, serve: Serve) -> None:
