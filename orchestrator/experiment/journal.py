@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from orchestrator.build.cache import write_atomic
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.schema import samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +119,22 @@ class Journal:
     def step_done(self, key: str, *, status: str, boot_id: int, **facts: Any) -> None:
         """The step is over, its rows are on the disk."""
         self.event(_STEP_DONE, key=key, status=status, boot_id=boot_id, **facts)
+
+    def written(self, sizes: dict[str, int]) -> None:
+        """Rows that belong to no step are on the disk; `sizes` of the tables with them, in bytes."""
+        self.event("rows", sizes=sizes)
+
+    def repair(self) -> None:
+        """After a kill: cut from the tables what was not written down as whole, and what a retry will replace."""
+        sizes: dict[str, int] | None = {}
+        for each in self.events():
+            sizes = each.get("sizes", sizes)
+        for table in (samples.SAMPLES, samples.PRIVACY):
+            table.repair(self.folder / table.name, size=None if sizes is None else sizes.get(table.name, 0))
+        self.event("rows", sizes=None)  # until the next line a kill leaves either the old rows or the new ones
+        samples.retain(self.folder / SAMPLES, lambda row: row["status"] == "ok")
+        paths = {name: self.folder / name for name in (SAMPLES, PRIVACY)}
+        self.written({name: path.stat().st_size for name, path in paths.items() if path.exists()})
 
     def steps(self) -> dict[str, dict[str, Any]]:
         """The last word on each step, by key."""

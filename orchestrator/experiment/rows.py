@@ -34,11 +34,13 @@ class RowMaker:
         """A machine came up: the harness's own time, and the moment that all rows of this boot carry."""
         self._booted[boot_id] = utc_now()
         self._append(step, boot_id, [Observation("boot", "all", "duration", seconds, "s", "host_clock")])
+        self.journal.written(self.sizes())
 
     def life(self, step: Step, boot_id: int, observations: Iterable[Observation], pages: int) -> None:
         """What creation, boot and end of a guest cost; written with the first cell that was measured in it."""
         about = Observation("realm_create", "all", "pages", pages, "1", "procfs")
         self._append(step, boot_id, [*observations, about])
+        self.journal.written(self.sizes())
 
     def step(
         self, step: Step, boot_id: int, observations: Sequence[Observation], attacks: Sequence[PrivacyRow]

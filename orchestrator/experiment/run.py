@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from orchestrator.experiment.measure import Measured, Stage, guest_of
 from orchestrator.experiment.plan import plan
 from orchestrator.experiment.rows import RowMaker
 from orchestrator.testbed.guests import GuestOptions
-from orchestrator.testbed.testbed import Testbed, UpOptions
+from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.counters import Event
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.experiment.plan import Boot, Cell, GuestKind, MachineKind, Session, Step
     from orchestrator.experiment.prepare import Subject
     from orchestrator.schema.workload import Workload
-    from orchestrator.testbed.project import Project
+    from orchestrator.testbed.testbed import Testbed
 
 _PAGES_OF_A_MIB = 256
 _TEARDOWN_LOOKS = 50
@@ -42,7 +41,7 @@ class Runner:
     """Everything that one run needs; `subjects` has the prepared model of every cell."""
 
     workload: Workload
-    project: Project
+    beds: dict[MachineKind, Testbed]
     journal: Journal
     progress: Progress
     subjects: dict[tuple[str, str], Subject]
@@ -65,21 +64,9 @@ class Runner:
 
     # --- machines -------------------------------------------------------------------------------------------------
 
-    def testbed_for(self, machine: MachineKind) -> Testbed:
-        """The user's testbed with the ticks and the timing of `machine`."""
-        config = self.project.config
-        deterministic = config.machine.deterministic.model_copy(update={"icount_shift": machine.timing.shift})
-        changed = config.model_copy(
-            update={
-                "kernel": config.kernel.model_copy(update=machine.ticks.model_dump()),
-                "machine": config.machine.model_copy(update={"deterministic": deterministic}),
-            }
-        )
-        return Testbed(dataclasses.replace(self.project, config=changed), self.progress)
-
     def _boot(self, boot: Boot, *, keep: bool) -> None:
         """One machine from power-on to power-off; if it fails, what was left to do in it has failed."""
-        bed = self.testbed_for(boot.machine)
+        bed = self.beds[boot.machine]
         boot_id = self._next_boot_id()
         left = list(boot.steps)
         self.journal.event("boot-begin", boot=boot.number, boot_id=boot_id, machine=boot.machine.label)

@@ -104,7 +104,8 @@ def _collect_marks(node: yaml.Node, at: Location, marks: dict[Location, yaml.Mar
 def _describe(error: ValidationError, places: dict[Location, str], name: str, model: type[BaseModel]) -> str:
     """The first problem as one line, with how many more there are."""
     problems = error.errors(include_url=False)
-    first = problems[0]
+    # A key that is spelled wrong is also one that is missing: the former says more.
+    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     found: Location = ()
     unknown: list[str | int] = []
     for part in first["loc"]:  # a union adds the name of its branch, which is in no document

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`orch run`: measure a workload in its worlds; `orch schema`: what a workload file can say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.context import Context, pass_context
+from orchestrator.errors import UsageError, WorkloadError
+
+
+@click.command("run")
+@click.argument("workload_file", metavar="WORKLOAD", required=False, type=click.Path(path_type=Path))
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="change a key: a.b=c, in YAML; repeatable")
+@click.option("--resume", "resumed", metavar="RUN", help="go on with a run (folder, name, or 'latest')")
+@click.option("--results", type=click.Path(path_type=Path), metavar="DIR", help="where runs are kept [results/]")
+@click.option("--keep", is_flag=True, help="leave the last machine and guest up, for `orch ssh realm`")
+@click.option("--dry-run", is_flag=True, help="print the plan, build and boot nothing")
+@pass_context
+def run(
+    context: Context,
+    *,
+    workload_file: Path | None,
+    changes: tuple[str, ...],
+    resumed: str | None,
+    results: Path | None,
+    keep: bool,
+    dry_run: bool,
+) -> None:
+    """Measure a workload's models in its worlds; leaves a folder with tables and a report in results/.
+
+    Exit code 1 if a step failed: the others are done, and `--resume` repeats only that.
+    """
+    from orchestrator.experiment import conduct  # noqa: PLC0415 - `orch --help` should not load numpy
+    from orchestrator.experiment.journal import Journal  # noqa: PLC0415
+
+    if (workload_file is None) == (resumed is None):
+        raise UsageError("give either a workload file or --resume RUN", hint="`orch run workloads/quickstart.yaml`")
+    folder = results or context.project.root / "results"
+    if resumed is not None:
+        if changes:
+            raise UsageError("--set cannot change a run that was begun", hint="start a new one")
+        journal = Journal.find(folder, resumed)
+        failures = conduct.resume(context.project, journal, context.progress, keep=keep)
+    else:
+        assert workload_file is not None  # noqa: S101
+        workload = conduct.open_workload(workload_file, changes)
+        if dry_run:
+            click.echo("\n".join(conduct.plan_lines(workload)))
+            return
+        journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=keep)
+    _finish(context, journal.folder)
+    if failures:
+        raise WorkloadError(f"{failures} steps failed", hint=f"`orch run --resume {journal.run_id}` repeats them")
+
+
+def _finish(context: Context, folder: Path) -> None:
+    from orchestrator.report.run import write_tables  # noqa: PLC0415
+
+    with context.progress.stage("tables and report"):
+        write_tables(folder)
+    click.echo(f"{folder}: samples.csv, summary.csv, report.html")
+
+
+@click.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of workload files."""
+    from orchestrator.schema.workload import Workload  # noqa: PLC0415
+
+    click.echo(json.dumps(Workload.model_json_schema(), indent=1))
+
+
+COMMANDS = (run, schema)

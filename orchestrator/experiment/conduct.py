@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`orch run` from the workload file to the finished folder: prepare, run, write tables and report."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from orchestrator.build.cache import key_of
+from orchestrator.errors import UsageError, WorkloadError
+from orchestrator.experiment import provenance
+from orchestrator.experiment.costs import Costs
+from orchestrator.experiment.journal import Journal, utc_now
+from orchestrator.experiment.plan import Cell, MachineKind, cells_of, plan
+from orchestrator.experiment.prepare import Subject, build, prepare
+from orchestrator.experiment.rows import RowMaker
+from orchestrator.experiment.run import Runner
+from orchestrator.schema.workload import Workload
+from orchestrator.schema.yamlfile import load
+from orchestrator.testbed.guest import World, files_for
+from orchestrator.testbed.testbed import Testbed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.build.graph import Node
+    from orchestrator.build.progress import Progress
+    from orchestrator.testbed.project import Project
+
+WORKLOAD_FILE = "workload.yaml"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line asks for; `resume` continues the journal's run."""
+
+    keep: bool = False
+    resume: bool = False
+
+
+@dataclass
+class Conductor:
+    """One run: everything before and after the measuring."""
+
+    project: Project
+    workload: Workload
+    workload_file: Path
+    journal: Journal
+    progress: Progress
+    options: RunOptions
+
+    def conduct(self) -> int:
+        """Do it; returns the number of steps that failed. Whatever happens, run.yaml says how far it came."""
+        costs = Costs()
+        with self.journal.held():
+            if self.options.resume:
+                self.journal.repair()
+            facts = self._begin()
+            status = "error"
+            try:
+                failures = self._run(costs, facts)
+                status = "failed" if failures else "ok"
+            except BaseException as error:
+                facts["cause"] = f"{type(error).__name__}: {error}"
+                raise
+            finally:
+                self._end(facts, status, costs)
+        return failures
+
+    def _begin(self) -> dict[str, Any]:
+        """Write down what is about to be done before anything of it is."""
+        git = provenance.git_facts(self.project.root)
+        facts: dict[str, Any] = {
+            "schema_version": 1,
+            "run_id": self.journal.run_id,
+            "name": self.workload.name,
+            "summary": self.workload.summary,
+            "started_utc": self.journal.read_run()["started_utc"] if self.options.resume else utc_now(),
+            "ended_utc": None,
+            "status": "running",
+            "margin": self.workload.margin,
+            "workload": self.workload.model_dump(mode="json"),
+            "testbed": self.project.config.model_dump(mode="json"),
+            "git": git,
+            "tools": provenance.tool_facts(),
+            "host": provenance.host_facts(),
+        }
+        if not self.options.resume:
+            self._save_inputs(git["revision"])
+        self.journal.write_run(facts)
+        self.journal.event("run-begin", resume=self.options.resume)
+        return facts
+
+    def _save_inputs(self, revision: str | None) -> None:
+        """The workload as resolved, the testbed file, and the script that repeats the run with them."""
+        folder = self.workload_file.resolve().parent
+        resolved = yaml.safe_dump(_with_paths(self.workload, folder), sort_keys=False, allow_unicode=True)
+        self.journal.write(WORKLOAD_FILE, resolved)
+        shutil.copyfile(self.project.testbed_file, self.journal.folder / "testbed.yaml")
+        arguments = ["--testbed", str(self.project.testbed_file), "run"]
+        script = self.journal.folder / "reproduce.sh"
+        self.journal.write(script.name, provenance.reproduce_script(arguments, revision, self.project.root))
+        script.chmod(0o755)
+
+    def _run(self, costs: Costs, facts: dict[str, Any]) -> int:
+        cells = cells_of(self.workload)
+        bed = Testbed(self.project, self.progress)
+        with costs.spent_on("build"):
+            parts = build(bed, self.workload, self.workload_file)
+            beds = self._machines(cells)
+        scratch = self.journal.folder / ".scratch"
+        scratch.mkdir(exist_ok=True)
+        try:
+            subjects = prepare(parts, self.workload, scratch)
+            _check_sizes(cells, subjects)
+            runner = self._runner(cells, beds, subjects, parts.bundle, costs)
+            facts["artifacts"] = {name: node.key for each in beds.values() for name, node in self._nodes(each).items()}
+            facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
+            self.journal.write_run(facts)
+            runner.run()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return runner.failures
+
+    def _machines(self, cells: Sequence[Cell]) -> dict[MachineKind, Testbed]:
+        """A built testbed for every kind of machine."""
+        beds = {}
+        for machine in dict.fromkeys(cell.machine for cell in cells):
+            bed = machine_testbed(self.project, self.progress, machine)
+            bed.builder.build(list(self._nodes(bed).values()))
+            beds[machine] = bed
+        return beds
+
+    def _nodes(self, bed: Testbed) -> dict[str, Node]:
+        """The nodes of the machine and of the guests that this workload has."""
+        files = [file for world in World if world in self.workload.worlds for file in files_for(world)]
+        return bed.project.machine_nodes(bed.graph) | bed.project.guest_nodes(bed.graph, files)
+
+    def _runner(
+        self,
+        cells: Sequence[Cell],
+        beds: dict[MachineKind, Testbed],
+        subjects: dict[tuple[str, str], Subject],
+        bundle: Path,
+        costs: Costs,
+    ) -> Runner:
+        hashes = {
+            machine: key_of({name: node.key for name, node in self._nodes(bed).items()})
+            for machine, bed in beds.items()
+        }
+        rows = RowMaker(
+            journal=self.journal,
+            workload=self.workload.name,
+            seed=self.workload.seed,
+            platform_version="qemu-10.0",
+            stack_hash=hashes,
+            model_sha256={key: subject.sha256 for key, subject in subjects.items()},
+            host_cpus=self.project.config.machine.cpus,
+        )
+        return Runner(
+            workload=self.workload,
+            beds=beds,
+            journal=self.journal,
+            progress=self.progress,
+            subjects=subjects,
+            bundle=bundle,
+            rows=rows,
+            keep=self.options.keep,
+            costs=costs,
+        )
+
+    def _cell_facts(self, cell: Cell, subjects: dict[tuple[str, str], Subject]) -> dict[str, Any]:
+        subject = subjects[cell.model, cell.quantization]
+        return {
+            "cell_id": cell.cell_id,
+            **cell.as_table(),
+            "model_sha256": subject.sha256,
+            "model_bytes": subject.path.stat().st_size,
+            "trained": subject.trained,
+        }
+
+    def _end(self, facts: dict[str, Any], status: str, costs: Costs) -> None:
+        steps = self.journal.steps().values()
+        facts["ended_utc"] = utc_now()
+        facts["status"] = status
+        facts["steps"] = [{key: value for key, value in each.items() if key not in ("event", "sizes")} for each in steps]
+        facts["cost"] = costs.as_table(len(facts["steps"]))
+        self.journal.event("run-end", status=status)
+        self.journal.write_run(facts)
+
+
+def machine_testbed(project: Project, progress: Progress, machine: MachineKind) -> Testbed:
+    """The user's testbed with the ticks and the timing of `machine`."""
+    config = project.config
+    deterministic = config.machine.deterministic.model_copy(update={"icount_shift": machine.timing.shift})
+    changed = config.model_copy(
+        update={
+            "kernel": config.kernel.model_copy(update=machine.ticks.model_dump()),
+            "machine": config.machine.model_copy(update={"deterministic": deterministic}),
+        }
+    )
+    return Testbed(dataclasses.replace(project, config=changed), progress)
+
+
+def open_workload(path: Path, changes: Sequence[str]) -> Workload:
+    """Read a workload file with the command line's `--set`; raises UsageError with file, line and key."""
+    return load(path, Workload, changes)
+
+
+def start(
+    project: Project, workload: Workload, workload_file: Path, results: Path, progress: Progress, *, keep: bool
+) -> tuple[Journal, int]:
+    """A new run in `results`; returns its journal and the number of steps that failed."""
+    journal = Journal.create(results, workload.name)
+    conductor = Conductor(project, workload, workload_file, journal, progress, RunOptions(keep=keep))
+    return journal, conductor.conduct()
+
+
+def resume(project: Project, journal: Journal, progress: Progress, *, keep: bool) -> int:
+    """Go on with a run: finished steps stay as they are; returns the number of steps that failed now."""
+    saved = journal.folder / WORKLOAD_FILE
+    if not saved.is_file():
+        raise UsageError(f"{journal.folder}: the run has no {WORKLOAD_FILE} and cannot be continued")
+    workload = load(saved, Workload)
+    return Conductor(project, workload, saved, journal, progress, RunOptions(keep=keep, resume=True)).conduct()
+
+
+def plan_lines(workload: Workload) -> list[str]:
+    """What a run would do, for people."""
+    boots = plan(workload)
+    lines = [f"{len(cells_of(workload))} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots)} steps"]
+    for boot in boots:
+        lines.append(f"boot {boot.number + 1}: {boot.machine.label}")
+        for session in boot.sessions:
+            where = session.world if session.world == "host" else f"{session.world} {session.guest.label}"
+            lines += [f"  {where}: {step.cell.cell_id}" for step in session.steps]
+    return lines
+
+
+def _with_paths(workload: Workload, folder: Path) -> dict[str, Any]:
+    """The workload with its files' paths made absolute, as the copy lies elsewhere."""
+    table: dict[str, Any] = workload.model_dump(mode="json")
+    for model in table["models"]:
+        if isinstance(model, dict):
+            model["path"] = str(folder / model["path"])
+    table["inputs"]["files"] = [str(folder / each) for each in table["inputs"]["files"]]
+    return table
+
+
+def _check_sizes(cells: Sequence[Cell], subjects: dict[tuple[str, str], Subject]) -> None:
+    """Raises WorkloadError before anything is booted if a model cannot fit into its guest."""
+    for cell in cells:
+        subject = subjects[cell.model, cell.quantization]
+        needed = subject.needed_mib
+        if needed > cell.guest.memory_mib:
+            raise WorkloadError(
+                f"{cell.model} {cell.quantization}: needs about {needed} MiB, the guest has {cell.guest.memory_mib}",
+                hint="`memory_mib` in the workload file",
+            )
