@@ -188,7 +188,9 @@ class Conductor:
         steps = self.journal.steps().values()
         facts["ended_utc"] = utc_now()
         facts["status"] = status
-        facts["steps"] = [{key: value for key, value in each.items() if key not in ("event", "sizes")} for each in steps]
+        facts["steps"] = [
+            {key: value for key, value in each.items() if key not in ("event", "sizes")} for each in steps
+        ]
         facts["cost"] = costs.as_table(len(facts["steps"]))
         self.journal.event("run-end", status=status)
         self.journal.write_run(facts)

@@ -36,10 +36,16 @@ def test_the_published_schema_is_that_of_the_model() -> None:
     [
         (SMALL + "iteratons: 3\n", "w.yaml:3:1: iteratons: unknown key; did you mean 'iterations'?"),
         (SMALL + "output: [score]\n", "w.yaml:3:10: output.0: Input should be 'scores', 'topk', 'top1' or 'label'"),
-        (SMALL + "timing: [{shift: 1}, {shfit: 0}]\n", "w.yaml:3:23: timing.1.shfit: unknown key; did you mean 'shift'?"),
+        (
+            SMALL + "timing: [{shift: 1}, {shfit: 0}]\n",
+            "w.yaml:3:23: timing.1.shfit: unknown key; did you mean 'shift'?",
+        ),
         ("name: w\nmodels: [a, a]\n", "w.yaml:2:1: models: a value is given twice"),
         ("name: w\nmodels:\n- {name: x, quantization: int8}\n", "w.yaml:3:3: models.0.path: Field required"),
-        ("name: w\nmodels:\n- {name: x, pth: y}\n", "w.yaml:3:13: models.0.pth: unknown key; did you mean 'path'? (and 3 more)"),
+        (
+            "name: w\nmodels:\n- {name: x, pth: y}\n",
+            "w.yaml:3:13: models.0.pth: unknown key; did you mean 'path'? (and 3 more)",
+        ),
         ("name: w\n", "w.yaml:1:1: models: Field required"),
         (SMALL + "threads: 2\n", "'threads' may be 'vcpus' at most"),
         (SMALL + "vcpus: 2\n", "a deterministic machine has one CPU"),
@@ -82,7 +88,10 @@ def test_one_value_is_a_list_of_one() -> None:
 
 
 def test_axes_span_the_matrix() -> None:
-    text = SMALL + "quantization: [int8, float32]\noutput: [scores, label]\nmemory_mib: [128, 256]\nticks: [{}, {host_hz: 1000}]\n"
+    text = (
+        SMALL
+        + "quantization: [int8, float32]\noutput: [scores, label]\nmemory_mib: [128, 256]\nticks: [{}, {host_hz: 1000}]\n"
+    )
     cells = cells_of(workload(text))
     assert len(cells) == len({cell.cell_id for cell in cells}) == 16
 

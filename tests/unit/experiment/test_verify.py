@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Right answers pass, wrong ones do not: the oracle's tolerance, and equality bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.errors import WorkloadError
+from orchestrator.experiment.collect import RunnerRecord
+from orchestrator.experiment.verify import check_equal, check_oracle, scores_of, top1_of
+
+
+def int8(*values: int) -> dict[str, Any]:
+    raw = np.array(values, dtype="i1").tobytes().hex()
+    return {"scores_hex": raw, "dtype": "INT8", "scale": 1 / 256, "zero_point": -128}
+
+
+def floats(*values: float) -> dict[str, Any]:
+    return {
+        "scores_hex": np.array(values, dtype="<f4").tobytes().hex(),
+        "dtype": "FLOAT32",
+        "scale": 0,
+        "zero_point": 0,
+    }
+
+
+def record(*outputs: dict[str, Any]) -> RunnerRecord:
+    lines = [{"event": "iteration", "k": k, "input": k, "output": each} for k, each in enumerate(outputs)]
+    return RunnerRecord(0, tuple(lines), {"status": "ok"})
+
+
+def test_scores_are_real_numbers() -> None:
+    scores, lsb = scores_of(int8(-128, 0, 127))
+    assert scores.tolist() == [0.0, 0.5, 255 / 256]
+    assert lsb == 1 / 256
+    assert scores_of(floats(0.5, -1))[0].tolist() == [0.5, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (int8(1, 5, 5), 1),
+        (floats(0.1, 0.2, 0.3), 2),
+        ({"label": 3}, 3),
+        ({"top1": [4, 0.5]}, 4),
+        ({"topk": [[5, 0.5], [1, 0.2]]}, 5),
+    ],
+)
+def test_top1_of_every_kind_of_output(output: dict[str, Any], expected: int) -> None:
+    assert top1_of(output) == expected
+
+
+@pytest.mark.parametrize("output", [int8(10, 100), int8(11, 99), {"label": 1}, {"top1": [1, 228 / 256]}])
+def test_one_bit_is_within_the_oracles_tolerance(output: dict[str, Any]) -> None:
+    check_oracle(record(output), [int8(10, 100)])
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (int8(12, 100), "a score differs"),
+        (int8(100, 10), "class 0, the oracle says 1"),
+        (int8(10, 100, 0), "3 scores, the oracle has 2"),
+        ({"label": 0}, "class 0, the oracle says 1"),
+        ({"top1": [1, 0.5]}, "a score differs"),
+        ({"topk": [[1, 228 / 256], [0, 0.9]]}, "a score differs"),
+    ],
+)
+def test_more_is_not(output: dict[str, Any], words: str) -> None:
+    with pytest.raises(WorkloadError, match=words):
+        check_oracle(record(output), [int8(10, 100)])
+
+
+def test_floats_have_a_tolerance_of_their_own() -> None:
+    check_oracle(record(floats(0.1, 0.90005)), [floats(0.1, 0.9)])
+    with pytest.raises(WorkloadError, match="a score differs"):
+        check_oracle(record(floats(0.1, 0.9002)), [floats(0.1, 0.9)])
+    with pytest.raises(WorkloadError):
+        check_oracle(record(floats(float("nan"), 0.9)), [floats(0.1, 0.9)])
+
+
+def test_inputs_go_round() -> None:
+    outputs = [int8(0, 9), int8(9, 0)]
+    lines = tuple({"event": "iteration", "k": k, "input": k % 2, "output": outputs[k % 2]} for k in range(5))
+    check_oracle(RunnerRecord(0, lines, {}), outputs)
+
+
+def test_worlds_agree_bit_for_bit(tmp_path: Path) -> None:
+    reference = tmp_path / "outputs" / "cell.jsonl"
+    check_equal([int8(1, 2), int8(3, 4)], reference)
+    check_equal([int8(1, 2), int8(3, 4)], reference)
+    with pytest.raises(WorkloadError, match="iteration 1"):
+        check_equal([int8(1, 2), int8(3, 5)], reference)
+    with pytest.raises(WorkloadError, match="1 outputs"):
+        check_equal([int8(1, 2)], reference)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no complete record"),
+        ('{"event":"start"}\n', "no complete record"),
+        ('{"event":"end","status":"error","error":"no memory"}\n', "the runner failed: no memory"),
+        ('{"event":"end"\n', "no complete record"),
+    ],
+)
+def test_a_record_that_tells_no_success(text: str, words: str) -> None:
+    with pytest.raises(WorkloadError, match=words):
+        RunnerRecord.parse(text)
