@@ -215,7 +215,7 @@ class Table(Generic[RowType]):
         data = path.read_bytes()
         text = data[: data.rfind(b"\n") + 1].decode(errors="replace")
         lines = csv.reader(io.StringIO(text, newline=""))
-        self._check_header(path, next(lines, []) if text else self.names)
+        self.check_header(path, next(lines, []) if text else self.names)
         for number, fields in enumerate(lines, start=2):
             if len(fields) != len(self.names):
                 raise UsageError(f"{path}:{number}: {len(fields)} fields where there are {len(self.names)} columns")
@@ -243,7 +243,8 @@ class Table(Generic[RowType]):
             raise EnvError(f"{path}: has other columns than this version of orch writes")
         return size
 
-    def _check_header(self, path: Path, header: list[str]) -> None:
+    def check_header(self, path: Path, header: list[str]) -> None:
+        """Raises UsageError unless these are the columns, in their order."""
         if header == self.names:
             return
         missing = [name for name in self.names if name not in header]
