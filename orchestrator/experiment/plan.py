@@ -161,7 +161,9 @@ def plan(workload: Workload, done: frozenset[str] = frozenset()) -> tuple[Boot, 
     for machine in dict.fromkeys(cell.machine for cell in cells):
         mine = [cell for cell in cells if cell.machine == machine]
         for number in range(workload.boots):
-            sessions = tuple(session for session in _sessions(mine, workload.worlds, number, done) if session.steps)
+            sessions = tuple(
+                session for session in _sessions(mine, workload.worlds, number, done) if session.steps
+            )
             if sessions:
                 boots.append(Boot(number, machine, sessions))
     return tuple(boots)

@@ -62,7 +62,7 @@ def tool_facts() -> dict[str, str]:
 
 def reproduce_script(arguments: Sequence[str], revision: str | None, root: Path) -> str:
     """A shell script that runs the saved workload again with this checkout, or says which revision it was."""
-    folder = '$(dirname "$(readlink -f "$0")")'
+    folder = "$(dirname \"$(readlink -f \"$0\")\")"
     command = shlex.join([str(root / ".venv/bin/orch"), *arguments])
     return (
         "#!/bin/sh\n"

@@ -115,7 +115,9 @@ class Runner:
                     self._step(step, boot_id, stage, problem)
 
     @contextmanager
-    def _world(self, session: Session, boot_id: int, stage: Stage, *, stay: bool) -> Iterator[OrchError | None]:
+    def _world(
+        self, session: Session, boot_id: int, stage: Stage, *, stay: bool
+    ) -> Iterator[OrchError | None]:
         """The world of a session with the runner in it; the error instead if it did not come up."""
         problem: OrchError | None = None
         name = guest_of(session.world)
@@ -203,7 +205,9 @@ class Runner:
         cell, subject = step.cell, self.subjects[step.cell.model, step.cell.quantization]
         with self._part("deploy", step=step.key):
             stage.deploy_model(step.world, subject.path, subject.inputs)
-        what = Measurement(cell, stage.take_base(), self.workload.iterations, self.workload.warmups, self.workload.top)
+        what = Measurement(
+            cell, stage.take_base(), self.workload.iterations, self.workload.warmups, self.workload.top
+        )
         with self._part("measure", step=step.key):
             measured = stage.measure(what, step.world, say)
         observations = self._check(cell, subject, measured, step.world, what.base)
@@ -284,7 +288,5 @@ def _twin_difference(prints: dict[str, dict[str, str]]) -> OrchError | None:
     vm, realm = prints["vm"], prints["realm"]
     for key in sorted(vm.keys() | realm.keys()):
         if vm.get(key) != realm.get(key):
-            return WorkloadError(
-                f"the twins differ: {key} is '{vm.get(key)}' in the vm, '{realm.get(key)}' in the realm"
-            )
+            return WorkloadError(f"the twins differ: {key} is '{vm.get(key)}' in the vm, '{realm.get(key)}' in the realm")
     return None
