@@ -207,8 +207,8 @@ def _privacy_rows(plan: Plan, cell: Cell) -> Iterator[PrivacyRow]:
     def row(world: str, value: float, **more: Any) -> PrivacyRow:
         facts = {
             "run_id": plan.run_id, "cell_id": cell.cell_id, "attack": "memory-scan", "world": world,
-            "model": cell.model, "quantization": cell.quantization, "metric": "blocks_recovered", "value": value, "unit": "1",
-            "attempted": 4096, "access": "weights",
+            "model": cell.model, "quantization": cell.quantization, "metric": "blocks_recovered",
+            "value": value, "unit": "1", "attempted": 4096, "access": "weights",
         }  # fmt: skip
         return PrivacyRow.model_validate(facts | more)
 
