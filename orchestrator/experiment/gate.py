@@ -62,8 +62,7 @@ def runner_command(what: Measurement, *, armed: bool) -> list[str]:
         *(("--top", str(what.top)) if what.cell.output == "topk" else ()),
         *("--id", str(what.base)),
         *("--results", f"{FOLDER}/results.jsonl"),
-        *("--align-us", str(ALIGN_US)),
-        *(("--arm", str(PORT), "--say", CONSOLE, what.said) if armed else ()),
+        *(("--arm", str(PORT), "--align-us", str(ALIGN_US), "--say", CONSOLE, what.said) if armed else ()),
     ]
 
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`orch run` as users run it: a small workload in all worlds, and what becomes of one that goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from emulated import ROOT, Bed
+
+SMOKE = ROOT / "workloads/smoke.yaml"
+FAST = ("--set", "timing={mode: fast}", "--set", "iterations=3")
+
+
+def only_run(results: Path) -> Path:
+    (folder,) = (path for path in results.iterdir() if path.is_dir())
+    return folder
+
+
+def samples_of(folder: Path) -> pd.DataFrame:
+    """As an analyst reads it: without options."""
+    return pd.read_csv(folder / "samples.csv")
+
+
+def no_step_is_doubled(samples: pd.DataFrame) -> None:
+    key = ["cell_id", "world", "boot_id", "phase", "component", "metric", "method", "iteration"]
+    ok = samples[samples["status"] == "ok"]
+    assert not ok.duplicated(key).any()
+
+
+def test_smoke_in_all_worlds(bed: Bed, tmp_path: Path) -> None:
+    done = bed.orch("run", str(SMOKE), "--results", str(tmp_path / "results"))
+    assert done.returncode == 0, done.stderr
+    folder = only_run(tmp_path / "results")
+    run = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8"))
+    assert run["status"] == "ok"
+    samples = samples_of(folder)
+    assert set(samples["status"]) == {"ok"}
+    assert set(samples["world"]) == {"host", "vm", "realm"}
+    no_step_is_doubled(samples)
+    measured = samples[(samples["metric"] == "instructions") & (samples["is_warmup"] == 0)]
+    infer = measured[(measured["phase"] == "infer")].pivot_table(
+        index=["component", "iteration"], columns="world", values="value"
+    )
+    # The same program on the same inputs: what it executes itself is equal to the instruction.
+    assert (infer.loc["guest_user", "vm"] == infer.loc["guest_user", "realm"]).all()
+    assert (infer.loc["all", "realm"] >= infer.loc["guest_user", "realm"]).all()
+    assert (infer.loc["rmm", "vm"] == 0).all()
+    assert (samples[samples["metric"] == "rx_packets"]["value"] == 0).all()
+    right = samples[samples["metric"] == "correct"]["value"]
+    assert len(right) == 15 and right.mean() > 0.5
+    for name in ("summary.csv", "summary.parquet", "samples.parquet", "report.html", "events.jsonl", "reproduce.sh"):
+        assert (folder / name).stat().st_size > 0
+    assert not (folder / ".scratch").exists()
+    assert any((folder / "console").glob("*realm*"))
+
+
+def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
+    """The VMM is killed in the middle of a long measurement in the VM; the realm is measured all the same."""
+    command = bed.command(
+        "run", str(SMOKE), *FAST, "--set", "worlds=[vm, realm]", "--set", "iterations=100000", "--results", str(tmp_path)
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        killed = threading.Event()
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "in vm" in line and not killed.is_set():
+                _kill_when_measuring(bed, "vm")
+                killed.set()
+            if "in realm" in line and killed.is_set():
+                _kill_when_measuring(bed, "realm")
+                break
+        process.stdout.read()
+        assert process.wait(timeout=200) == 1
+    folder = only_run(tmp_path)
+    notes = samples_of(folder).query("status == 'error'")["note"]
+    assert len(notes) == 2
+    assert notes.str.contains("ended").all()
+
+
+def _kill_when_measuring(bed: Bed, world: str) -> None:
+    script = (
+        "until [ -e /run/measure.log ] && grep -q . /proc/$(cat /run/measure.pid 2>/dev/null || echo self)/stat; do :; done; "
+        f"sleep 5; kill -9 $(cat /run/guest/{world}/pid)"
+    )
+    bed.orch("ssh", "host", "--", script, timeout=120)
+
+
+@pytest.mark.parametrize("moments", [(12.0, 30.0)], ids=["two kills"])
+def test_resume_after_kills(bed: Bed, tmp_path: Path, moments: tuple[float, ...]) -> None:
+    """Killed where it cannot clean up; tests/soak/soak_run.py does it ten times at random."""
+    results = tmp_path / "results"
+    arguments = ["run", str(SMOKE), *FAST, "--set", "worlds=[host, vm]", "--set", "boots=2", "--results", str(results)]
+    for seconds in moments:
+        process = subprocess.Popen(bed.command(*arguments), start_new_session=True)
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        arguments = ["run", "--resume", "latest", "--results", str(results)]
+    done = bed.orch(*arguments)
+    assert done.returncode == 0, done.stderr
+    samples = samples_of(only_run(results))
+    no_step_is_doubled(samples)
+    measured = samples.query("phase == 'infer' and metric == 'instructions' and component == 'all'")
+    assert len(measured) == 2 * 2 * 4  # worlds, boots, iterations with the warm-up
+    assert set(samples["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        (["models=fashion_cn"], 2, "did you mean 'fashion_cnn'"),
+        (["memory_mib=64", "models={name: big, path: big.tflite, quantization: float32}"], 1, "MiB"),
+        (["models={name: bad, path: bad.tflite, quantization: int8}"], 2, "bad.tflite"),
+        (["inputs={files: [wrong.npy]}"], 2, "wrong.npy"),
+    ],
+    ids=["unknown model", "too big", "corrupt", "wrong shape"],
+)
+def test_bad_input_is_told_before_anything_boots(
+    bed: Bed, tmp_path: Path, changes: list[str], code: int, words: str
+) -> None:
+    import numpy as np
+
+    workload = tmp_path / "w.yaml"
+    workload.write_text(SMOKE.read_text(encoding="utf-8"), encoding="utf-8")
+    np.save(tmp_path / "wrong.npy", np.zeros((2, 5, 5, 1), dtype=np.uint8))
+    model = next((ROOT / "workloads/models/fashion_cnn").glob("*int8.tflite")).read_bytes()
+    (tmp_path / "bad.tflite").write_bytes(model[: len(model) // 2])
+    (tmp_path / "big.tflite").write_bytes(model + bytes(200 << 20))
+    options = [part for change in changes for part in ("--set", change)]
+    done = bed.orch("run", str(workload), *options, "--results", str(tmp_path / "results"))
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert "boot" not in done.stderr
+
+
+def test_a_full_disk_loses_nothing(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
+    """The results lie on a file system that fills up in the middle; with room again the run goes on."""
+    bed, results = make_bed(), tmp_path / "small"
+    results.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", results], check=True)
+    try:
+        arguments = ["run", str(SMOKE), *FAST, "--set", "worlds=[host, vm]", "--set", "iterations=200"]
+        done = bed.orch(*arguments, "--results", str(results))
+        assert done.returncode == 6, done.stderr
+        assert "no space left" in done.stderr
+        subprocess.run(["mount", "-o", "remount,size=64m", results], check=True)
+        done = bed.orch("run", "--resume", "latest", "--results", str(results))
+        assert done.returncode == 0, done.stderr
+        samples = samples_of(only_run(results))
+        no_step_is_doubled(samples)
+        assert set(samples["world"]) == {"host", "vm"}
+    finally:
+        subprocess.run(["umount", results], check=True)
+
+
+def test_keep_leaves_the_guest_up(bed: Bed, tmp_path: Path) -> None:
+    done = bed.orch("run", str(SMOKE), *FAST, "--set", "worlds=vm", "--keep", "--results", str(tmp_path / "results"))
+    assert done.returncode == 0, done.stderr
+    began = time.monotonic()
+    there = bed.orch("ssh", "vm", "--", "cat /tmp/orch/results.jsonl")
+    assert '"event":"end"' in there.stdout.replace(" ", ""), f"{there.stderr} after {time.monotonic() - began:.1f} s"
