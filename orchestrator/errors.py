@@ -22,6 +22,10 @@ class OrchError(Exception):
         self.exit_code = self.default_exit_code if exit_code is None else exit_code
 
 
+class WorkloadError(OrchError):
+    """What was to be measured failed, or its answers are wrong."""
+
+
 class UsageError(OrchError):
     """The command line or a configuration file is wrong."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orchestrator.build import apt, mirror
+from orchestrator.build import apt, mirror, wheels
 from orchestrator.build.cache import make_folder, remove_tree
 from orchestrator.errors import EnvError
 from orchestrator.schema.lock import LockedFile
@@ -48,7 +48,7 @@ class Downloads:
         return False
 
     def fetch(self, files: Iterable[LockedFile]) -> list[LockedFile]:
-        """Download what is missing; returns the files that the mirror no longer has.
+        """Download what is missing; returns the files that mirror or index no longer have.
 
         Raises EnvError (mirror, space, lock) or BuildError (corrupt download).
         """
@@ -77,7 +77,9 @@ class Downloads:
         self._notify(f"downloading {len(files)} files, {total / 1e6:.1f} MB")
         try:
             apt.clear(self._partial)
-            return self._from_mirrors(list(files))
+            debian = [file for file in files if not file.is_wheel]
+            gone = self._from_mirrors(debian) if debian else []
+            return gone + self._from_index([file for file in files if file.is_wheel])
         except OSError as error:
             raise EnvError(f"{self.root}: {error.strerror}", hint="free some space or set XDG_CACHE_HOME") from None
         finally:
@@ -100,6 +102,18 @@ class Downloads:
         if failure:
             raise failure
         return missing
+
+    def _from_index(self, files: Sequence[LockedFile]) -> list[LockedFile]:
+        """Let pip fetch wheels; returns those that its index does not have."""
+        gone = []
+        for file in files:
+            arrived = wheels.download(wheels.Wanted.of(file), self._partial / "pip")
+            if arrived is None:
+                gone.append(file)
+                continue
+            arrived.replace(self._partial / file.sha256)
+            self._store([file])
+        return gone
 
     def _store(self, files: Sequence[LockedFile]) -> None:
         """Move verified files into place; a rename makes each appear whole."""

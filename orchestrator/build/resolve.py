@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orchestrator.build import mirror
+from orchestrator.build import mirror, wheels
 from orchestrator.build.apt import AptState, Source, Stanza
 from orchestrator.build.cache import make_folder
 from orchestrator.build.debversion import acceptable, newest
@@ -25,7 +25,7 @@ Notify = Callable[[str], None]
 
 
 class Resolver:
-    """Resolves requests against one mirror; each index is refreshed once in the life of the object."""
+    """Resolves requests against one mirror (wheels: pip's index); an index is refreshed once in the object's life."""
 
     def __init__(self, cache: Path, notify: Notify) -> None:
         self._root = cache / "apt"
@@ -34,6 +34,9 @@ class Resolver:
 
     def resolve(self, name: str, spec: InputSpec) -> LockedInput:
         """The newest acceptable files for `spec`; raises BuildError (nothing fits) or EnvError (mirror, keyring)."""
+        if spec.kind == "wheel":
+            file = wheels.resolve(name, spec)
+            return LockedInput(request=spec.digest(), suite=wheels.SUITE, version=file.version, files=[file])
         make_folder(self._root)
         sources = spec.kind == "source"
         label = f"{spec.suite}-{'source' if sources else spec.architecture}"

@@ -25,11 +25,11 @@ STAMP = "orch-stamp.json"
 LOG = "orch-install.log"
 _PIP_TIMEOUT = 1800
 _NEEDED_MIB = 300
-_UNREACHABLE = re.compile(
+UNREACHABLE = re.compile(
     r"NewConnectionError|Failed to establish a new connection|Max retries exceeded|ConnectTimeout|ReadTimeout"
     r"|Name or service not known|Temporary failure in name resolution|ProxyError|Network is unreachable"
 )
-_CHANGED = re.compile(r"^ +(\S+==\S+) from .*\n +Expected sha256 (\w+)\n +Got +(\w+)", re.MULTILINE)
+CHANGED = re.compile(r"^ +(\S+==\S+) from .*\n +Expected sha256 (\w+)\n +Got +(\w+)", re.MULTILINE)
 
 
 class SetupError(Exception):
@@ -191,13 +191,13 @@ def _pip(venv: Path, log: Path, *arguments: str) -> None:
 def _explain(text: str, log: Path) -> SetupError:
     """The likely cause of what pip printed."""
     settings = f"check the network and pip's index and proxy settings (pip config list); log: {log}"
-    changed = _CHANGED.search(text)
+    changed = CHANGED.search(text)
     if changed:
         name, expected, got = changed.groups()
         return SetupError(f"corrupt download: {name}: expected SHA-256 {expected}, got {got}", f"log: {log}", 3)
     if "No space left" in text:
         return SetupError("no space left for the Python packages", f"free some at {log.parent}")
-    if _UNREACHABLE.search(text):
+    if UNREACHABLE.search(text):
         return SetupError("the index of Python packages cannot be reached", settings)
     if "No matching distribution found" in text:
         return SetupError(f"the index lacks a pinned package: {_last_error(text)}", settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`images/inputs.yaml`: the files that recipes take from a Debian mirror, before any version is chosen."""
+"""`images/inputs.yaml`: the files that recipes take from a Debian mirror or a Python index, before they are pinned."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from orchestrator.schema.yamlfile import Strict
 PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 PackagePattern = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.*?\[\]-]+$")]
 InputName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+WheelVersion = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+!]*$")]
+WheelTag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+# Keys that each kind needs, and those it may have; any other would be ignored in silence.
+_KEYS = {
+    "closure": (["suite", "packages"], ["architecture", "exclude", "series", "minimum"]),
+    "packages": (["suite", "packages"], ["architecture", "series", "minimum"]),
+    "source": (["suite", "package", "files"], ["architecture", "series", "minimum"]),
+    "wheel": (["package", "version", "python", "abi", "platform"], []),
+}
 
 
 class Series(Strict):
@@ -29,31 +39,33 @@ class InputSpec(Strict):
     `closure`: the packages and all they depend on, as installed into an empty system without recommends.
     `packages`: just the packages; a name may be a pattern, of which the newest match is taken.
     `source`: files of a source package.
+    `wheel`: one wheel of a Python package, without what it depends on; the tags are those of its file name.
     """
 
-    kind: Literal["closure", "packages", "source"]
-    suite: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    kind: Literal["closure", "packages", "source", "wheel"]
+    suite: str = Field(default="", pattern=r"^([a-z][a-z0-9-]*)?$")
     architecture: Literal["amd64", "arm64"] = "amd64"
     packages: list[PackagePattern] = Field(default_factory=list)
-    package: PackageName | None = Field(default=None, description="the source package")
+    package: PackageName | None = Field(default=None, description="the source or Python package")
     files: list[str] = Field(default_factory=list, description="patterns of the wanted files of the source package")
     exclude: list[PackageName] = Field(default_factory=list, description="taken as installed, with all only they need")
     series: Series | None = None
     minimum: str | None = Field(default=None, description="lowest acceptable version, epoch left out")
+    version: WheelVersion | None = Field(default=None, description="the exact version of a wheel")
+    python: WheelTag | None = Field(default=None, description="Python tag of a wheel: cp311, py3")
+    abi: WheelTag | None = Field(default=None, description="ABI tag of a wheel: cp311, abi3, none")
+    platform: list[WheelTag] = Field(default_factory=list, description="acceptable platform tags of a wheel")
 
     @model_validator(mode="after")
     def _fields_fit_kind(self) -> Self:
-        """Each kind has its own fields; the others would be ignored in silence."""
-        if self.kind == "source":
-            wanted, refused = ["package", "files"], ["packages", "exclude"]
-        else:
-            wanted, refused = ["packages"], ["package", "files"] + ["exclude"] * (self.kind == "packages")
-        for key in wanted:
+        """Each kind has its own keys."""
+        needed, possible = _KEYS[self.kind]
+        for key in needed:
             if not getattr(self, key):
                 raise ValueError(f"kind '{self.kind}' needs '{key}'")
-        for key in refused:
-            if getattr(self, key):
-                raise ValueError(f"'{key}' has no meaning for kind '{self.kind}'")
+        refused = self.model_fields_set - {"kind", *needed, *possible}
+        if refused:
+            raise ValueError(f"'{min(refused)}' has no meaning for kind '{self.kind}'")
         if self.series and len(self.packages) > 1 and self.series.package not in self.packages:
             raise ValueError("'series.package' must name one of 'packages'")
         return self

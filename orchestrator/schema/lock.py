@@ -20,7 +20,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class LockedFile(Strict):
-    """One file of a Debian mirror; `path` is relative to the mirror, `size` in bytes."""
+    """One file of a Debian mirror, or a wheel; `path` is relative to the mirror or a bare name, `size` in bytes."""
 
     package: str
     version: str
@@ -34,12 +34,17 @@ class LockedFile(Strict):
         """The bare file name."""
         return PurePosixPath(self.path).name
 
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it comes from a Python index and not from a mirror."""
+        return self.path.endswith(".whl")
+
 
 class LockedInput(Strict):
     """All files of one input, and the version of the package that leads it."""
 
     request: str = Field(description="InputSpec.digest() of what was asked for")
-    suite: str
+    suite: str = Field(description="where it was resolved: a suite of the mirror, or 'pypi'")
     version: str
     files: list[LockedFile] = Field(min_length=1)
 
@@ -68,7 +73,7 @@ class Lock(Strict):
     pypi: LockedPypi
 
     def inputs_digest(self) -> str:
-        """SHA-256 of the Debian part, as hex; substitutions of dropped files belong to it."""
+        """SHA-256 of the inputs of recipes, as hex; substitutions of dropped files belong to it."""
         return digest_of({name: pin.model_dump() for name, pin in self.inputs.items()})
 
 

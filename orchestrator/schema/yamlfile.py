@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,18 +23,21 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def load(path: Path, model: type[Model]) -> Model:
-    """Parse `path` and validate it as `model`; raises UsageError naming file, line, column and key."""
+def load(path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
+    """Parse `path` and validate it as `model`; raises UsageError naming file, line, column and key.
+
+    `changes` are `a.b=VALUE` from a command line, the value in YAML; they win over the file.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
-    return loads(text, str(path), model)
+    return loads(text, str(path), model, changes)
 
 
-def loads(text: str, name: str, model: type[Model]) -> Model:
+def loads(text: str, name: str, model: type[Model], changes: Sequence[str] = ()) -> Model:
     """Validate YAML `text` as `model`; `name` stands for the file in messages."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -47,10 +51,38 @@ def loads(text: str, name: str, model: type[Model]) -> Model:
     marks: dict[Location, yaml.Mark] = {}
     if root is not None:
         _collect_marks(root, (), marks, name)
+    places = {at: f"{name}:{mark.line + 1}:{mark.column + 1}" for at, mark in marks.items()}
+    data = {} if data is None else data
+    for change in changes:
+        _apply(change, data, places)
     try:
-        return model.model_validate({} if data is None else data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise UsageError(_describe(error, marks, name, model)) from None
+        raise UsageError(_describe(error, places, name, model)) from None
+
+
+def _apply(change: str, data: Any, places: dict[Location, str]) -> None:
+    """Put one `a.b=VALUE` into the document, and note that this is where the key comes from."""
+    dotted, equals, value = change.partition("=")
+    keys = dotted.split(".")
+    if not equals or not all(keys):
+        raise UsageError(f"--set {change}: expected KEY=VALUE or KEY.KEY=VALUE")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {change}: the value is not valid YAML") from None
+    for key in keys[:-1]:
+        if not isinstance(data, dict) or not isinstance(data.setdefault(key, {}), dict):
+            raise UsageError(f"--set {change}: '{key}' has no keys of its own")
+        data = data[key]
+    if not isinstance(data, dict):
+        raise UsageError(f"--set {change}: the document has no keys")
+    data[keys[-1]] = parsed
+    at = tuple(keys)
+    for below in [place for place in places if place[: len(at)] == at]:
+        del places[below]
+    for length in range(1, len(at) + 1):
+        places.setdefault(at[:length], f"--set {change}")
 
 
 def _collect_marks(node: yaml.Node, at: Location, marks: dict[Location, yaml.Mark], name: str) -> None:
@@ -69,32 +101,45 @@ def _collect_marks(node: yaml.Node, at: Location, marks: dict[Location, yaml.Mar
             _collect_marks(value, (*at, index), marks, name)
 
 
-def _describe(error: ValidationError, marks: dict[Location, yaml.Mark], name: str, model: type[BaseModel]) -> str:
+def _describe(error: ValidationError, places: dict[Location, str], name: str, model: type[BaseModel]) -> str:
     """The first problem as one line, with how many more there are."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    location: Location = first["loc"]
-    text = first["msg"]
+    found: Location = ()
+    unknown: list[str | int] = []
+    for part in first["loc"]:  # a union adds the name of its branch, which is in no document
+        if (*found, part) in places:
+            found, unknown = (*found, part), []
+        else:
+            unknown.append(part)
+    text = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        text = f"unknown key{_nearest(str(location[-1]), _known_keys(model, location[:-1]))}"
-    while location and location not in marks:
-        location = location[:-1]
-    mark = marks.get(location)
-    where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-    key = ".".join(str(part) for part in first["loc"]) or "document"
+        text = f"unknown key{_nearest(str(first['loc'][-1]), _known_keys(model, found[:-1]))}"
+    missing = unknown[-1:] if first["type"] == "missing" else []
+    key = ".".join(str(part) for part in (*found, *missing)) or "document"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{where}: {key}: {text}{more}"
+    return f"{places.get(found, name)}: {key}: {text}{more}"
 
 
 def _known_keys(model: type[BaseModel], path: Location) -> list[str]:
     """The keys that `model` accepts at `path` (empty where the path leaves the known models)."""
     current: Any = model
     for part in path:
-        fields = getattr(current, "model_fields", {})
-        if part not in fields:
+        if isinstance(part, int):
+            continue
+        fields = next((each.model_fields for each in _models_in(current) if part in each.model_fields), None)
+        if fields is None:
             return []
         current = fields[part].annotation
-    return list(getattr(current, "model_fields", {}))
+    return [key for each in _models_in(current) for key in each.model_fields]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type consists of: itself, or those of its items or branches."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def _nearest(word: str, known: list[str]) -> str:

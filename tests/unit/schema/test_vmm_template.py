@@ -56,7 +56,7 @@ def test_mistakes_have_their_place(template: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         loads(text, "t.yaml", Config)
     line = len(text.splitlines())
-    assert caught.value.message.startswith(f"t.yaml:{line}:5: stack.vmm.command: Value error, ")
+    assert caught.value.message.startswith(f"t.yaml:{line}:5: stack.vmm.command: ")
     assert message in caught.value.message
     assert "\n" not in caught.value.message
 

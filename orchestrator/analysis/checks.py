@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold whatever was measured: equal work at EL0, sums that add up, right answers, silence while counting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from orchestrator.analysis.decompose import INFERENCE
+from orchestrator.analysis.frames import usable
+from orchestrator.analysis.summary import FLAGS
+from orchestrator.schema.samples import Component, Phase, Status, World
+
+SHOWN = 20  # differences that are listed
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Instructions at EL0 that vm and realm do not agree on."""
+
+    phase: str
+    boot: int
+    iteration: int | None
+    vm: int
+    realm: int
+
+
+@dataclass(frozen=True)
+class Equality:
+    """Comparison of EL0 instructions of vm and realm, boot by boot and iteration by iteration, without warm-ups."""
+
+    cell_id: str
+    compared: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        """True if there was something to compare and all of it is equal."""
+        return self.compared > 0 and not self.differences
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How many of a world's answers passed one test."""
+
+    cell_id: str
+    world: str
+    metric: str
+    passed: int
+    given: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Largest relative difference of the instructions of phase infer: between boots' medians, and within a boot."""
+
+    cell_id: str
+    world: str
+    between: float
+    within: float
+    boots: int
+
+
+@dataclass(frozen=True)
+class Left:
+    """Rows of a cell and world that no statistic uses, by reason."""
+
+    cell_id: str
+    world: str
+    rows: int
+    warmups: int
+    not_ok: dict[str, int]
+
+
+def el0_equality(samples: pd.DataFrame) -> list[Equality]:
+    """Compare guest_user instructions of vm and realm, cell by cell; boots are paired by their order."""
+    rows = usable(samples)
+    rows = rows[
+        (rows["metric"] == "instructions")
+        & (rows["component"] == Component.GUEST_USER)
+        & rows["phase"].isin(INFERENCE)
+        & rows["world"].isin([World.VM, World.REALM])
+    ].copy()
+    rows["boot"] = rows.groupby(["cell_id", "world"])["boot_id"].rank(method="dense").astype("int64") - 1
+    rows["at"] = rows["iteration"].fillna(-1).astype("int64")
+    found = []
+    for cell in samples["cell_id"].unique():
+        table = rows[rows["cell_id"] == cell].pivot_table(
+            index=["phase", "boot", "at"], columns="world", values="value", aggfunc="first"
+        )
+        pairs = table.dropna() if {World.VM, World.REALM} <= set(table.columns) else table.iloc[:0]
+        different = pairs[pairs[World.VM] != pairs[World.REALM]] if len(pairs) else pairs
+        found.append(Equality(str(cell), len(pairs), tuple(_differences(different.reset_index()))))
+    return found
+
+
+def _differences(pairs: pd.DataFrame) -> list[Difference]:
+    """From rows with phase, boot, at (iteration, or -1) and a column for each world."""
+    return [
+        Difference(
+            str(row["phase"]),
+            int(row["boot"]),
+            None if row["at"] < 0 else int(row["at"]),
+            int(row[World.VM]),
+            int(row[World.REALM]),
+        )
+        for row in pairs.to_dict("records")
+    ]
+
+
+def sums(samples: pd.DataFrame) -> tuple[int, int]:
+    """Of how many observations with components do these add up to `all`, and how many there are."""
+    rows = samples[(samples["metric"] == "instructions") & samples["value"].notna()]
+    keys = ["cell_id", "world", "boot_id", "phase", "iteration"]
+    parts = rows[rows["component"] != Component.ALL].groupby(keys, dropna=False)["value"].sum()
+    wholes = rows[rows["component"] == Component.ALL].groupby(keys, dropna=False)["value"].sum()
+    both = pd.concat([parts.rename("parts"), wholes.rename("whole")], axis=1).dropna()
+    return int((both["parts"] == both["whole"]).sum()), len(both)
+
+
+def answers(samples: pd.DataFrame) -> list[Answers]:
+    """Passed and given answers by cell, world and test (`correct`, `bit_exact`, `oracle_agrees`), warm-ups included.
+
+    A wrong answer has status failed, hence it is counted whatever its status.
+    """
+    rows = samples[samples["metric"].isin(FLAGS) & samples["value"].notna()]
+    return [
+        Answers(str(cell), str(world), str(metric), int((part["value"] == 1).sum()), len(part))
+        for (cell, world, metric), part in rows.groupby(["cell_id", "world", "metric"], sort=False)
+    ]
+
+
+def packets(samples: pd.DataFrame) -> int | None:
+    """Most packets that a guest received while it was counted; None if nobody looked."""
+    rows = samples[(samples["metric"] == "rx_packets") & samples["value"].notna()]
+    return None if rows.empty else int(rows["value"].max())
+
+
+def spreads(samples: pd.DataFrame) -> list[Spread]:
+    """How well the instructions of an inference repeat, (largest - smallest) / median, by cell and world."""
+    rows = usable(samples)
+    chosen = (rows["metric"] == "instructions") & (rows["component"] == Component.ALL) & (rows["phase"] == Phase.INFER)
+    found = []
+    for (cell, world), part in rows[chosen].groupby(["cell_id", "world"], sort=False):
+        boots = part.groupby("boot_id")["value"]
+        medians = boots.median()
+        middle = float(part["value"].median())
+        between = float(medians.max() - medians.min()) / middle
+        within = float((boots.max() - boots.min()).max()) / middle
+        found.append(Spread(str(cell), str(world), between, within, len(medians)))
+    return found
+
+
+def left_out(samples: pd.DataFrame) -> list[Left]:
+    """What statistics leave out, by cell and world."""
+    found = []
+    for (cell, world), part in samples.groupby(["cell_id", "world"], sort=False):
+        bad = part[part["status"] != Status.OK]["status"].value_counts()
+        not_ok = {str(status): int(count) for status, count in bad.items()}
+        found.append(Left(str(cell), str(world), len(part), int(part["is_warmup"].sum()), not_ok))
+    return found

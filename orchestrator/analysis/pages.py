@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a page of guest memory costs when a guest is made and when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.analysis.bootstrap import Interval, median_interval
+from orchestrator.analysis.summary import resample
+from orchestrator.schema.samples import Component, Phase, World
+
+LIFE = (Phase.REALM_CREATE, Phase.TEARDOWN)
+
+
+@dataclass(frozen=True)
+class PageCost:
+    """Instructions for each 4 KiB page of a guest, by world: the median of its boots."""
+
+    cell_id: str
+    phase: Phase
+    pages: int
+    worlds: dict[str, Interval]
+
+    @property
+    def difference(self) -> float | None:
+        """What a realm's page costs more than a VM's."""
+        vm, realm = self.worlds.get(World.VM), self.worlds.get(World.REALM)
+        if vm is None or realm is None or vm.estimate is None or realm.estimate is None:
+            return None
+        return realm.estimate - vm.estimate
+
+
+def page_costs(rows: pd.DataFrame) -> list[PageCost]:
+    """Costs of all cells from usable rows; cells whose number of pages was not recorded are left out."""
+    whole = rows[(rows["metric"] == "instructions") & (rows["component"] == Component.ALL)]
+    found = []
+    for cell in rows["cell_id"].unique():
+        recorded = rows[(rows["cell_id"] == cell) & (rows["metric"] == "pages")]
+        if recorded.empty:
+            continue
+        pages = int(recorded["value"].median())
+        for phase in LIFE:
+            of_phase = whole[(whole["cell_id"] == cell) & (whole["phase"] == phase)]
+            worlds = {
+                str(world): _per_page(part, pages, cell, phase)
+                for world, part in of_phase.groupby("world")
+                if world in {World.VM, World.REALM}
+            }
+            if worlds and pages:
+                found.append(PageCost(cell, phase, pages, worlds))
+    return found
+
+
+def slope(costs: list[PageCost], phase: Phase, world: World) -> tuple[float, float] | None:
+    """Least-squares line of instructions over pages, all cells: instructions a page, and R²; None with one size."""
+    points = [
+        (cost.pages, cost.pages * estimate)
+        for cost in costs
+        if cost.phase is phase and world in cost.worlds and (estimate := cost.worlds[world].estimate) is not None
+    ]
+    if len({pages for pages, _ in points}) < 2:
+        return None
+    x, y = np.array(points, dtype=np.float64).T
+    each, fixed = np.polyfit(x, y, 1)
+    spread = float(((y - y.mean()) ** 2).sum())
+    left = float(((y - (each * x + fixed)) ** 2).sum())
+    return float(each), 1 - left / spread if spread else 1.0
+
+
+def _per_page(rows: pd.DataFrame, pages: int, cell: str, phase: Phase) -> Interval:
+    """An interval of the median of some rows, divided by pages."""
+    world = str(rows["world"].iloc[0])
+    whole = median_interval(resample(rows, cell, world, phase, Component.ALL, "instructions", "1", "tcg_plugin"))
+    estimate, low, high = (None if end is None else end / pages for end in (whole.estimate, whole.low, whole.high))
+    return Interval(estimate, low, high, whole.kind)

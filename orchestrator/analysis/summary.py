@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""summary.csv from samples.csv: median, quartiles, interval, ratio to the normal VM and its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.analysis.bootstrap import Replicates, generator, median_interval, ratio_interval, replicate
+from orchestrator.analysis.frames import usable
+from orchestrator.analysis.verdict import judge
+from orchestrator.schema.samples import Component, Method, Phase, SummaryRow, World
+
+KEYS = ["cell_id", "world", "phase", "component", "metric", "unit", "method"]
+OF_CELL = ["run_id", "workload", "model", "quantization", "protection"]
+REGIME = ["icount_shift", "smp", "mem_mib", "host_hz", "guest_hz"]
+FLAGS = frozenset({"correct", "bit_exact", "oracle_agrees"})
+_JUDGED = frozenset({"instructions", "duration"})  # of which less is better
+_ORDER = {
+    "world": {str(word): place for place, word in enumerate(World)},
+    "phase": {str(word): place for place, word in enumerate(Phase)},
+    "component": {str(word): place for place, word in enumerate(Component)},
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The usable samples of one line of the summary, resampled."""
+
+    key: tuple[str, ...]
+    values: pd.Series[float]
+    sample: Replicates
+    facts: dict[str, Any]
+
+
+def groups(samples: pd.DataFrame) -> dict[tuple[str, ...], Group]:
+    """Usable rows by KEYS, in the order cell (as it first came), world, phase, component, metric."""
+    rows = usable(samples)
+    cells = {cell: place for place, cell in enumerate(rows["cell_id"].unique())}
+    found = {}
+    for key, part in rows.groupby(KEYS, sort=False):
+        names = tuple(str(name) for name in key)
+        ordered = part.sort_values(["boot_id", "iteration"], kind="stable")
+        sample = resample(ordered, *names)
+        facts = {name: _plain(part[name].iloc[0]) for name in OF_CELL + REGIME}
+        found[names] = Group(names, ordered["value"], sample, facts)
+    ordered_keys = sorted(found, key=lambda key: _place(key, cells))
+    return {key: found[key] for key in ordered_keys}
+
+
+def resample(rows: pd.DataFrame, *key: str) -> Replicates:
+    """Bootstrap the values of some rows with the boots that they come from."""
+    boots = rows["boot_id"].fillna(0).to_numpy(dtype=np.int64)
+    return replicate(rows["value"].to_numpy(dtype=np.float64), boots, generator(*key))
+
+
+def summarise(found: dict[tuple[str, ...], Group], margin: float) -> list[SummaryRow]:
+    """One row a group; `margin` is what verdicts are judged by."""
+    return [_row(group, found.get((group.key[0], World.VM, *group.key[2:])), margin) for group in found.values()]
+
+
+def _row(group: Group, vm: Group | None, margin: float) -> SummaryRow:
+    named = dict(zip(KEYS, group.key, strict=True))
+    interval = median_interval(group.sample)
+    q1, q3 = np.quantile(group.values.to_numpy(dtype=np.float64), [0.25, 0.75])
+    row: dict[str, Any] = {
+        **named,
+        **group.facts,
+        "boots": group.sample.boots,
+        "samples": group.sample.samples,
+        "median": interval.estimate,
+        "q1": float(q1),
+        "q3": float(q3),
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+    }
+    if vm is not None and named["world"] != World.VM and _has_ratio(named):
+        ratio = ratio_interval(group.sample, vm.sample)
+        row |= {"ratio_to_vm": ratio.estimate, "ratio_ci_low": ratio.low, "ratio_ci_high": ratio.high}
+        if named["metric"] in _JUDGED and ratio.estimate is not None:
+            row["verdict"] = judge(ratio, margin)
+    return SummaryRow.model_validate(row)
+
+
+def _has_ratio(named: dict[str, str]) -> bool:
+    """Not of flags, nor of what the harness cost."""
+    return named["metric"] not in FLAGS and named["method"] != Method.HOST_CLOCK
+
+
+def _place(key: tuple[str, ...], cells: dict[Any, int]) -> tuple[object, ...]:
+    named = dict(zip(KEYS, key, strict=True))
+    words = [_ORDER[name].get(named[name], 99) for name in ("world", "phase", "component")]
+    return (cells[key[0]], *words, named["metric"], named["method"])
+
+
+def _plain(value: Any) -> Any:
+    """A value of a frame as Python has it."""
+    if pd.isna(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value

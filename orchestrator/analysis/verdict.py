@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdict words: a ratio's interval against the margin that a run declares."""
+
+from __future__ import annotations
+
+from orchestrator.analysis.bootstrap import Interval
+from orchestrator.schema.samples import Verdict
+
+DEFAULT_MARGIN = 0.02
+
+
+def judge(ratio: Interval, margin: float) -> Verdict:
+    """Two one-sided tests by inclusion (Schuirmann 1987): is the interval in [1 - margin, 1 + margin], or outside?
+
+    A larger value is a slower one. The interval has 95 %, so each of the tests has a level of 2.5 %.
+    """
+    if ratio.low is None or ratio.high is None:
+        return Verdict.INCONCLUSIVE
+    if ratio.low > 1 + margin:
+        return Verdict.SLOWER
+    if ratio.high < 1 - margin:
+        return Verdict.FASTER
+    if ratio.low >= 1 - margin and ratio.high <= 1 + margin:
+        return Verdict.INDISTINGUISHABLE
+    return Verdict.INCONCLUSIVE

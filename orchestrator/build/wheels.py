@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single wheels as outside inputs: pip finds and fetches them, from whatever index pip is set up with."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.build import apt
+from orchestrator.build.cache import make_folder, remove_tree
+from orchestrator.build.run import CommandError, run
+from orchestrator.build.venv import CHANGED, UNREACHABLE
+from orchestrator.errors import BuildError, EnvError
+from orchestrator.schema.inputs import InputSpec
+from orchestrator.schema.lock import LockedFile
+
+SUITE = "pypi"  # where a mirror has the name of a suite
+_TIMEOUT = 1800.0
+_ABSENT = re.compile(r"No matching distribution found|Could not find a version that satisfies")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One wheel by package, version and the tags of its file name; with `sha256`, no other file will do."""
+
+    package: str
+    version: str
+    python: str
+    abi: str
+    platforms: tuple[str, ...]
+    sha256: str | None = None
+
+    @classmethod
+    def of(cls, file: LockedFile) -> Wanted:
+        """The request that leads to exactly this file."""
+        python, abi, platform = tags(file.name)
+        return cls(file.package, file.version, python, abi, tuple(platform.split(".")), file.sha256)
+
+    def requirement(self) -> str:
+        """A line for pip's requirements file."""
+        pinned = f"{self.package}=={self.version}"
+        return f"{pinned} --hash=sha256:{self.sha256}\n" if self.sha256 else f"{pinned}\n"
+
+    def flags(self) -> list[str]:
+        """What makes pip look for these tags and not for those of the Python that it runs on."""
+        # A name may list several tags (py2.py3); the last is the newest.
+        python, abi = self.python.rpartition(".")[2], self.abi.rpartition(".")[2]
+        flags = ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
+        for platform in self.platforms:
+            flags += ["--platform", platform]
+        return flags
+
+
+def tags(name: str) -> tuple[str, str, str]:
+    """Python, ABI and platform tag of a wheel's file name (binary distribution format: NAME-VERSION[-BUILD]-P-A-P)."""
+    parts = name.removesuffix(".whl").rsplit("-", 3)
+    if len(parts) != 4 or "-" not in parts[0]:
+        raise BuildError(f"not the file name of a wheel: {name}")
+    return parts[1], parts[2], parts[3]
+
+
+def resolve(name: str, spec: InputSpec) -> LockedFile:
+    """The wheel that a request of kind `wheel` leads to; raises BuildError (there is none) or EnvError (index)."""
+    package, version = str(spec.package), str(spec.version)
+    wanted = Wanted(package, version, str(spec.python), str(spec.abi), tuple(spec.platform))
+    with tempfile.TemporaryDirectory(prefix="orch-wheel-") as folder:
+        path = download(wanted, Path(folder) / "pip")
+        if path is None:
+            tag = f"{spec.python}-{spec.abi}-{'|'.join(spec.platform)}"
+            raise BuildError(
+                f"input '{name}': the package index has no wheel {package} {version} for {tag}",
+                hint="version and tags are set in images/inputs.yaml",
+            )
+        return LockedFile(
+            package=package,
+            version=version,
+            architecture=tags(path.name)[2],
+            path=path.name,
+            size=path.stat().st_size,
+            sha256=apt.sha256_of(path),
+        )
+
+
+def download(wanted: Wanted, folder: Path) -> Path | None:
+    """Fetch one wheel into an emptied `folder`; None if the index has none such.
+
+    Raises BuildError (the file has another checksum) or EnvError (no pip, no index).
+    """
+    remove_tree(folder)
+    make_folder(folder)
+    listed = folder / "wanted.txt"
+    listed.write_text(wanted.requirement(), encoding="utf-8")
+    argv: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
+    argv += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
+    argv += [*wanted.flags(), "--dest", folder, "--requirement", listed]
+    environment = {**os.environ, "LC_ALL": "C", "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
+    try:
+        run(argv, env=environment, timeout=_TIMEOUT)
+    except CommandError as error:
+        if _ABSENT.search(error.output) and not UNREACHABLE.search(error.output):
+            return None
+        raise _failure(wanted, error) from None
+    [path] = folder.glob("*.whl")
+    return path
+
+
+def _failure(wanted: Wanted, error: CommandError) -> BuildError | EnvError:
+    """What pip's complaint means."""
+    what = f"{wanted.package} {wanted.version}"
+    changed = CHANGED.search(error.output)
+    if changed:
+        return apt.corrupt(what, changed[2], changed[3])
+    if UNREACHABLE.search(error.output):
+        hint = "check the network and the index that pip is set up with (`pip config list`)"
+        return EnvError(f"the Python package index cannot be reached for {what}", hint=hint)
+    lines = [line.strip() for line in error.output.splitlines() if line.strip()]
+    told = next((line for line in lines if line.startswith("ERROR:")), error.message)
+    return EnvError(f"pip cannot fetch {what}: {told.removeprefix('ERROR:').strip()}", hint=error.hint)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a measurement is started and its end noticed without a network packet: commands as data; all pure.
+
+Everything is copied and the runner waits, armed, in its world. The gate, a shell in the emulated host, waits for the
+start signal, which comes through a virtio-serial port when all SSH connections are closed. Between its two markers
+(MEASURE) the machine is left alone; the orchestrator looks for the second one in the instruction counter.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.trace.counters import Event
+
+if TYPE_CHECKING:
+    from orchestrator.experiment.plan import Cell
+    from orchestrator.testbed.guest import GuestName
+
+MEASURE = int(Event.USER) + 1
+"""Event of the markers around one measurement; its id is `base`."""
+FOLDER = "/tmp/orch"  # noqa: S108 - in every world, which has no other users
+PORT = 7070
+GO_FIFO = "/run/go"
+SPIN_PID = "/run/spin.pid"
+CONSOLE = "/dev/hvc0"
+LOG = "/run/measure.log"
+CODE = "/run/measure.code"
+ID_STEP = 1 << 20
+"""Distance of the ids of two measurements: more than the iterations that a workload can have."""
+ALIGN_US = 100_000  # a multiple of every tick's period
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One execution of the runner; `base` is its first marker id, unique in the life of a machine."""
+
+    cell: Cell
+    base: int
+    iterations: int
+    warmups: int
+    top: int
+
+    @property
+    def said(self) -> str:
+        """What a guest's console shows when all is over."""
+        return f"orch: measured {self.base}"
+
+
+def runner_command(what: Measurement, *, armed: bool) -> list[str]:
+    """The runner's argument vector, with the files of `FOLDER`; armed, it waits for a datagram in the background."""
+    return [
+        f"{FOLDER}/bundle/runner",
+        "run",
+        *("--model", f"{FOLDER}/model.tflite"),
+        *("--inputs", f"{FOLDER}/inputs.bin"),
+        *("--iterations", str(what.iterations)),
+        *("--warmups", str(what.warmups)),
+        *("--threads", str(what.cell.threads)),
+        *("--output", what.cell.output),
+        *(("--top", str(what.top)) if what.cell.output == "topk" else ()),
+        *("--id", str(what.base)),
+        *("--results", f"{FOLDER}/results.jsonl"),
+        *("--align-us", str(ALIGN_US)),
+        *(("--arm", str(PORT), "--say", CONSOLE, what.said) if armed else ()),
+    ]
+
+
+def gate_script(what: Measurement, name: GuestName | None, seconds: float) -> str:
+    """Shell for the host that starts the gate in the background; `name` is the guest, None for the host's own world.
+
+    `seconds` (of the machine's time) is the longest wait for the guest's last word.
+    """
+    if name is None:
+        work = shlex.join(runner_command(what, armed=False))
+    else:
+        go = shlex.join([f"{FOLDER}/bundle/runner", "go", name.address, str(PORT)])
+        wait = shlex.join(["rvmm", "wait", name.folder, what.said, str(max(1, round(seconds)))])
+        work = f"{go} && {wait}"
+    spin = f"[ ! -e {SPIN_PID} ] || kill -{{}} $(cat {SPIN_PID})"
+    gate = "; ".join(
+        [
+            f"read -r go <{GO_FIFO}",
+            # An idle machine's clock may jump from here on, as nothing from outside waits for it.
+            spin.format("STOP"),
+            f"marker begin {MEASURE} {what.base}",
+            work,
+            f"echo $? >{CODE}",
+            f"marker end {MEASURE} {what.base}",
+            spin.format("CONT"),
+        ]
+    )
+    fresh = f"rm -f {GO_FIFO} {CODE} && mkfifo {GO_FIFO}"
+    return f"{fresh} && {{ setsid sh -c {shlex.quote(gate)} </dev/null >{LOG} 2>&1 & }}"

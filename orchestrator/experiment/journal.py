@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a run: written so that a kill at any moment loses no finished step and doubles none."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from orchestrator.build.cache import write_atomic
+from orchestrator.errors import EnvError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS, RUN_FILE, SAMPLES, PRIVACY = "events.jsonl", "run.yaml", "samples.csv", "privacy.csv"
+_STEP_DONE = "step-done"
+
+
+def utc_now() -> str:
+    """This moment, ISO 8601 with a Z."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A run's folder and the events in it."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, results: Path, name: str) -> Journal:
+        """A new folder `<name>-<utc>-<short hash>` in `results`."""
+        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+        folder = results / f"{name}-{stamp}-{secrets.token_hex(3)}"
+        (folder / "console").mkdir(parents=True)
+        return cls(folder)
+
+    @classmethod
+    def find(cls, results: Path, text: str) -> Journal:
+        """The run of that path, name or unambiguous beginning of a name; `latest` is the newest."""
+        path = Path(text)
+        if (path / RUN_FILE).is_file():
+            return cls(path.resolve())
+        runs = sorted(
+            (each.parent for each in results.glob(f"*/{RUN_FILE}")),
+            key=lambda each: (re.findall(r"\d{8}T\d{6}Z", each.name)[-1:], each.name),
+        )
+        matching = runs[-1:] if text == "latest" else [each for each in runs if each.name.startswith(text)]
+        if len(matching) != 1:
+            known = ", ".join(each.name for each in runs[-3:]) or "none"
+            problem = "no such run" if not matching else f"{len(matching)} runs begin like this"
+            raise UsageError(f"'{text}': {problem} in {results}", hint=f"the newest: {known}")
+        return cls(matching[0])
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The right to write here; a second orch is refused."""
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise EnvError(f"another orch is working on run {self.run_id}", hint="wait for it to end") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Append one line, on the disk when this returns."""
+        line = json.dumps({"event": event, "utc": utc_now(), **facts}) + "\n"
+        descriptor = os.open(self.folder / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def timed(self, event: str, **facts: Any) -> Iterator[None]:
+        """Append a line about what the block did when it ends: seconds and outcome."""
+        began, outcome = time.monotonic(), "error"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            self.event(event, seconds=round(time.monotonic() - began, 3), outcome=outcome, **facts)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All whole lines; one that a kill cut off is cut from the file as well, or the next would join it."""
+        path = self.folder / EVENTS
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        if whole != data:
+            os.truncate(path, len(whole))
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def step_done(self, key: str, *, status: str, boot_id: int, **facts: Any) -> None:
+        """The step is over, its rows are on the disk."""
+        self.event(_STEP_DONE, key=key, status=status, boot_id=boot_id, **facts)
+
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """The last word on each step, by key."""
+        return {each["key"]: each for each in self.events() if each["event"] == _STEP_DONE}
+
+    # --- files ----------------------------------------------------------------------------------------------------
+
+    def write_run(self, facts: dict[str, Any]) -> None:
+        """Replace run.yaml."""
+        write_atomic(self.folder / RUN_FILE, yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120))
+
+    def read_run(self) -> dict[str, Any]:
+        """The content of run.yaml."""
+        facts: dict[str, Any] = yaml.safe_load((self.folder / RUN_FILE).read_text(encoding="utf-8"))
+        return facts
+
+    def write(self, name: str, content: str) -> None:
+        """Replace one small file."""
+        write_atomic(self.folder / name, content)

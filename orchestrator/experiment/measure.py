@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One measurement in one world of a running machine: deploy, arm, start, wait for the end, fetch the record."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import BootError, OrchError, WorkloadError
+from orchestrator.experiment import collect, gate
+from orchestrator.experiment.collect import RunnerRecord
+from orchestrator.shell import ssh
+from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest_life import ask
+from orchestrator.trace.counters import CounterClient, Event, MarkerRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from fabric import Connection
+
+    from orchestrator.experiment.gate import Measurement
+    from orchestrator.testbed.testbed import Testbed
+
+_LOOK = 0.05  # s between looks at the counter, which answers without disturbing the machine
+_ARM_SECONDS = 60.0
+_GO_SECONDS = 30.0
+BUNDLE = "bundle.tar.gz"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one measurement left: its markers, the runner's record, the VMM's count of exits by reason."""
+
+    markers: tuple[MarkerRecord, ...]
+    record: RunnerRecord
+    exits: Mapping[str, int]
+
+
+def guest_of(world: str) -> GuestName | None:
+    """The guest behind a world's name; None for the host."""
+    return None if world == "host" else GuestName(World(world))
+
+
+@dataclass
+class Stage:
+    """A running machine in which measurements are made one after the other; `say` shows progress as one line."""
+
+    bed: Testbed
+    client: CounterClient
+    deploy_seconds: float
+    run_seconds: float
+    lives: dict[int, list[MarkerRecord]] = field(default_factory=lambda: defaultdict(list))
+    """Markers of creation, boot and end of guests, by the number of their start."""
+    worlds: set[str] = field(default_factory=set)
+    """Where the runner is."""
+    _base: int = gate.ID_STEP
+    _seen: int = 0  # markers that were read
+
+    @classmethod
+    def on(cls, bed: Testbed, *, deploy_seconds: float, run_seconds: float) -> Stage:
+        """The machine of `bed`, which is up and counts."""
+        return cls(bed, CounterClient(bed.counter_socket(), timeout=30.0), deploy_seconds, run_seconds)
+
+    def take_base(self) -> int:
+        """Marker ids that nothing else in this machine uses."""
+        self._base += gate.ID_STEP
+        return self._base
+
+    # --- deploy ---------------------------------------------------------------------------------------------------
+
+    def deploy_runner(self, world: str, bundle: Path) -> None:
+        """Copy the runner with its libraries to a world, and unpack it there."""
+        with self._link(world) as link:
+            ssh.capture(link, f"rm -rf {gate.FOLDER} && mkdir -p {gate.FOLDER}")
+            ssh.put(link, bundle, f"{gate.FOLDER}/{BUNDLE}")
+            folder = shlex.quote(gate.FOLDER)
+            ssh.capture(link, f"cd {folder} && tar xzf {BUNDLE} && rm {BUNDLE}", self.deploy_seconds)
+        self.worlds.add(world)
+
+    def deploy_model(self, world: str, model: Path, inputs: Path) -> None:
+        """Copy a model and its inputs in place of those that were there."""
+        with self._link(world) as link:
+            ssh.capture(link, f"cd {gate.FOLDER} && rm -f model.tflite inputs.bin results.jsonl*")
+            for source, name in ((model, "model.tflite"), (inputs, "inputs.bin")):
+                ssh.put(link, source, f"{gate.FOLDER}/{name}")
+
+    @contextmanager
+    def _link(self, world: str) -> Iterator[Connection]:
+        with self.bed.world(world).link() as link:
+            yield link
+
+    # --- measure --------------------------------------------------------------------------------------------------
+
+    def measure(self, what: Measurement, world: str, say: Callable[[str], None]) -> Measured:
+        """Run the deployed model as `what` says; raises WorkloadError or BootError with the cause."""
+        name = guest_of(world)
+        before = self._arm(what, world, name)
+        self.bed.instance.send_go(_GO_SECONDS)
+        markers = self._await_end(what, say)
+        with self.bed.host() as host:
+            code = ssh.capture(host, f"cat {gate.CODE}").strip()
+            after = self._vmm_exits(host, name)
+        if code != "0":
+            self._explain(what, world, code)
+        with self._link(world) as link:
+            text = ssh.capture(link, f"cat {gate.FOLDER}/results.jsonl", self.deploy_seconds)
+        spent = {reason: count - before.get(reason, 0) for reason, count in after.items()}
+        return Measured(markers, RunnerRecord.parse(text), spent)
+
+    def _arm(self, what: Measurement, world: str, name: GuestName | None) -> dict[str, int]:
+        """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far."""
+        if name is not None:
+            with self._link(world) as link:
+                done = ssh.attempt(link, shlex.join(gate.runner_command(what, armed=True)), _ARM_SECONDS)
+                if done.code:
+                    raise WorkloadError(f"the runner did not start: {done.words}")
+        with self.bed.host() as host:
+            before = self._vmm_exits(host, name)
+            ssh.capture(host, gate.gate_script(what, name, self.run_seconds))
+        return before
+
+    def _vmm_exits(self, host: Connection, name: GuestName | None) -> dict[str, int]:
+        if name is None:
+            return {}
+        stats = ask(host, stats=True).of(name).stats
+        return {key: value for key, value in stats.items() if type(value) is int}
+
+    def _await_end(self, what: Measurement, say: Callable[[str], None]) -> tuple[MarkerRecord, ...]:
+        """State 'measured': the gate's second marker; all markers since the last look."""
+        deadline = time.monotonic() + self.run_seconds
+        found: list[MarkerRecord] = []
+        iterations = what.iterations + what.warmups
+        while True:
+            page = self.look()
+            found += page
+            if any(each.event == gate.MEASURE and each.id == what.base and each.end for each in page):
+                return tuple(found)
+            done = sum(each.event == Event.INFER and each.end for each in found)
+            say(f"inference {done} of {iterations}")
+            if time.monotonic() > deadline:
+                raise BootError(
+                    f"state 'measured': not reached within {self.run_seconds:g} s; {done} of {iterations} inferences",
+                    hint="a longer limit is `timeouts.run` in the workload file",
+                )
+            if not self.bed.instance.status().alive:
+                raise BootError(f"the machine ended in a measurement, after {done} of {iterations} inferences")
+            time.sleep(_LOOK)
+
+    def _explain(self, what: Measurement, world: str, code: str) -> None:
+        """Raises the best account of a measurement whose gate ended with `code`."""
+        try:
+            with self._link(world) as link:
+                text = ssh.capture(link, f"cat {gate.FOLDER}/results.jsonl")
+        except BootError:
+            raise self.bed.world(world).lost() from None
+        except OrchError:
+            text = ""
+        with self.bed.host() as host:
+            said = ssh.attempt(host, f"tail -n 1 {gate.LOG}").stdout.strip()
+        if re.search(r'"event": ?"end"', text):
+            RunnerRecord.parse(text)
+        raise WorkloadError(f"{what.cell.model} in {world}: the runner ended with exit code {code}: {said or 'silent'}")
+
+    def look(self) -> tuple[MarkerRecord, ...]:
+        """Markers since the last look; those of guests' lives are kept in `lives`."""
+        page = self.client.markers(self._seen)
+        self._seen += len(page)
+        for each in page:
+            if each.event in collect.LIFE:
+                self.lives[each.id].append(each)
+        return page
+
+    def check(self) -> None:
+        """Raises OrchError if the counter knows that it counted wrongly or lost markers."""
+        self.client.counters().check()
+
+    def fingerprint(self, world: str) -> dict[str, str]:
+        """What programs see of machine and kernel in a guest, which is to be equal for the twins."""
+        identification = "/sys/devices/system/cpu/cpu0/regs/identification"
+        script = "; ".join(
+            [
+                "echo cmdline $(cat /proc/cmdline)",
+                "echo kernel $(uname -rvm)",
+                "echo psci $(tr -d '\\0' </proc/device-tree/psci/method)",
+                "echo cpus $(nproc)",
+                "echo memory $(sed -n 's/^MemTotal: *//p' /proc/meminfo)",
+                "sed -n 's/^\\(Features\\|CPU [a-z]*\\)[^:]*: */\\1 /p' /proc/cpuinfo | sed 's/^CPU /cpu_/' | sort -u",
+                f"for each in {identification}/*; do echo ${{each##*/}} $(cat $each); done",
+            ]
+        )
+        with self._link(world) as link:
+            lines = ssh.capture(link, script).splitlines()
+        return dict(line.partition(" ")[::2] for line in lines if line)

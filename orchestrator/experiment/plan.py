@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix of a workload as data: cells, and the boots of machines and guests in which they are measured; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.schema.workload import OwnModel, TicksOf, Timing, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ID_DIGITS = 6
+
+
+def short_hash(value: Any) -> str:
+    """A few digits that stand for a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
+
+
+@dataclass(frozen=True)
+class MachineKind:
+    """What decides which machine is booted."""
+
+    ticks: TicksOf
+    timing: Timing
+
+    @property
+    def label(self) -> str:
+        """For people: `deterministic, shift 3, host 1000 Hz, guest 100 Hz`."""
+        how = f"{self.timing.mode}, shift {self.timing.shift}" if self.deterministic else self.timing.mode
+        return f"{how}, host {self.ticks.host_hz} Hz, guest {self.ticks.guest_hz} Hz"
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether instructions drive its time."""
+        return self.timing.mode == "deterministic"
+
+
+@dataclass(frozen=True)
+class GuestKind:
+    """What decides how a guest is started; the host world has the same cells, and ignores it."""
+
+    memory_mib: int
+    vcpus: int
+    pretouch: bool
+
+    @property
+    def label(self) -> str:
+        """For people and cell ids: `256m-1c-pretouch`."""
+        return f"{self.memory_mib}m-{self.vcpus}c-{'pretouch' if self.pretouch else 'demand'}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the experiment matrix; it is measured in every world."""
+
+    model: str
+    own: OwnModel | None
+    quantization: str
+    protection: str
+    output: str
+    threads: int
+    guest: GuestKind
+    machine: MachineKind
+
+    @property
+    def cell_id(self) -> str:
+        """Unique in a run, and the same in each run of an equal cell."""
+        return f"{self.model}-{self.quantization}-{short_hash(self.as_table())}"
+
+    def as_table(self) -> dict[str, Any]:
+        """JSON-able: everything that the cell is about."""
+        return {
+            "model": self.model,
+            "own": str(self.own.path) if self.own else None,
+            "quantization": self.quantization,
+            "protection": self.protection,
+            "output": self.output,
+            "threads": self.threads,
+            "memory_mib": self.guest.memory_mib,
+            "vcpus": self.guest.vcpus,
+            "pretouch": self.guest.pretouch,
+            "host_hz": self.machine.ticks.host_hz,
+            "guest_hz": self.machine.ticks.guest_hz,
+            "timing": self.machine.timing.mode,
+            "icount_shift": self.machine.timing.shift if self.machine.deterministic else None,
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell in one world in one boot: what is done whole or not at all, and never twice."""
+
+    cell: Cell
+    world: str
+    boot: int
+
+    @property
+    def key(self) -> str:
+        """Names it in the journal."""
+        return f"{self.cell.cell_id}/{self.world}/{self.boot}"
+
+
+@dataclass(frozen=True)
+class Session:
+    """The cells that share one start of a guest (or the bare host) in one boot."""
+
+    world: str
+    guest: GuestKind
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One boot of a machine, and all that is done in it."""
+
+    number: int
+    machine: MachineKind
+    sessions: tuple[Session, ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All its steps, in order."""
+        return tuple(step for session in self.sessions for step in session.steps)
+
+
+def cells_of(workload: Workload) -> tuple[Cell, ...]:
+    """The matrix of a workload, in the order of its file; a model of the user's has the quantization it says."""
+    return tuple(dict.fromkeys(_cells(workload)))
+
+
+def _cells(workload: Workload) -> Iterator[Cell]:
+    machines = [MachineKind(*pair) for pair in itertools.product(workload.ticks, workload.timing)]
+    guests = [
+        GuestKind(memory, workload.vcpus, pretouch)
+        for memory, pretouch in itertools.product(workload.memory_mib, workload.pretouch)
+    ]
+    rest = itertools.product(workload.protection, workload.output, workload.threads)
+    for machine, guest, model, (protection, output, threads) in itertools.product(
+        machines, guests, workload.models, tuple(rest)
+    ):
+        own = model if isinstance(model, OwnModel) else None
+        name = model.name if isinstance(model, OwnModel) else model
+        for quantization in [own.quantization] if own else workload.quantization:
+            yield Cell(name, own, quantization, protection, output, threads, guest, machine)
+
+
+def plan(workload: Workload, done: frozenset[str] = frozenset()) -> tuple[Boot, ...]:
+    """The boots that are left to do; `done` are keys of steps that need no repetition.
+
+    Worlds take turns within a boot, one guest at a time, so that no guest works beside another.
+    """
+    cells = cells_of(workload)
+    boots = []
+    for machine in dict.fromkeys(cell.machine for cell in cells):
+        mine = [cell for cell in cells if cell.machine == machine]
+        for number in range(workload.boots):
+            sessions = tuple(
+                session for session in _sessions(mine, workload.worlds, number, done) if session.steps
+            )
+            if sessions:
+                boots.append(Boot(number, machine, sessions))
+    return tuple(boots)
+
+
+def _sessions(cells: list[Cell], worlds: tuple[str, ...], boot: int, done: frozenset[str]) -> Iterator[Session]:
+    for guest in dict.fromkeys(cell.guest for cell in cells):
+        for world in worlds:
+            steps = (Step(cell, world, boot) for cell in cells if cell.guest == guest)
+            yield Session(world, guest, tuple(step for step in steps if step.key not in done))

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Observations become rows of samples.csv and privacy.csv, with everything a row says of where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.experiment.collect import Observation
+from orchestrator.experiment.journal import PRIVACY, SAMPLES, Journal, utc_now
+from orchestrator.schema import samples
+from orchestrator.schema.samples import PrivacyRow, SampleRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orchestrator.experiment.plan import MachineKind, Step
+
+
+@dataclass
+class RowMaker:
+    """Writes the rows of one run; `stack_hash` by kind of machine, `model_sha256` by (model, quantization)."""
+
+    journal: Journal
+    workload: str
+    seed: int
+    platform_version: str
+    stack_hash: dict[MachineKind, str]
+    model_sha256: dict[tuple[str, str], str]
+    host_cpus: int  # of a machine that is not deterministic
+    _booted: dict[int, str] = field(default_factory=dict)
+
+    def booted(self, step: Step, boot_id: int, seconds: float) -> None:
+        """A machine came up: the harness's own time, and the moment that all rows of this boot carry."""
+        self._booted[boot_id] = utc_now()
+        self._append(step, boot_id, [Observation("boot", "all", "duration", seconds, "s", "host_clock")])
+
+    def life(self, step: Step, boot_id: int, observations: Iterable[Observation], pages: int) -> None:
+        """What creation, boot and end of a guest cost; written with the first cell that was measured in it."""
+        about = Observation("realm_create", "all", "pages", pages, "1", "procfs")
+        self._append(step, boot_id, [*observations, about])
+
+    def step(
+        self, step: Step, boot_id: int, observations: Sequence[Observation], attacks: Sequence[PrivacyRow]
+    ) -> dict[str, int]:
+        """All rows of a step; returns the sizes of the files with them, for the journal."""
+        if attacks:
+            samples.append_privacy(self.journal.folder / PRIVACY, attacks)
+        self._append(step, boot_id, observations)
+        return self.sizes()
+
+    def failed(self, step: Step, boot_id: int, status: str, note: str) -> None:
+        """One row without a value says what became of a step."""
+        row = Observation("infer", "all", "instructions", 0, "1", "tcg_plugin")
+        self._append(step, boot_id, [row], status=status, note=note)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the tables as they are."""
+        paths = {name: self.journal.folder / name for name in (SAMPLES, PRIVACY)}
+        return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
+
+    def _append(
+        self, step: Step, boot_id: int, observations: Iterable[Observation], status: str = "ok", note: str | None = None
+    ) -> None:
+        shared = self._shared(step, boot_id) | {"status": status, "note": note}
+        rows = [SampleRow(**shared, **_own(each, valued=status == "ok")) for each in observations]
+        samples.append_samples(self.journal.folder / SAMPLES, rows)
+
+    def _shared(self, step: Step, boot_id: int) -> dict[str, Any]:
+        cell, machine = step.cell, step.cell.machine
+        vcpus = 1 if machine.deterministic else self.host_cpus
+        return {
+            "run_id": self.journal.run_id,
+            "cell_id": cell.cell_id,
+            "boot_id": boot_id,
+            "workload": self.workload,
+            "model": cell.model,
+            "model_sha256": self.model_sha256[cell.model, cell.quantization],
+            "quantization": cell.quantization,
+            "protection": cell.protection,
+            "world": step.world,
+            "platform": "qemu",
+            "platform_version": self.platform_version,
+            "icount_shift": machine.timing.shift if machine.deterministic else None,
+            "smp": vcpus if step.world == "host" else cell.guest.vcpus,
+            "mem_mib": cell.guest.memory_mib,
+            "host_hz": machine.ticks.host_hz,
+            "guest_hz": machine.ticks.guest_hz,
+            "stack_hash": self.stack_hash[machine],
+            "seed": self.seed if machine.deterministic else None,
+            "started_utc": self._booted.get(boot_id) or utc_now(),
+        }
+
+
+def _own(each: Observation, *, valued: bool) -> dict[str, Any]:
+    return {
+        "iteration": each.iteration,
+        "is_warmup": each.is_warmup,
+        "phase": each.phase,
+        "component": each.component,
+        "metric": each.metric,
+        "value": each.value if valued else None,
+        "unit": each.unit,
+        "method": each.method,
+    }

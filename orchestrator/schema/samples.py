@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of a run: samples.csv (one observation a row), summary.csv, privacy.csv; their words, metrics and units.
+
+The data dictionary for people is results/README.md; a test keeps the two alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from orchestrator.schema.csvtable import Finite, Name, Note, Row, Sha256, Table, Utc
+
+SCHEMA_VERSION = 1
+
+
+class World(StrEnum):
+    """Where the inference ran."""
+
+    HOST = "host"
+    VM = "vm"
+    REALM = "realm"
+
+
+class Phase(StrEnum):
+    """What was going on, in the order of a guest's life."""
+
+    BOOT = "boot"
+    REALM_CREATE = "realm_create"
+    ATTEST = "attest"
+    LOAD = "load"
+    READ = "read"
+    INFER = "infer"
+    WRITE = "write"
+    TEARDOWN = "teardown"
+
+
+class Component(StrEnum):
+    """Who executed; `all` is the sum of the others."""
+
+    ALL = "all"
+    GUEST_USER = "guest_user"
+    GUEST_KERNEL = "guest_kernel"
+    RMM = "rmm"
+    EL3 = "el3"
+    HOST_KERNEL = "host_kernel"
+    VMM = "vmm"
+
+
+class Method(StrEnum):
+    """Who observed: the emulator's plugin; virtual time; a guest's clock; the build computer's clock; files.
+
+    `procfs` are files of the guest or the host: /proc, the VMM's and the driver's statistics, the runner's results.
+    """
+
+    TCG_PLUGIN = "tcg_plugin"
+    ICOUNT = "icount"
+    GUEST_CLOCK = "guest_clock"
+    HOST_CLOCK = "host_clock"
+    PROCFS = "procfs"
+
+
+class Status(StrEnum):
+    """What became of an observation."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class Quantization(StrEnum):
+    """Number format of a model's weights and activations."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+class Verdict(StrEnum):
+    """A comparison in one word, at the run's margin (docs/analysis.md)."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    INDISTINGUISHABLE = "indistinguishable"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Access(StrEnum):
+    """What of a model an attacker sees."""
+
+    LABEL = "label"
+    CONFIDENCE = "confidence"
+    LOGITS = "logits"
+    WEIGHTS = "weights"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured quantity: its unit by method of observation, and what it is."""
+
+    units: Mapping[Method, str]
+    meaning: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "instructions": Metric(
+        {Method.TCG_PLUGIN: "1"},
+        "executed instructions, the cost of the empty marker pair subtracted; by component",
+    ),
+    "exits": Metric(
+        {Method.TCG_PLUGIN: "1"}, "times the guest (EL0, EL1) was left for EL2 of its own world; none in the host"
+    ),
+    "host_exits": Metric(
+        {Method.TCG_PLUGIN: "1"}, "those that reached the host: from the realm world to EL3; in a VM the same as exits"
+    ),
+    "duration": Metric(
+        {Method.GUEST_CLOCK: "ns", Method.ICOUNT: "ns", Method.HOST_CLOCK: "s"},
+        "guest_clock: time as the guest sees it (virtual if icount_shift is set); host_clock: time of the build "
+        "computer, the cost of the harness and not of the system",
+    ),
+    "peak_rss": Metric({Method.PROCFS: "KiB"}, "largest resident memory of the runner"),
+    "minor_faults": Metric({Method.PROCFS: "1"}, "page faults of the runner without I/O"),
+    "major_faults": Metric({Method.PROCFS: "1"}, "page faults of the runner with I/O"),
+    "rx_packets": Metric({Method.PROCFS: "1"}, "packets that reached the guest between the first and the last marker"),
+    "granules": Metric({Method.PROCFS: "1"}, "4 KiB granules delegated to the realm world once the realm was made"),
+    "pages": Metric({Method.PROCFS: "1"}, "4 KiB pages of guest memory"),
+    "correct": Metric({Method.PROCFS: "1"}, "1 if the released label is the known one, else 0"),
+    "bit_exact": Metric(
+        {Method.PROCFS: "1"}, "1 if the released output equals that of the reference world bit for bit, else 0"
+    ),
+    "oracle_agrees": Metric(
+        {Method.PROCFS: "1"},
+        "1 if the output is that of the x86 oracle (int8: 1 LSB, float32: 1e-4, same top-1), else 0",
+    ),
+}
+"""All metrics but `exits_<reason>`: how often the guest left for that reason, in its whole life (procfs, unit 1)."""
+
+_EXITS = re.compile(r"^exits_[a-z0-9_]+$")
+
+
+def unit_of(metric: str, method: Method) -> str | None:
+    """The unit in which a metric is observed by a method; None if it never is."""
+    if _EXITS.match(metric):
+        return "1" if method is Method.PROCFS else None
+    known = METRICS.get(metric)
+    return known.units.get(method) if known else None
+
+
+class SampleRow(Row):
+    """One observation."""
+
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=1, description="version of these columns")
+    run_id: Name = Field(description="name of the run's folder")
+    cell_id: Name = Field(description="point of the matrix without the world: the same for host, vm and realm")
+    boot_id: int | None = Field(default=None, ge=0, description="number of the boot within cell and world, from 0")
+    iteration: int | None = Field(
+        default=None, ge=0, description="number within the boot, warm-ups first; missing: once a boot"
+    )
+    is_warmup: bool = Field(default=False, description="1 for a warm-up: kept, and left out of all statistics")
+    workload: Name = Field(description="name in the workload file")
+    model: Name = Field(description="name in the model zoo, or of the user's file")
+    model_sha256: Sha256 | None = Field(default=None, description="SHA-256 of the model's file")
+    quantization: Quantization = Field(description="number format of the model")
+    protection: Name = Field(default="none", description="what was done to the model before it was deployed")
+    world: World = Field(description="where it ran")
+    phase: Phase = Field(description="what was going on")
+    component: Component = Field(description="who executed; `all` is the sum of the others")
+    metric: Name = Field(description="what was observed; see Metrics")
+    value: int | Finite | None = Field(default=None, description="the observation; missing unless status is ok")
+    unit: str = Field(description="unit of value; 1 for counts and flags")
+    method: Method = Field(description="how it was observed")
+    platform: Name = Field(description="what stands for the machine: qemu")
+    platform_version: Name = Field(description="its version, with a word: qemu-10.0.13")
+    icount_shift: int | None = Field(
+        default=None, ge=0, le=10, description="2^shift ns of virtual time an instruction; missing: real time"
+    )
+    smp: int = Field(ge=1, description="vCPUs of the machine")
+    mem_mib: int = Field(ge=1, description="memory of the guest, MiB")
+    host_hz: int = Field(ge=1, description="timer ticks of the host's kernel, Hz")
+    guest_hz: int = Field(ge=1, description="timer ticks of the guests' kernel, Hz")
+    stack_hash: Sha256 = Field(description="SHA-256 over the keys of all artifacts that the machine was made of")
+    seed: int | None = Field(
+        default=None, ge=0, description="seed of the machine's and the guests' entropy; missing: none"
+    )
+    started_utc: Utc = Field(description="when the boot of this observation began")
+    status: Status = Field(default=Status.OK, description="ok, failed (wrong answer), skipped, error (no answer)")
+    note: Note = Field(default=None, description="free text")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """An ok row has a value, and a metric has its unit."""
+        if self.status is Status.OK and self.value is None:
+            raise ValueError("an ok row needs a value")
+        unit = unit_of(self.metric, self.method)
+        if unit is None:
+            raise ValueError(
+                f"no metric '{self.metric}' is observed by {self.method}; METRICS in schema/samples.py has all"
+            )
+        if unit != self.unit:
+            raise ValueError(f"{self.metric} by {self.method} is in '{unit}', not in '{self.unit}'")
+        return self
+
+
+class SummaryRow(Row):
+    """Statistics of the ok rows, warm-ups left out, of one cell, world, phase, component and metric."""
+
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=1, description="version of these columns")
+    run_id: Name = Field(description="as in samples.csv")
+    cell_id: Name = Field(description="as in samples.csv")
+    workload: Name = Field(description="as in samples.csv")
+    model: Name = Field(description="as in samples.csv")
+    quantization: Quantization = Field(description="as in samples.csv")
+    protection: Name = Field(description="as in samples.csv")
+    world: World = Field(description="as in samples.csv")
+    phase: Phase = Field(description="as in samples.csv")
+    component: Component = Field(description="as in samples.csv")
+    metric: Name = Field(description="as in samples.csv")
+    unit: str = Field(description="as in samples.csv")
+    method: Method = Field(description="as in samples.csv")
+    icount_shift: int | None = Field(default=None, description="as in samples.csv")
+    smp: int = Field(description="as in samples.csv")
+    mem_mib: int = Field(description="as in samples.csv")
+    host_hz: int = Field(description="as in samples.csv")
+    guest_hz: int = Field(description="as in samples.csv")
+    boots: int = Field(description="boots that gave samples")
+    samples: int = Field(description="samples")
+    median: Finite | None = Field(default=None, description="median, in unit")
+    q1: Finite | None = Field(default=None, description="first quartile, in unit")
+    q3: Finite | None = Field(default=None, description="third quartile, in unit")
+    ci_low: Finite | None = Field(
+        default=None, description="lower end of the median's 95 % interval; missing with one sample"
+    )
+    ci_high: Finite | None = Field(default=None, description="upper end")
+    ratio_to_vm: Finite | None = Field(
+        default=None, description="median over the normal VM's median; missing in vm rows and where that is 0"
+    )
+    ratio_ci_low: Finite | None = Field(default=None, description="lower end of the ratio's 95 % interval")
+    ratio_ci_high: Finite | None = Field(default=None, description="upper end")
+    verdict: Verdict | None = Field(
+        default=None, description="the ratio in one word, of instructions and durations only"
+    )
+
+
+class PrivacyRow(Row):
+    """One figure of one attack, by world, protection and access."""
+
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=1, description="version of these columns")
+    run_id: Name = Field(description="as in samples.csv")
+    cell_id: Name = Field(description="as in samples.csv")
+    attack: Name = Field(description="name of the attack")
+    world: World = Field(description="where the victim ran")
+    protection: Name = Field(default="none", description="as in samples.csv")
+    access: Access | None = Field(
+        default=None, description="what of the model the attacker is given; missing: what it finds itself"
+    )
+    model: Name = Field(description="as in samples.csv")
+    quantization: Quantization = Field(description="as in samples.csv")
+    metric: Name = Field(description="what the attack achieved; see Attacks")
+    value: int | Finite | None = Field(default=None, description="the figure")
+    unit: str = Field(description="unit of value; 1 for fractions, counts and flags")
+    ci_low: Finite | None = Field(default=None, description="lower end of the 95 % interval, where there is one")
+    ci_high: Finite | None = Field(default=None, description="upper end")
+    attempted: int | None = Field(default=None, ge=0, description="tries, or blocks looked for")
+    control: bool = Field(default=False, description="1: a control, which shows that the attack can succeed")
+    in_verdict: bool = Field(
+        default=True, description="1: part of the verdict on CCA; 0: control, or a limitation of the emulator"
+    )
+    verdict: Note = Field(default=None, description="the figure in a word")
+    status: Status = Field(default=Status.OK, description="as in samples.csv")
+    note: Note = Field(default=None, description="free text")
+
+
+SAMPLES = Table("samples.csv", SampleRow)
+SUMMARY = Table("summary.csv", SummaryRow)
+PRIVACY = Table("privacy.csv", PrivacyRow)
+TABLES: tuple[Table[SampleRow] | Table[SummaryRow] | Table[PrivacyRow], ...] = (SAMPLES, SUMMARY, PRIVACY)
+
+
+def append_samples(path: Path, rows: Sequence[SampleRow]) -> int:
+    """Add a cell's rows in one write that has reached the disk on return; returns the file's new size, in bytes."""
+    return SAMPLES.append(path, rows)
+
+
+def append_privacy(path: Path, rows: Sequence[PrivacyRow]) -> int:
+    """The same for privacy.csv."""
+    return PRIVACY.append(path, rows)
+
+
+def repair(path: Path, *, size: int | None = None) -> int:
+    """Cut the torn last line of any of the tables, and all behind `size` bytes; see Table.repair."""
+    return SAMPLES.repair(path, size=size)
+
+
+def retain(path: Path, keep: Callable[[Mapping[str, str]], bool]) -> int:
+    """Drop the rows of samples.csv for which `keep` is false; see Table.retain."""
+    return SAMPLES.retain(path, keep)
