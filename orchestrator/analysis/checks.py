@@ -109,14 +109,15 @@ def _differences(pairs: pd.DataFrame) -> list[Difference]:
     ]
 
 
-def sums(samples: pd.DataFrame) -> tuple[int, int]:
-    """Of how many observations with components do these add up to `all`, and how many there are."""
+def sums(samples: pd.DataFrame) -> tuple[int, int, float]:
+    """How many observations add up to `all`, how many have both, and the largest gap, in instructions."""
     rows = samples[(samples["metric"] == "instructions") & samples["value"].notna()]
     keys = ["cell_id", "world", "boot_id", "phase", "iteration"]
     parts = rows[rows["component"] != Component.ALL].groupby(keys, dropna=False)["value"].sum()
     wholes = rows[rows["component"] == Component.ALL].groupby(keys, dropna=False)["value"].sum()
     both = pd.concat([parts.rename("parts"), wholes.rename("whole")], axis=1).dropna()
-    return int((both["parts"] == both["whole"]).sum()), len(both)
+    gaps = (both["parts"] - both["whole"]).abs()
+    return int((gaps == 0).sum()), len(both), float(gaps.max()) if len(gaps) else 0.0
 
 
 def answers(samples: pd.DataFrame) -> list[Answers]:

@@ -27,14 +27,23 @@ class _Lenient(BaseModel):
 
 
 class Cell(_Lenient):
-    """What became of one cell in one world and boot."""
+    """One point of the matrix."""
 
     cell_id: str
     model: str = ""
     model_sha256: str | None = None
+    model_bytes: int | None = None
     quantization: str = ""
     trained: bool | None = None
     output: str | None = None
+    threads: int | None = None
+    pretouch: bool | None = None
+
+
+class Step(_Lenient):
+    """What became of one cell in one world and boot."""
+
+    cell_id: str
     world: str | None = None
     boot_id: int | None = None
     status: str = "ok"
@@ -49,12 +58,14 @@ class Git(_Lenient):
 
 
 class Cost(_Lenient):
-    """What the harness cost, s: wall time, of which the emulator ran and the orchestrator worked."""
+    """What the harness cost, s: wall time, and what of it went into building, the emulator and the orchestrator."""
 
     wall_s: float | None = None
+    build_s: float | None = None
     emulation_s: float | None = None
     orchestration_s: float | None = None
-    cells: int | None = None
+    steps: int | None = None
+    parts: dict[str, float] = Field(default_factory=dict)
 
 
 class RunInfo(_Lenient):
@@ -62,6 +73,8 @@ class RunInfo(_Lenient):
 
     run_id: str = ""
     name: str = ""
+    summary: str | None = None
+    cause: str | None = None
     started_utc: str | None = None
     ended_utc: str | None = None
     status: str = "unknown"
@@ -73,6 +86,7 @@ class RunInfo(_Lenient):
     host: dict[str, Any] = Field(default_factory=dict)
     cost: Cost = Cost()
     cells: list[Cell] = Field(default_factory=list)
+    steps: list[Step] = Field(default_factory=list)
     margin: float = Field(default=DEFAULT_MARGIN, gt=0, lt=1)
 
 

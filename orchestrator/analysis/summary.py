@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ def resample(rows: pd.DataFrame, *key: str) -> Replicates:
     return replicate(rows["value"].to_numpy(dtype=np.float64), boots, generator(*key))
 
 
-def summarise(found: dict[tuple[str, ...], Group], margin: float) -> list[SummaryRow]:
+def summarise(found: Mapping[tuple[str, ...], Group], margin: float) -> list[SummaryRow]:
     """One row a group; `margin` is what verdicts are judged by."""
     return [_row(group, found.get((group.key[0], World.VM, *group.key[2:])), margin) for group in found.values()]
 

@@ -5,19 +5,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+
+from orchestrator.analysis.facts import gather
 from orchestrator.analysis.frames import read_frame, write_parquet
 from orchestrator.analysis.run_folder import load_run
-from orchestrator.analysis.summary import groups, summarise
+from orchestrator.analysis.sections.headline import sentences
+from orchestrator.analysis.sections.provenance import alarms
+from orchestrator.analysis.story import tell
+from orchestrator.analysis.summary import summarise
+from orchestrator.report.html import render
+from orchestrator.schema.csvtable import Table, replace_file
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
+
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, and the run's findings in a few lines of text."""
+    """What was written, what the run found in sentences, and what did not go well."""
 
     files: tuple[Path, ...]
-    lines: tuple[str, ...]
+    findings: tuple[str, ...]
+    alarms: tuple[str, ...]
 
 
 def write_tables(folder: Path) -> Written:
@@ -26,9 +38,18 @@ def write_tables(folder: Path) -> Written:
     Files are replaced at once. Raises UsageError if the folder is no run or a file in it is not what it should be.
     """
     run = load_run(folder)
-    SUMMARY.write(folder / SUMMARY.name, summarise(groups(run.samples), run.info.margin))
-    summary = read_frame(folder / SUMMARY.name, SUMMARY)
-    for frame, table in ((run.samples, SAMPLES), (summary, SUMMARY), (run.privacy, PRIVACY)):
+    facts = gather(run)
+    SUMMARY.write(folder / SUMMARY.name, summarise(facts.groups, run.info.margin))
+    files = [folder / SUMMARY.name]
+    frames: dict[Table[Any], pd.DataFrame] = {
+        SAMPLES: run.samples,
+        SUMMARY: read_frame(folder / SUMMARY.name, SUMMARY),
+        PRIVACY: run.privacy,
+    }
+    for table, frame in frames.items():
         if (folder / table.name).exists():
-            write_parquet((folder / table.name).with_suffix(".parquet"), frame, table)
-    return Written((), ())
+            files.append((folder / table.name).with_suffix(".parquet"))
+            write_parquet(files[-1], frame, table)
+    files.append(folder / REPORT)
+    replace_file(files[-1], render(tell(facts)).encode())
+    return Written(tuple(files), tuple(sentences(facts)), tuple(alarms(facts)))

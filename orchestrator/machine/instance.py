@@ -132,9 +132,9 @@ class Instance:
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         self.resume_guest(seconds, nanoseconds, secrets.token_bytes(SEED_BYTES), timeout)
 
-    def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Run one QMP command; raises BootError with QEMU's text."""
-        return self._ask({"do": "qmp", "execute": command, "arguments": arguments}, ANSWER_TIMEOUT)["return"]
+    def qmp(self, command: str, arguments: dict[str, Any] | None = None, timeout: float = ANSWER_TIMEOUT) -> Any:
+        """Run one QMP command; raises BootError with QEMU's text, or after `timeout` seconds."""
+        return self._ask({"do": "qmp", "execute": command, "arguments": arguments}, timeout)["return"]
 
     def stop(self, timeout: float = 20.0) -> InstanceStatus:
         """End the machine: by request, then by SIGTERM, then by SIGKILL, only ever to its own recorded processes.

@@ -224,7 +224,13 @@ def _provenance(plan: Plan) -> dict[str, Any]:
     cells = [
         {
             "cell_id": cell.cell_id, "model": cell.model, "quantization": cell.quantization, "trained": True,
-            "output": "top1", "world": world, "boot_id": boot,
+            "output": "top1", "threads": 1, "pretouch": True, "model_bytes": 4_276_000,
+        }
+        for cell in plan.cells
+    ]  # fmt: skip
+    steps = [
+        {
+            "key": f"{cell.cell_id}/{world}/{boot}", "cell_id": cell.cell_id, "world": world, "boot_id": boot,
             "status": "error" if (cell.cell_id, world) in plan.broken else "ok",
             "note": "the guest ended: <panic> & so on" if (cell.cell_id, world) in plan.broken else None,
         }
@@ -245,8 +251,16 @@ def _provenance(plan: Plan) -> dict[str, Any]:
         "tools": {"orch": "0.1.0", "qemu": "10.0.13", "python": "3.11.7"},
         "git": {"revision": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
         "host": {"cpu": "x86-64", "cores": 2, "memory_mib": 16000, "os": "Debian 12"},
-        "cost": {"wall_s": 250.0, "emulation_s": 231.5, "orchestration_s": 18.5, "cells": len(cells)},
+        "cost": {
+            "wall_s": 250.0,
+            "emulation_s": 231.5,
+            "orchestration_s": 18.5,
+            "build_s": 0.0,
+            "steps": len(steps),
+            "parts": {"boot": 31.0, "measure": 170.5, "guest-start": 30.0},
+        },
         "cells": cells,
+        "steps": steps,
         "margin": plan.margin,
         **plan.extra,
     }

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that a report says about each cell of a run, computed once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.analysis.bootstrap import Interval, Replicates, median_interval, ratio_interval
+from orchestrator.analysis.decompose import INFERENCE, Decomposition, ExitCost, decompose, exit_cost
+from orchestrator.analysis.frames import usable
+from orchestrator.analysis.paper import is_regime
+from orchestrator.analysis.run_folder import Run
+from orchestrator.analysis.summary import Group, groups, resample
+from orchestrator.analysis.verdict import judge
+from orchestrator.schema.samples import Component, Phase, Verdict, World
+
+TOTAL = "total"
+MIDDLE_DOT = "\u00b7"
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """One cell: what it is, its inference by world, and why the realm's costs more."""
+
+    cell_id: str
+    model: str
+    quantization: str
+    protection: str
+    icount_shift: int | None
+    host_hz: int
+    guest_hz: int
+    mem_mib: int
+    name: str
+    regime: str
+    inference: Mapping[str, Interval]  # instructions, by world
+    over_vm: Mapping[tuple[str, str], Interval]  # ratios of medians, by (world, phase or TOTAL)
+    verdict: Verdict | None
+    boots: int
+    samples: int
+    infer: Decomposition | None
+    all_phases: Decomposition | None
+    exits: ExitCost | None
+
+    @property
+    def label(self) -> str:
+        """Two lines for figures."""
+        return f"{self.name}\n{self.regime}"
+
+    @property
+    def line(self) -> str:
+        """One line for tables."""
+        return f"{self.name}, {self.regime}"
+
+    @property
+    def is_paper_regime(self) -> bool:
+        """Can it be shown beside the paper's figures."""
+        return is_regime(self.icount_shift, self.host_hz, self.guest_hz)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run and what was computed of it."""
+
+    run: Run
+    groups: Mapping[tuple[str, ...], Group]
+    rows: pd.DataFrame
+    cells: tuple[CellFacts, ...]
+
+    def cell(self, cell_id: str) -> CellFacts | None:
+        """The cell of that id, if it has usable rows."""
+        return next((cell for cell in self.cells if cell.cell_id == cell_id), None)
+
+    def name(self, cell_id: str) -> str:
+        """How a cell is called in tables."""
+        found = self.cell(cell_id)
+        return found.line if found else cell_id
+
+
+def gather(run: Run) -> RunFacts:
+    """Compute everything."""
+    rows = usable(run.samples)
+    found = groups(run.samples)
+    names = _names(rows)
+    cells = [
+        _cell(part, found, names[str(cell)], run.info.margin) for cell, part in rows.groupby("cell_id", sort=False)
+    ]
+    return RunFacts(run, found, rows, tuple(cells))
+
+
+def _cell(
+    rows: pd.DataFrame, found: Mapping[tuple[str, ...], Group], name: tuple[str, str], margin: float
+) -> CellFacts:
+    about: dict[Any, Any] = rows.sort_values("world", key=lambda world: world == World.HOST).iloc[0].to_dict()
+    cell_id = str(about["cell_id"])
+    counts = rows[rows["metric"] == "instructions"]
+    inference, over_vm, sizes = _ratios(cell_id, counts, found)
+    infer = over_vm.get((World.REALM, Phase.INFER))
+    return CellFacts(
+        cell_id=cell_id,
+        model=str(about["model"]),
+        quantization=str(about["quantization"]),
+        protection=str(about["protection"]),
+        icount_shift=None if pd.isna(about["icount_shift"]) else int(about["icount_shift"]),
+        host_hz=int(about["host_hz"]),
+        guest_hz=int(about["guest_hz"]),
+        mem_mib=int(about["mem_mib"]),
+        name=name[0],
+        regime=name[1],
+        inference=inference,
+        over_vm=over_vm,
+        verdict=judge(infer, margin) if infer else None,
+        boots=min((boots for boots, _ in sizes), default=0),
+        samples=min((samples for _, samples in sizes), default=0),
+        infer=decompose(counts, (Phase.INFER,)),
+        all_phases=decompose(counts, INFERENCE),
+        exits=exit_cost(rows),
+    )
+
+
+def _ratios(
+    cell_id: str, counts: pd.DataFrame, found: Mapping[tuple[str, ...], Group]
+) -> tuple[dict[str, Interval], dict[tuple[str, str], Interval], list[tuple[int, int]]]:
+    """Inference by world; ratios to the VM by world and phase, and of load + read + infer + write; sizes of samples."""
+    samples: dict[tuple[str, str], Replicates] = {}
+    for world in World:
+        for phase in INFERENCE:
+            group = found.get((cell_id, world, phase, Component.ALL, "instructions", "1", "tcg_plugin"))
+            if group is not None:
+                samples[world, phase] = group.sample
+        total = _total(counts[(counts["world"] == world) & (counts["component"] == Component.ALL)])
+        if total is not None:
+            samples[world, TOTAL] = resample(total, cell_id, world, TOTAL)
+    inference = {
+        str(world): median_interval(samples[world, Phase.INFER]) for world in World if (world, Phase.INFER) in samples
+    }
+    over_vm = {
+        (str(world), str(phase)): ratio_interval(sample, samples[World.VM, phase])
+        for (world, phase), sample in samples.items()
+        if world != World.VM and (World.VM, phase) in samples
+    }
+    compared = (samples.get((world, Phase.INFER)) for world in (World.VM, World.REALM))
+    return inference, over_vm, [(sample.boots, sample.samples) for sample in compared if sample is not None]
+
+
+def _total(rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Load plus one inference, for each iteration of each boot; None if a phase is missing."""
+    loads = rows[rows["phase"] == Phase.LOAD].groupby("boot_id")["value"].median()
+    each = rows[rows["phase"].isin([Phase.READ, Phase.INFER, Phase.WRITE])]
+    table = each.pivot_table(index=["boot_id", "iteration"], columns="phase", values="value", aggfunc="sum").dropna()
+    if loads.empty or table.shape[1] < 3 or table.empty:
+        return None
+    total = table.sum(axis=1).rename("value").reset_index()
+    total["value"] += total["boot_id"].map(loads)
+    total = total.dropna()
+    return None if total.empty else total
+
+
+def _names(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """What cells are called: model and number format, ticks; a part of the id where these do not tell them apart."""
+    names = {}
+    for cell, part in rows.groupby("cell_id", sort=False):
+        about = part.iloc[0]
+        name = f"{about['model']} {about['quantization']}"
+        if about["protection"] != "none":
+            name += f", {about['protection']}"
+        shift = "real time" if pd.isna(about["icount_shift"]) else f"shift {int(about['icount_shift'])}"
+        names[str(cell)] = (name, f"{shift} {MIDDLE_DOT} {about['host_hz']}/{about['guest_hz']} Hz")
+    often = Counter(names.values())
+    return {
+        cell: pair if often[pair] == 1 else (f"{pair[0]} ({cell.rsplit('-', 1)[-1]})", pair[1])
+        for cell, pair in names.items()
+    }

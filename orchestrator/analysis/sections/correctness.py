@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the measured is what it should be: right and equal answers, equal work, repeatability, silence."""
+
+from __future__ import annotations
+
+from orchestrator.analysis.checks import (
+    SHOWN,
+    Answers,
+    Equality,
+    answers,
+    el0_equality,
+    left_out,
+    packets,
+    spreads,
+    sums,
+)
+from orchestrator.analysis.facts import RunFacts
+from orchestrator.analysis.words import NONE, fraction, plural, whole
+from orchestrator.report import plots
+from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Plot, Section, Word
+from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
+from orchestrator.schema.samples import Component, Phase, World
+
+
+def section(facts: RunFacts) -> Section | None:
+    """Nothing without samples."""
+    samples = facts.run.samples
+    if samples.empty:
+        return None
+    equalities = el0_equality(samples)
+    items: list[Item] = [Facts(tuple(_facts(facts, equalities)))]
+    given = answers(samples)
+    if given:
+        items.append(_answers(given, facts))
+    items += [_equality(equalities, facts), *_differences(equalities, facts)]
+    strips = _strips(facts)
+    if strips is not None:
+        items.append(strips)
+    items += [_repeatability(facts), _left_out(facts)]
+    return Section("correctness", "Correctness and repeatability", tuple(items))
+
+
+def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Content]]:
+    steps = facts.run.info.steps
+    good = sum(step.status == "ok" for step in steps)
+    found: list[tuple[str, Content]] = []
+    if steps:
+        told = f"{good} of {len(steps)} (a cell in one world and boot)"
+        found.append(("Steps that passed", Word(told, "good" if good == len(steps) else "bad")))
+        found.append(
+            ("What passing takes", "every output equal, bit for bit, to that of the other worlds, and the x86 oracle's")
+        )
+    equal = [equality for equality in equalities if equality.compared]
+    if equal:
+        same = sum(equality.equal for equality in equal)
+        told = f"equal in {same} of {plural(len(equal), 'cell')} with both worlds"
+        found.append(("EL0, vm and realm", Word(told, "good" if same == len(equal) else "warn")))
+    right, compared, worst = sums(facts.run.samples)
+    if compared:
+        told = (
+            f"{right:,} of {compared:,} observations add up exactly, the others to within {whole(worst)} instructions"
+        )
+        found.append(
+            ("Components", told if right != compared else f"add up to the whole in all {compared:,} observations")
+        )
+    received = packets(facts.run.samples)
+    if received is not None:
+        tone = "good" if received == 0 else "warn"
+        found.append(("Packets while counting", Word(f"{received} at most", tone)))
+    return found
+
+
+def _answers(given: list[Answers], facts: RunFacts) -> Grid:
+    names = {"correct": "right label", "bit_exact": "bit for bit", "oracle_agrees": "as the x86 oracle"}
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("World", numeric=False),
+        Heading("Test", numeric=False),
+        Heading("Passed"),
+        Heading("Of"),
+        Heading("Share"),
+    )
+    rows = tuple(
+        (
+            facts.name(each.cell_id),
+            WORLD_NAMES[each.world],
+            names[each.metric],
+            whole(each.passed),
+            whole(each.given),
+            fraction(each.passed / each.given),
+        )
+        for each in given
+    )
+    note = (
+        "Right label: the model's own accuracy on these inputs, warm-ups included; equal in all worlds if they agree."
+    )
+    return Grid("Answers", headings, rows, (note,))
+
+
+def _equality(equalities: list[Equality], facts: RunFacts) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("Compared"),
+        Heading("Different"),
+        Heading("Largest difference", "instructions"),
+        Heading("EL0 instructions", numeric=False),
+    )
+    rows: list[tuple[Content, ...]] = []
+    for each in equalities:
+        most = max((abs(found.realm - found.vm) for found in each.differences), default=0)
+        word = Word("equal", "good") if each.equal else Word("different", "warn")
+        verdict: Content = word if each.compared else Word("nothing to compare", "muted")
+        rows.append(
+            (facts.name(each.cell_id), whole(each.compared), whole(len(each.differences)), whole(most), verdict)
+        )
+    note = (
+        "Instructions at the guest's EL0 of vm and realm, boot by boot and iteration by iteration, warm-ups left out."
+    )
+    return Grid("Equal work at EL0", headings, tuple(rows), (note,))
+
+
+def _differences(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
+    headings = (
+        Heading("Phase", numeric=False),
+        Heading("Boot"),
+        Heading("Iteration"),
+        Heading("Normal VM", "instructions"),
+        Heading("Realm", "instructions"),
+        Heading("Difference", "instructions"),
+    )
+    grids = []
+    for each in equalities:
+        if not each.differences:
+            continue
+        rows = tuple(
+            (
+                PHASE_NAMES[found.phase],
+                str(found.boot),
+                NONE if found.iteration is None else str(found.iteration),
+                whole(found.vm),
+                whole(found.realm),
+                whole(found.realm - found.vm),
+            )
+            for found in each.differences[:SHOWN]
+        )
+        count = len(each.differences)
+        shown = f"the first {SHOWN} of {count}" if count > SHOWN else f"all {count}" if count > 1 else "the only one"
+        grids.append(Grid(f"Differences at EL0, {facts.name(each.cell_id)}: {shown}", headings, rows, folded=True))
+    return grids
+
+
+def _strips(facts: RunFacts) -> Plot | None:
+    rows = facts.rows[
+        (facts.rows["metric"] == "instructions")
+        & (facts.rows["phase"] == Phase.INFER)
+        & (facts.rows["component"] == Component.ALL)
+    ]
+    found = []
+    for cell in facts.cells:
+        base = cell.inference.get(World.VM)
+        if base is None or not base.estimate:
+            continue
+        for world in World:
+            part = rows[(rows["cell_id"] == cell.cell_id) & (rows["world"] == world)]
+            boots = [
+                [100 * (value / base.estimate - 1) for value in values]
+                for _, values in part.groupby("boot_id")["value"]
+            ]
+            if boots:
+                found.append((cell.line, str(world), boots))
+    if not found:
+        return None
+    told = "; ".join(
+        f"{label}, {WORLD_NAMES[world]}: {plural(sum(map(len, boots)), 'sample')} of {plural(len(boots), 'boot')}"
+        for label, world, boots in found
+    )
+    svg = plots.strips("plot-samples", "Every sample", f"{told}.", found)
+    return Plot(
+        "samples", svg, "Every sample that the statistics are made of: one mark an inference, one line of marks a boot."
+    )
+
+
+def _repeatability(facts: RunFacts) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("World", numeric=False),
+        Heading("Boots"),
+        Heading("Between boots"),
+        Heading("Within a boot"),
+    )
+    rows = tuple(
+        (
+            facts.name(each.cell_id),
+            WORLD_NAMES[each.world],
+            str(each.boots),
+            fraction(each.between) if each.boots > 1 else NONE,
+            fraction(each.within),
+        )
+        for each in spreads(facts.run.samples)
+    )
+    note = (
+        "(Largest - smallest) / median of an inference's instructions: of the boots' medians; of a boot's iterations."
+    )
+    return Grid("Repeatability", headings, rows, (note.replace(" - ", " \u2212 "),))
+
+
+def _left_out(facts: RunFacts) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("World", numeric=False),
+        Heading("Rows"),
+        Heading("Warm-ups"),
+        Heading("Not ok", numeric=False),
+    )
+    rows: list[tuple[Content, ...]] = []
+    for each in left_out(facts.run.samples):
+        bad = ", ".join(f"{count} {status}" for status, count in each.not_ok.items())
+        told: Content = Word(bad, "bad") if bad else "none"
+        rows.append((facts.name(each.cell_id), WORLD_NAMES[each.world], whole(each.rows), whole(each.warmups), told))
+    return Grid("Rows of samples.csv, and those that statistics leave out", headings, tuple(rows), folded=True)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a realm's inference costs more: how often the guest is left, and what is executed each time."""
+
+from __future__ import annotations
+
+from orchestrator.analysis.decompose import ExitCost
+from orchestrator.analysis.facts import CellFacts, RunFacts
+from orchestrator.analysis.words import NONE, points, whole
+from orchestrator.report import plots
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section
+from orchestrator.report.plots import number
+from orchestrator.report.style import COMPONENT_NAMES, WORLD_NAMES
+from orchestrator.schema.samples import Component, World
+
+_OUTSIDE = (Component.RMM, Component.EL3, Component.HOST_KERNEL, Component.VMM)
+_PREFIX = "exits_"
+
+
+def section(facts: RunFacts) -> Section | None:
+    """Nothing unless exits were counted in both worlds."""
+    found = [(cell, cell.exits) for cell in facts.cells if cell.exits is not None]
+    if not found:
+        return None
+    items: list[Item] = [Paragraph(_sentence(found), "lead"), _plot(found), _table(found), _reasons_that_add_up(found)]
+    by_reason = _by_reason(facts)
+    if by_reason is not None:
+        items.append(by_reason)
+    return Section("exits", "Why: exits", tuple(items))
+
+
+def _sentence(found: list[tuple[CellFacts, ExitCost]]) -> str:
+    cell, cost = max(found, key=lambda pair: pair[1].realm.per_million)
+    dearest = max(_OUTSIDE, key=lambda part: cost.extra_per_host_exit[part])
+    return (
+        f"Overhead is exits times what an exit costs. In {cell.line} the realm is left "
+        f"{number(cost.realm.per_million)} times per million instructions of its own (the VM: "
+        f"{number(cost.vm.per_million)}), and each exit that reaches the host takes {whole(cost.extra)} instructions "
+        "more than "
+        f"in the VM, {whole(cost.extra_per_host_exit[dearest])} of them in {COMPONENT_NAMES[dearest]}. Ticks are the "
+        "main "
+        "reason for exits of a guest that computes, so that a figure holds for its ticks only."
+    )
+
+
+def _plot(found: list[tuple[CellFacts, ExitCost]]) -> Plot:
+    rows = [
+        (
+            cell.label,
+            {
+                str(world): (exits.per_million, exits.instructions_per_exit)
+                for world, exits in ((World.VM, cost.vm), (World.REALM, cost.realm))
+            },
+        )
+        for cell, cost in found
+    ]
+    told = "; ".join(
+        f"{cell.line}: VM {number(cost.vm.per_million)} exits per million and {number(cost.vm.instructions_per_exit)} "
+        f"instructions each, realm {number(cost.realm.per_million)} and {number(cost.realm.instructions_per_exit)}"
+        for cell, cost in found
+    )
+    svg = plots.exits("plot-exits", "How often guests are left, and what that costs", told + ".", rows)
+    caption = (
+        "How often the guest is left during an inference (left), and how many instructions are then executed by "
+        "everything but "
+        "the guest (right). Means."
+    )
+    return Plot("exit-figure", svg, caption)
+
+
+def _table(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("Exits", "VM"),
+        Heading("Exits", "realm"),
+        Heading("that reach the host", "realm"),
+        Heading("per million", "VM"),
+        Heading("per million", "realm"),
+        Heading("Instr. an exit", "VM"),
+        Heading("Instr. an exit", "realm"),
+        Heading("More a host exit", "all"),
+        *(Heading("of them", COMPONENT_NAMES[part].split(", ")[0]) for part in _OUTSIDE),
+    )
+    rows: list[tuple[Content, ...]] = [
+        (
+            cell.line,
+            whole(cost.vm.exits),
+            whole(cost.realm.exits),
+            whole(cost.realm.host_exits),
+            number(cost.vm.per_million),
+            number(cost.realm.per_million),
+            whole(cost.vm.instructions_per_exit),
+            whole(cost.realm.instructions_per_exit),
+            whole(cost.extra),
+            *(whole(cost.extra_per_host_exit[part]) for part in _OUTSIDE),
+        )
+        for cell, cost in found
+    ]
+    note = (
+        "Per million: of the guest's own instructions, EL0 and EL1. Instr. an exit: instructions of all components "
+        "outside "
+        "the guest. More a host exit: (realm - VM) over the realm's exits that reach the host."
+    )
+    return Grid("Exits of one inference, and what they cost", headings, tuple(rows), (note.replace(" - ", " \u2212 "),))
+
+
+def _reasons_that_add_up(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("Guest itself", "points"),
+        Heading("More exits", "points"),
+        Heading("Dearer exits", "points"),
+        Heading("Overhead", "points"),
+    )
+    rows: list[tuple[Content, ...]] = []
+    for cell, cost in found:
+        parts = (cost.guest_points, cost.more_exits_points, cost.dearer_exits_points)
+        rows.append((cell.line, *map(points, parts), points(sum(parts))))
+    note = (
+        "Guest itself: what it executes more at EL0 and EL1. More exits: those that the realm has more, at the VM's "
+        "price. Dearer "
+        "exits: the difference of the prices for all of the realm's exits. Means."
+    )
+    return Grid("The overhead of an inference by reason", headings, tuple(rows), (note,))
+
+
+def _by_reason(facts: RunFacts) -> Grid | None:
+    """Medians over boots of what the VMM or driver counted in a guest's whole life."""
+    rows = facts.rows[facts.rows["metric"].str.startswith(_PREFIX)]
+    if rows.empty:
+        return None
+    medians = rows.groupby(["cell_id", "metric", "world"])["value"].median()
+    worlds = [world for world in (World.VM, World.REALM) if (rows["world"] == world).any()]
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("Reason", numeric=False),
+        *(Heading(WORLD_NAMES[world]) for world in worlds),
+    )
+    found: list[tuple[Content, ...]] = []
+    for cell in rows["cell_id"].unique():
+        for metric in sorted(rows.loc[rows["cell_id"] == cell, "metric"].unique()):
+            values = [medians.get((cell, metric, world)) for world in worlds]
+            told = [NONE if value is None else whole(float(value)) for value in values]
+            found.append((facts.name(str(cell)), metric.removeprefix(_PREFIX), *told))
+    note = "Medians over boots, counted by VMM and driver while the runner executed, loading and warm-ups included."
+    return Grid("Exits by reason", headings, tuple(found), (note,), folded=True)

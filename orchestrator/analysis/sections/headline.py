@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the run found: the realm's overhead over the normal VM with interval and verdict, beside what was published."""
+
+from __future__ import annotations
+
+from orchestrator.analysis import paper
+from orchestrator.analysis.bootstrap import FEW_SAMPLES, Interval
+from orchestrator.analysis.decompose import INFERENCE
+from orchestrator.analysis.facts import TOTAL, CellFacts, RunFacts
+from orchestrator.analysis.words import (
+    DASH,
+    NONE,
+    TIMES,
+    ends,
+    millions,
+    overhead,
+    percent_over,
+    plural,
+    verdict_word,
+)
+from orchestrator.report import plots
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section
+from orchestrator.report.plots import signed
+from orchestrator.schema.samples import Phase, Verdict, World
+
+_REALM_INFER = (World.REALM, Phase.INFER)
+_WORDS = {
+    Verdict.SLOWER: "slower",
+    Verdict.FASTER: "faster",
+    Verdict.INDISTINGUISHABLE: "no difference beyond the margin",
+    Verdict.INCONCLUSIVE: "inconclusive",
+}
+
+
+def section(facts: RunFacts) -> Section:
+    """The run's result."""
+    compared = [cell for cell in facts.cells if _REALM_INFER in cell.over_vm]
+    if not compared:
+        return Section("result", "Result", (Paragraph("No cell has inferences of both normal VM and realm.", "lead"),))
+    margin = facts.run.info.margin
+    items: list[Item] = [Paragraph(sentence, "lead") for sentence in sentences(facts)]
+    items.append(_table(compared, margin))
+    items.append(_plot(compared, margin))
+    return Section("result", "Result", tuple(items))
+
+
+def sentences(facts: RunFacts) -> list[str]:
+    """One sentence for all cells that have the same ticks; also what `orch run` and `orch report` print."""
+    compared = [cell for cell in facts.cells if _REALM_INFER in cell.over_vm]
+    regimes = dict.fromkeys((cell.icount_shift, cell.host_hz, cell.guest_hz) for cell in compared)
+    return [
+        _sentence([cell for cell in compared if (cell.icount_shift, cell.host_hz, cell.guest_hz) == regime], facts)
+        for regime in regimes
+    ]
+
+
+def _sentence(cells: list[CellFacts], facts: RunFacts) -> str:
+    first = cells[0]
+    shift = "in real time" if first.icount_shift is None else f"with 2^{first.icount_shift} ns an instruction"
+    ticks = f"Ticks of {first.host_hz} Hz (host) and {first.guest_hz} Hz (guest), {shift}"
+    margin = f"a margin of {100 * facts.run.info.margin:g} %"
+    if len(cells) == 1:
+        ratio = first.over_vm[_REALM_INFER]
+        word = _WORDS[first.verdict] if first.verdict else NONE
+        text = (
+            f"{ticks}: the realm executes {_more(ratio)} instructions for one inference of {first.name} than the "
+            "normal VM "
+            f"(95 % interval {ends(ratio)} %); {word} at {margin}."
+        )
+    else:
+        values = [value.value for cell in cells if (value := percent_over(cell.over_vm[_REALM_INFER])) is not None]
+        counts = {word: sum(cell.verdict is word for cell in cells) for word in Verdict}
+        told = ", ".join(f"{word} in {count}" for word, count in counts.items() if count)
+        text = (
+            f"{ticks}: for one inference the realm executes between {signed(min(values))} and {signed(max(values))} % "
+            "of "
+            f"the normal VM's instructions in addition, over {plural(len(cells), 'cell')}; at {margin}: {told}."
+        )
+    if first.is_paper_regime:
+        text += f" Published for these ticks: +{paper.OVERHEAD[0]:.0f} to +{paper.OVERHEAD[1]:.0f} %."
+    return text
+
+
+def _more(ratio: Interval) -> str:
+    """`14.6 % more` or `0.3 % fewer`."""
+    text = overhead(ratio)
+    return f"{text.lstrip('+' + plots.MINUS)} {'fewer' if text.startswith(plots.MINUS) else 'more'}"
+
+
+def _table(cells: list[CellFacts], margin: float) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("n", f"boots {TIMES} iterations"),
+        Heading("Normal VM", "million instr."),
+        Heading("Realm", "million instr."),
+        Heading("Realm / VM", "%"),
+        Heading("95 % interval", "%"),
+        Heading("Verdict", numeric=False),
+        Heading("Load + one", "%"),
+        Heading("Host / VM", "%"),
+        Heading("Published", "%"),
+    )
+    notes = [
+        f"Medians; verdict: the interval of realm / VM against {100 * margin:g} % either way. Load + one: loading the "
+        "model, reading one input, inferring and writing its output.",
+    ]
+    if any(cell.is_paper_regime for cell in cells):
+        notes.append(f"Published: {paper.SOURCE}; inference alone, given for the same ticks and model family only.")
+    few = [cell for cell in cells if cell.samples < FEW_SAMPLES]
+    if few:
+        notes.append(
+            f"* Fewer than {FEW_SAMPLES} samples: no interval can be sure to have 95 % (see Method). "
+            + ", ".join(cell.name for cell in few)
+        )
+    rows = tuple(_row(cell, starred=cell in few) for cell in cells)
+    return Grid("Instructions of one inference, realm against normal VM", headings, rows, tuple(notes))
+
+
+def _row(cell: CellFacts, *, starred: bool) -> tuple[Content, ...]:
+    vm, realm = (cell.inference[world].estimate for world in (World.VM, World.REALM))
+    ratio, host = cell.over_vm[_REALM_INFER], cell.over_vm.get((World.HOST, Phase.INFER))
+    total = cell.over_vm.get((World.REALM, TOTAL))
+    known = paper.published(cell.model) if cell.is_paper_regime else None
+    each = cell.samples // cell.boots if cell.boots else 0
+    return (
+        cell.line,
+        f"{cell.boots} {TIMES} {each}{'*' if starred else ''}",
+        millions(vm),
+        millions(realm),
+        overhead(ratio).removesuffix(" %"),
+        ends(ratio),
+        verdict_word(cell.verdict),
+        overhead(total).removesuffix(" %") if total else NONE,
+        overhead(host).removesuffix(" %") if host else NONE,
+        signed(known.overhead) if known else NONE,
+    )
+
+
+def _plot(cells: list[CellFacts], margin: float) -> Plot:
+    columns = [*INFERENCE, TOTAL]
+    rows = []
+    for cell in cells:
+        found = {
+            str(phase): percent_over(ratio) for (world, phase), ratio in cell.over_vm.items() if world == World.REALM
+        }
+        rows.append((cell.label, {phase: value for phase, value in found.items() if value is not None}))
+    shown = [str(column) for column in columns if any(column in values for _, values in rows)]
+    band = paper.OVERHEAD if any(cell.is_paper_regime for cell in cells) else None
+    told = "; ".join(f"{cell.line}: {overhead(cell.over_vm[_REALM_INFER])}" for cell in cells)
+    svg = plots.phases(
+        "plot-phases",
+        "Overhead of the realm by phase",
+        f"Instructions of the realm over those of the normal VM for each phase. Inference: {told}.",
+        rows,
+        columns=shown,
+        margin=100 * margin,
+        band=band,
+    )
+    caption = (
+        "Overhead of the realm over the normal VM by phase: ratios of medians with 95 % intervals, often narrower than "
+        "the mark. Scales differ from panel to panel. Grey: the margin of the verdict."
+    )
+    if band:
+        caption += (
+            f" Ochre: the published {band[0]:.0f}{DASH}{band[1]:.0f} %, for ticks of 1000 Hz (host) and 100 Hz (guest)."
+        )
+    return Plot("phases", svg, caption)

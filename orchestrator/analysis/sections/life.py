@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it costs to make a guest and to end it, for each page of its memory."""
+
+from __future__ import annotations
+
+from orchestrator.analysis import paper
+from orchestrator.analysis.bootstrap import Interval
+from orchestrator.analysis.facts import RunFacts
+from orchestrator.analysis.pages import LIFE, PageCost, page_costs, slope
+from orchestrator.analysis.words import DASH, NONE, millions, whole
+from orchestrator.report import plots
+from orchestrator.report.model import Content, Grid, Heading, Paragraph, Plot, Section
+from orchestrator.report.plots import Range
+from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
+from orchestrator.schema.samples import Phase, World
+
+
+def section(facts: RunFacts) -> Section | None:
+    """Nothing unless guests' pages and the instructions of their creation or end are known."""
+    costs = page_costs(facts.rows)
+    if not costs:
+        return None
+    lines = [Paragraph(text) for text in (_termination(costs), *_slopes(costs)) if text]
+    return Section("life", "Creation and end of a guest", (_plot(costs, facts), _table(costs, facts), *lines))
+
+
+def _name(cost: PageCost, facts: RunFacts) -> str:
+    """Creation and end do not depend on the model, so ticks and memory say what was measured."""
+    cell = facts.cell(cost.cell_id)
+    return f"{cost.pages // 256} MiB, {cell.regime}" if cell else cost.cell_id
+
+
+def _plot(costs: list[PageCost], facts: RunFacts) -> Plot:
+    panels = []
+    for phase in LIFE:
+        rows = [
+            (
+                _name(cost, facts).replace(", ", "\n"),
+                {world: found for world, value in cost.worlds.items() if (found := _range(value))},
+            )
+            for cost in costs
+            if cost.phase is phase
+        ]
+        if rows:
+            panels.append((PHASE_NAMES[phase], rows))
+    told = "; ".join(
+        f"{PHASE_NAMES[cost.phase]}, {_name(cost, facts)}: "
+        + ", ".join(f"{WORLD_NAMES[world]} {whole(value.estimate)}" for world, value in cost.worlds.items())
+        for cost in costs
+    )
+    svg = plots.pages("plot-pages", "Instructions for each page of guest memory", f"{told}.", panels)
+    caption = "Making and ending a guest: instructions of the whole machine for each 4 KiB page of its memory, medians."
+    return Plot("pages", svg, caption + " Whiskers: 95 % intervals, where there is more than one boot.")
+
+
+def _range(value: Interval) -> Range | None:
+    return None if value.estimate is None else Range(value.estimate, value.low, value.high)
+
+
+def _table(costs: list[PageCost], facts: RunFacts) -> Grid:
+    headings = (
+        Heading("Guest", numeric=False),
+        Heading("Phase", numeric=False),
+        Heading("Normal VM", "million instr."),
+        Heading("Realm", "million instr."),
+        Heading("Normal VM", "instr. a page"),
+        Heading("Realm", "instr. a page"),
+        Heading("Difference", "instr. a page"),
+    )
+    rows: list[tuple[Content, ...]] = []
+    for cost in costs:
+        each = [cost.worlds[world].estimate if world in cost.worlds else None for world in (World.VM, World.REALM)]
+        total = [None if value is None else value * cost.pages for value in each]
+        difference = NONE if cost.difference is None else whole(cost.difference)
+        rows.append((_name(cost, facts), PHASE_NAMES[cost.phase], *map(millions, total), *map(whole, each), difference))
+    note = "Creation includes what a page costs that is delegated on first touch only if guests were pre-touched."
+    return Grid("Creation and end of a guest", headings, tuple(rows), (note,))
+
+
+def _termination(costs: list[PageCost]) -> str | None:
+    values = [cost.difference for cost in costs if cost.phase is Phase.TEARDOWN and cost.difference is not None]
+    if not values:
+        return None
+    found = whole(values[0]) if len(values) == 1 else f"{whole(min(values))} to {whole(max(values))}"
+    low, high = paper.TERMINATION
+    return (
+        f"The end of a realm costs {found} instructions a page more than that of a normal VM; published, from four VMs "
+        "of "
+        f"other sizes: {whole(low)}{DASH}{whole(high)} (another monitor and kernel)."
+    )
+
+
+def _slopes(costs: list[PageCost]) -> list[str]:
+    found = []
+    for phase in LIFE:
+        for world in (World.VM, World.REALM):
+            line = slope(costs, phase, world)
+            if line is not None:
+                text = f"{PHASE_NAMES[phase].capitalize()} of a {WORLD_NAMES[world]} over the sizes of this run: "
+                found.append(
+                    f"{text}{whole(line[0])} instructions for each further page (least squares, R\u00b2 {line[1]:.4f})."
+                )
+    return found

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What attacks reached in each world, and what that protection costs; controls and limitations stand apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.analysis.facts import RunFacts
+from orchestrator.analysis.words import NONE, fraction, percent_over, whole
+from orchestrator.report import plots
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
+from orchestrator.report.plots import Exposed, Range, number
+from orchestrator.report.style import WORLD_NAMES
+from orchestrator.schema.samples import Phase, Status, World
+
+# What counts as exposure, the first that a run has: a share of the model that the host has in the end.
+EXPOSURE = ("blocks_recovered", "recovered", "fraction_recovered")
+_HEADINGS = (
+    Heading("Attack", numeric=False),
+    Heading("World", numeric=False),
+    Heading("Cell", numeric=False),
+    Heading("Access", numeric=False),
+    Heading("Metric", numeric=False),
+    Heading("Value"),
+    Heading("95 % interval"),
+    Heading("Attempted"),
+    Heading("Verdict", numeric=False),
+    Heading("Note", numeric=False),
+)
+
+
+def section(facts: RunFacts) -> Section | None:
+    """Nothing without attacks."""
+    rows = facts.run.privacy
+    if rows.empty:
+        return None
+    judged, controls = rows[rows["in_verdict"] & ~rows["control"]], rows[rows["control"]]
+    limits = rows[~rows["in_verdict"] & ~rows["control"]]
+    items: list[Item] = []
+    plot = _plot(facts, judged)
+    if plot is not None:
+        items.append(plot)
+    if not judged.empty:
+        items.append(_table("What the malicious host gets, by world", judged, facts))
+    if not controls.empty:
+        items.append(_table("Controls: the attack can succeed where it should", controls, facts))
+    if not limits.empty:
+        items.append(_table("Limitations of the emulator, outside the verdict on CCA", limits, facts))
+        items.append(
+            Paragraph("Hardware does not have these: there, granule checks also apply to what devices access.", "note")
+        )
+    return Section("privacy", "What the host gets", tuple(items))
+
+
+def exposures(judged: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
+    """The attack and metric that stand for exposure, and its rows with a value from 0 to 1."""
+    fit = judged[(judged["status"] == Status.OK) & judged["value"].between(0, 1)]
+    for metric in EXPOSURE:
+        found = fit[fit["metric"] == metric]
+        if not found.empty:
+            attack = str(found["attack"].iloc[0])
+            return f"{attack}: {metric}", found[found["attack"] == attack]
+    return None
+
+
+def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
+    found = exposures(judged)
+    if found is None:
+        return None
+    attack, rows = found
+    points = []
+    for row in rows.to_dict("records"):
+        cell = facts.cell(str(row["cell_id"]))
+        world = str(row["world"])
+        over = Range(0.0) if world == World.VM else None
+        if cell is not None and world != World.VM and (ratio := cell.over_vm.get((world, Phase.INFER))) is not None:
+            over = percent_over(ratio)
+        if cell is not None and over is not None:
+            points.append(Exposed(cell.line, world, _share(row), over))
+    if not points:
+        return None
+    told = "; ".join(
+        f"{point.label}, {WORLD_NAMES[point.world]}: {number(point.exposure.value)} % recovered, "
+        f"{number(point.overhead.value)} % overhead"
+        for point in points
+    )
+    svg = plots.exposure("plot-exposure", "Overhead against exposure", f"{told}.", points, attack.replace("_", " "))
+    caption = (
+        "What protection costs and what it gives: overhead of an inference over the normal VM against the share of the "
+        "model that "
+        "the host recovers. Lower left is better."
+    )
+    return Plot("exposure", svg, caption)
+
+
+def _share(row: dict[Any, Any]) -> Range:
+    low, high = (None if pd.isna(row[end]) else 100 * float(row[end]) for end in ("ci_low", "ci_high"))
+    return Range(100 * float(row["value"]), low, high)
+
+
+def _table(caption: str, rows: pd.DataFrame, facts: RunFacts) -> Grid:
+    return Grid(caption, _HEADINGS, tuple(_row(row, facts) for row in rows.to_dict("records")))
+
+
+def _row(row: dict[Any, Any], facts: RunFacts) -> tuple[Content, ...]:
+    status = str(row["status"])
+    verdict: Content = _text(row["verdict"])
+    if status != Status.OK:
+        verdict = Word(status, "bad")
+    return (
+        str(row["attack"]),
+        WORLD_NAMES.get(str(row["world"]), str(row["world"])),
+        facts.name(str(row["cell_id"])),
+        _text(row["access"]),
+        str(row["metric"]).replace("_", " "),
+        _value(row["value"], str(row["metric"]), str(row["unit"])),
+        _interval(row),
+        NONE if pd.isna(row["attempted"]) else whole(float(row["attempted"])),
+        verdict,
+        _text(row["note"]),
+    )
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str) and value else NONE
+
+
+def _value(value: float, metric: str, unit: str) -> str:
+    if pd.isna(value):
+        return NONE
+    if unit != "1":
+        return f"{number(value)} {unit}"
+    return fraction(value) if metric in EXPOSURE or not float(value).is_integer() else whole(value)
+
+
+def _interval(row: dict[Any, Any]) -> str:
+    if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
+        return NONE
+    ends = (_value(float(row[end]), str(row["metric"]), str(row["unit"])) for end in ("ci_low", "ci_high"))
+    return f"[{', '.join(ends)}]"

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was run, with what, where, and what that took on the build computer."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from orchestrator.analysis.facts import RunFacts
+from orchestrator.analysis.run_folder import RunInfo
+from orchestrator.analysis.words import NONE, TIMES, seconds, whole
+from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Paragraph, Section, Word
+from orchestrator.report.style import WORLD_NAMES
+from orchestrator.schema.samples import PRIVACY, SAMPLES
+
+OK = "ok"
+
+
+def what_was_run(facts: RunFacts) -> Section:
+    """Matrix, machine, checkout, artifacts, tools, data."""
+    info = facts.run.info
+    items: list[Item] = []
+    if info.summary:
+        items.append(Paragraph(info.summary))
+    items += [Facts(tuple(_facts(facts))), _cells(facts)]
+    if info.artifacts:
+        rows = tuple((name, key) for name, key in sorted(info.artifacts.items()))
+        headings = (
+            Heading("Artifact", numeric=False),
+            Heading("Key (SHA-256 of recipe, inputs and tools)", numeric=False),
+        )
+        items.append(Grid("Artifacts that the machine was made of", headings, rows, folded=True))
+    tools = tuple((name, version or NONE) for name, version in sorted(info.tools.items()))
+    if tools:
+        headings = (Heading("Tool", numeric=False), Heading("Version", numeric=False))
+        items.append(Grid("Tools", headings, tools, folded=True))
+    workload = tuple(_flat(info.workload))
+    if workload:
+        headings = (Heading("Key", numeric=False), Heading("Value", numeric=False))
+        items.append(Grid("Workload as resolved", headings, workload, folded=True))
+    return Section("what", "What was run", tuple(items))
+
+
+def harness(facts: RunFacts) -> Section | None:
+    """Wall time, and what of it is orchestration; nothing if run.yaml does not tell."""
+    cost = facts.run.info.cost
+    if cost.wall_s is None:
+        return None
+    steps = cost.steps or len(facts.run.info.steps)
+    each = cost.orchestration_s / steps if cost.orchestration_s is not None and steps else None
+    rows: list[tuple[str, Content]] = [
+        ("Wall time", seconds(cost.wall_s)),
+        ("Emulation", seconds(cost.emulation_s)),
+        ("Orchestration", seconds(cost.orchestration_s) + (f" ({each:.2f} s a step)" if each is not None else "")),
+        ("Steps", whole(steps) if steps else NONE),
+    ]
+    if cost.build_s is not None:
+        rows.insert(1, ("Building", seconds(cost.build_s)))
+    items: list[Item] = [
+        Paragraph("Time of the build computer. It says what a run costs, and nothing about the emulated system."),
+        Facts(tuple(rows)),
+    ]
+    parts = _parts(facts)
+    if parts:
+        headings = (Heading("Part", numeric=False), Heading("Times"), Heading("Total", "s"))
+        items.append(Grid("Where the time went", headings, parts, folded=True))
+    return Section("cost", "Cost of the harness", tuple(items))
+
+
+def alarms(facts: RunFacts) -> list[str]:
+    """Everything that did not go well, one line each."""
+    info = facts.run.info
+    found = []
+    if info.cause:
+        found.append(f"The run ended early: {info.cause}")
+    steps = [step for step in info.steps if step.status != OK]
+    for step in steps:
+        where = WORLD_NAMES.get(step.world or "", step.world or "?")
+        boot = "" if step.boot_id is None else f", boot {step.boot_id}"
+        found.append(f"{step.status}: {facts.name(step.cell_id)} in {where}{boot}: {step.note or 'no reason given'}")
+    if not steps:
+        found += _alarms_of_rows(facts)
+    if facts.run.samples.empty:
+        found.append("There are no samples.")
+    elif facts.rows.empty:
+        found.append("No sample can be used: all are warm-ups or not ok.")
+    return found
+
+
+def subtitle(info: RunInfo) -> str:
+    """When, and of which revision."""
+    revision = (info.git.revision or "unknown revision")[:12] + (" with changes" if info.git.dirty else "")
+    return " \u00b7 ".join(part for part in (info.run_id, info.started_utc, revision) if part)
+
+
+def status_word(info: RunInfo) -> Word:
+    """The run's status with its tone."""
+    tones = {OK: "good", "running": "warn", "unknown": "warn"}
+    return Word(info.status, tones.get(info.status, "bad"))
+
+
+def _alarms_of_rows(facts: RunFacts) -> list[str]:
+    """Failed observations, where run.yaml does not tell the steps."""
+    samples = facts.run.samples
+    bad = samples[samples["status"] != OK]
+    keys = ["cell_id", "world", "status"]
+    found = []
+    for (cell, world, status), part in bad.groupby(keys, sort=False):
+        notes = [str(note) for note in part["note"].dropna().unique()]
+        told = f": {'; '.join(notes[:3])}" if notes else ""
+        found.append(
+            f"{status}: {facts.name(str(cell))} in {WORLD_NAMES.get(str(world), world)}, {len(part)} rows{told}"
+        )
+    return found
+
+
+def _facts(facts: RunFacts) -> list[tuple[str, Content]]:
+    info = facts.run.info
+    revision = info.git.revision or NONE
+    dirty = info.git.dirty
+    tone = "warn" if dirty else "plain"
+    wanted = info.workload
+    found: list[tuple[str, Content]] = [
+        ("Run", info.run_id),
+        ("Workload", info.name),
+        ("Started, ended", f"{info.started_utc or NONE}, {info.ended_utc or NONE}"),
+        ("Revision", Word(revision + (" and uncommitted changes" if dirty else ""), tone)),
+    ]
+    sizes = [f"{wanted[key]} {key}" for key in ("boots", "iterations", "warmups") if isinstance(wanted.get(key), int)]
+    if sizes:
+        found.append(
+            ("Each cell", f" {TIMES} ".join(sizes[:2]) + (f", after {sizes[2]} in each boot" if sizes[2:] else ""))
+        )
+    if not facts.run.samples.empty:
+        first = facts.run.samples.iloc[0]
+        found.append(("Platform", f"{first['platform']}, {first['platform_version']}"))
+        for stack in facts.run.samples["stack_hash"].unique()[:4]:
+            found.append(("Stack", str(stack)))
+    host = ", ".join(_host(info.host))
+    if host:
+        found.append(("Build computer", host))
+    for name in (SAMPLES.name, PRIVACY.name):
+        path = facts.run.folder / name
+        if path.exists():
+            found.append((name, f"SHA-256 {_digest(path)}"))
+    return found
+
+
+def _host(host: dict[str, Any]) -> list[str]:
+    told = []
+    for key, unit in (("os", ""), ("cpu", ""), ("cores", " cores"), ("memory_mib", " MiB")):
+        if host.get(key) is not None:
+            told.append(f"{host[key]}{unit}")
+    return told
+
+
+def _cells(facts: RunFacts) -> Grid:
+    """One row a cell: what it is, and in how many steps it passed."""
+    steps = Counter((step.cell_id, step.status == OK) for step in facts.run.info.steps)
+    about = {cell.cell_id: cell for cell in facts.run.info.cells}
+    known = list(dict.fromkeys([*about, *map(str, facts.run.samples["cell_id"].unique())]))
+    rows: list[tuple[Content, ...]] = []
+    for cell_id in known:
+        cell, found = about.get(cell_id), facts.cell(cell_id)
+        good, bad = steps[cell_id, True], steps[cell_id, False]
+        told: Content = NONE if not good + bad else f"{good} of {good + bad}"
+        if bad:
+            told = Word(str(told), "bad")
+        trained = {True: "trained", False: "architecture only", None: NONE}[cell.trained if cell else None]
+        rows.append(
+            (
+                cell_id,
+                f"{cell.model} {cell.quantization}" if cell else found.name if found else NONE,
+                trained,
+                (cell.output if cell else None) or NONE,
+                found.regime if found else NONE,
+                str(found.mem_mib) if found else NONE,
+                {True: "yes", False: "no", None: NONE}[cell.pretouch if cell else None],
+                told,
+            )
+        )
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("Model", numeric=False),
+        Heading("Weights", numeric=False),
+        Heading("Output", "released", numeric=False),
+        Heading("Ticks", "host/guest", numeric=False),
+        Heading("Memory", "MiB"),
+        Heading("Pre-touched", numeric=False),
+        Heading("Steps passed"),
+    )
+    return Grid("Cells: points of the matrix, each measured in every world", headings, tuple(rows))
+
+
+def _parts(facts: RunFacts) -> tuple[tuple[Content, ...], ...]:
+    """Seconds by kind of event; journals have `event`, `seconds`."""
+    total: dict[str, float] = {}
+    times: Counter[str] = Counter()
+    for event in facts.run.events:
+        name, spent = event.get("event"), event.get("seconds")
+        if isinstance(name, str) and isinstance(spent, int | float) and math.isfinite(spent):
+            total[name] = total.get(name, 0.0) + float(spent)
+            times[name] += 1
+    ordered = sorted(total.items(), key=lambda item: (-item[1], item[0]))
+    return tuple((name, str(times[name]), f"{spent:,.1f}") for name, spent in ordered)
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested keys as `a.b`, scalars as text."""
+    if isinstance(value, dict) and value:
+        return [pair for key, each in value.items() for pair in _flat(each, f"{prefix}.{key}" if prefix else str(key))]
+    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        return [pair for number, each in enumerate(value) for pair in _flat(each, f"{prefix}[{number}]")]
+    text = ", ".join(map(str, value)) if isinstance(value, list) else NONE if value is None else str(value)
+    return [(prefix, text or NONE)]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers as people read them: counts, percentages, intervals."""
+
+from __future__ import annotations
+
+import math
+
+from orchestrator.analysis.bootstrap import Interval
+from orchestrator.report.model import Word
+from orchestrator.report.plots import Range, signed
+from orchestrator.schema.samples import Verdict
+
+DASH = "\u2013"
+TIMES = "\u00d7"
+NONE = "\u2013"
+_TONES = {
+    Verdict.SLOWER: "bad",
+    Verdict.FASTER: "good",
+    Verdict.INDISTINGUISHABLE: "good",
+    Verdict.INCONCLUSIVE: "warn",
+}
+
+
+def verdict_word(verdict: Verdict | None) -> Word:
+    """A verdict with its tone."""
+    return Word(verdict, _TONES[verdict]) if verdict else Word(NONE, "muted")
+
+
+def percent_over(ratio: Interval) -> Range | None:
+    """A ratio as percent over 1; None if there is none."""
+    if ratio.estimate is None:
+        return None
+    low, high = (None if end is None else 100 * (end - 1) for end in (ratio.low, ratio.high))
+    return Range(100 * (ratio.estimate - 1), low, high)
+
+
+def overhead(ratio: Interval) -> str:
+    """A ratio as `+19.5 %`."""
+    value = percent_over(ratio)
+    return NONE if value is None else f"{signed(value.value)} %"
+
+
+def ends(ratio: Interval) -> str:
+    """A ratio's interval as `[+19.2, +19.9]`."""
+    value = percent_over(ratio)
+    if value is None or value.low is None or value.high is None:
+        return NONE
+    return f"[{signed(value.low)}, {signed(value.high)}]"
+
+
+def millions(value: float | None) -> str:
+    """Instructions in millions, four significant digits at least."""
+    if value is None or math.isnan(value):
+        return NONE
+    return f"{value / 1e6:,.{max(0, 3 - len(str(int(abs(value) / 1e6)).lstrip('0')))}f}"
+
+
+def whole(value: float | None) -> str:
+    """A count with separators."""
+    return NONE if value is None or math.isnan(value) else f"{value:,.0f}".replace("-", "\u2212")
+
+
+def points(value: float) -> str:
+    """Percentage points with two decimals, such that a column can be added up."""
+    text = f"{abs(value):.2f}"
+    return text if not float(text) else ("+" if value > 0 else "\u2212") + text
+
+
+def seconds(value: float | None) -> str:
+    """Seconds with one decimal."""
+    return NONE if value is None else f"{value:,.1f} s"
+
+
+def plural(count: int, word: str) -> str:
+    """A count with its noun."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def fraction(value: float) -> str:
+    """A share of 1 as percent."""
+    return f"{100 * value:.4g} %"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The attacker: root on the emulated host, with the programs of guest/attack."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import OrchError
+from orchestrator.privacy import answers
+from orchestrator.shell import ssh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from fabric import Connection
+
+    from orchestrator.testbed.testbed import Testbed
+
+FOLDER = "/run/attack"
+_PROGRAM, _NEEDLES = f"{FOLDER}/attack", f"{FOLDER}/needles"
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """A session of root on the host; `limit` (s) is for each step."""
+
+    link: Connection
+    limit: float
+
+    def scan(self, needles: Path, pids: Sequence[int]) -> answers.Scan:
+        """Search all that can be read: physical memory, these processes (VMMs), files and disks."""
+        ssh.put(self.link, needles, _NEEDLES)
+        return answers.read_scan(self._run("scan", _NEEDLES, *map(str, pids)))
+
+    def touch(self, kind: str, count: int, seed: int) -> answers.Touches:
+        """Read random pages, a process each: of the `delegated` ones, or `other`."""
+        return answers.read_touches(self._run("touch", kind, str(count), str(seed)))
+
+    def carve(self, pids: Sequence[int], into: Path) -> list[Path]:
+        """Rebuild model files from page caches, of these VMMs' guests or the host's own; copied to the folder `into`."""
+        carved = answers.read_carved(self._run("carve", FOLDER, *map(str, pids)))
+        files = [into / f"carved-{number}.bin" for number in range(len(carved))]
+        for each, file in zip(carved, files, strict=True):
+            ssh.get(self.link, each.path, file)
+            ssh.capture(self.link, shlex.join(["rm", each.path]))
+        return files
+
+    def dma(self, address: int) -> bool:
+        """Have a device write four bytes to a physical address; whether it says that it did."""
+        return answers.read_dma(self._run("dma", hex(address)))
+
+    def scrub(self) -> None:
+        """Overwrite the host's free memory."""
+        self._run("scrub")
+
+    def delegated(self) -> list[int]:
+        """Addresses of the pages that the driver has delegated."""
+        listed = ssh.attempt(self.link, "cat /sys/kernel/debug/realm/pages 2>/dev/null", self.limit)
+        return [int(line, 16) for line in listed.stdout.split()]
+
+    def vmm(self, world: str) -> list[int]:
+        """The process of a guest's VMM; none for the host itself."""
+        if world == "host":
+            return []
+        return [int(ssh.capture(self.link, f"cat /run/guest/{shlex.quote(world)}/pid"))]
+
+    def _run(self, *words: str) -> str:
+        done = ssh.attempt(self.link, shlex.join([_PROGRAM, *words]), self.limit)
+        if done.code:
+            raise OrchError(f"attack {words[0]}: {done.words}")
+        return done.stdout
+
+
+@contextmanager
+def attacker(bed: Testbed, limit: float) -> Iterator[Attacker]:
+    """The attacker's session on the host of a testbed; its files are removed at the end."""
+    node = bed.graph.node("attack")
+    bed.builder.build([node])
+    with bed.host() as link:
+        ssh.capture(link, f"mkdir -p {FOLDER}")
+        ssh.put(link, bed.builder.artifact(node) / "attack", _PROGRAM)
+        try:
+            yield Attacker(link, limit)
+        finally:
+            if link.is_connected:
+                ssh.attempt(link, f"rm -rf {FOLDER}")

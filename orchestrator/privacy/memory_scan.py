@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attack `memory-scan`: what root on the host gets of a model that is deployed in a world. See docs/privacy.md."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.privacy import god_view, rows
+from orchestrator.privacy.blocks import choose_blocks
+from orchestrator.privacy.host import Attacker, attacker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.privacy.blocks import Blocks
+    from orchestrator.privacy.rows import About
+    from orchestrator.schema.samples import PrivacyRow
+    from orchestrator.testbed.testbed import Testbed
+
+STEP_LIMIT = 900.0  # s for one step of the attack in the host, on a computer with other work
+
+
+def run_memory_scan(
+    testbed: Testbed,
+    world: str,
+    model: Path,
+    *,
+    work: Path,
+    seed: int,
+    delegated_samples: int = 2000,
+    about: About | None = None,
+    accuracy: Callable[[Path], float] | None = None,
+    limit: float = STEP_LIMIT,
+) -> list[PrivacyRow]:
+    """Attack `model` (the deployed file) while `world` is up and has it; the rows of privacy.csv.
+
+    `work` is a folder for scratch files. `about` says what rows tell of their cell; `accuracy` gives a rebuilt file's.
+    The model must not have been in the host or a normal VM of this boot before it is attacked in a realm: the search
+    would find what is left of it there (`forget` lessens that).
+    """
+    about = about or rows.About(world, model.stem, "int8" if "int8" in model.stem else "float32")
+    blocks = choose_blocks(model.read_bytes(), seed)
+    with _scratch(work) as folder, attacker(testbed, limit) as host:
+        needles = folder / "needles"
+        needles.write_bytes(blocks.needles)
+        found = _search(host, about, world, blocks, needles)
+        found += _touch(host, about, seed, delegated_samples)
+        scan = god_view.search(testbed, needles, folder, host.delegated())
+        found += rows.god_rows(about, blocks, scan)
+        # Last: what is rebuilt is in the host's own memory from then on.
+        files = _carve(host, world, folder)
+        same = next((file for file in files if is_rebuilt(file.read_bytes(), model.read_bytes())), None)
+        reached = accuracy(same) if same is not None and accuracy is not None else None
+        return found + rows.rebuilt_rows(about, len(files), same is not None, reached)
+
+
+def forget(testbed: Testbed, limit: float = STEP_LIMIT) -> None:
+    """Overwrite the host's free memory, with what earlier guests left in it. Some 48 MiB stay as they are."""
+    with attacker(testbed, limit) as host:
+        host.scrub()
+
+
+def _search(host: Attacker, about: About, world: str, blocks: Blocks, needles: Path) -> list[PrivacyRow]:
+    scan = host.scan(needles, host.vmm(world))
+    found = rows.recovery_rows(about, blocks, scan)
+    if scan.faults is not None and scan.faults.delegated_before:
+        found.append(rows.fault_row(about, scan.faults))
+    return found
+
+
+def _touch(host: Attacker, about: About, seed: int, samples: int) -> list[PrivacyRow]:
+    kinds = ("delegated", "other") if host.delegated() else ("other",)
+    return [rows.touch_row(about, host.touch(kind, samples, seed)) for kind in kinds]
+
+
+def _carve(host: Attacker, world: str, folder: Path) -> list[Path]:
+    """Files put together from the page cache of the guest and from the host's own."""
+    files: list[Path] = []
+    for pids in [[]] if world == "host" else [host.vmm(world), []]:
+        part = folder / f"carved-{len(files)}"
+        part.mkdir()
+        files += host.carve(pids, part)
+    return files
+
+
+def is_rebuilt(candidate: bytes, model: bytes) -> bool:
+    """Whether a file put together from whole pages is the model: the same bytes, then zeros up to a page's end."""
+    return candidate.startswith(model) and len(candidate) - len(model) < 4096 and not any(candidate[len(model) :])
+
+
+@contextmanager
+def _scratch(work: Path) -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    work.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="scan-", dir=work))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

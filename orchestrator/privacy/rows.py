@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What attacks gave, as rows of privacy.csv. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.privacy.blocks import Blocks, union
+from orchestrator.privacy.interval import wilson
+from orchestrator.schema.samples import Access, PrivacyRow, Quantization, World
+
+if TYPE_CHECKING:
+    from orchestrator.privacy.answers import Faults, Scan, Touches
+
+SCAN, DMA, PLAIN = "memory-scan", "dma", "plain-channel"
+ENOUGH = 0.99  # fraction of blocks from which on the model counts as recovered
+
+# What the owner lets out of an inference gives by itself.
+_RELEASED = {
+    "scores": Access.LOGITS,
+    "topk": Access.CONFIDENCE,
+    "top1": Access.CONFIDENCE,
+    "label": Access.LABEL,
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What rows say of the cell they belong to; `output` is what the runner releases, None if nobody asks."""
+
+    world: str
+    model: str
+    quantization: str
+    run_id: str = "none"
+    cell_id: str = "none"
+    protection: str = "none"
+    output: str | None = None
+
+    def row(self, attack: str, metric: str, **values: Any) -> PrivacyRow:
+        """One row of this cell."""
+        return PrivacyRow(
+            run_id=self.run_id,
+            cell_id=self.cell_id,
+            attack=attack,
+            world=World(self.world.rstrip("0123456789")),
+            protection=self.protection,
+            model=self.model,
+            quantization=Quantization(self.quantization),
+            metric=metric,
+            unit="1",
+            **values,
+        )
+
+    def fraction(self, attack: str, metric: str, successes: int, tries: int, **values: Any) -> PrivacyRow:
+        """A row about `successes` of `tries`, with its interval; without a value if there was no try."""
+        if tries == 0:
+            return self.row(attack, metric, attempted=0, status="skipped", **values)
+        low, high = wilson(successes, tries)
+        return self.row(attack, metric, value=successes / tries, attempted=tries, ci_low=low, ci_high=high, **values)
+
+
+def access(about: About, recovered: float) -> Access | None:
+    """What the host ends up with: the weights, or what the service releases to those who may ask it."""
+    if recovered >= ENOUGH:
+        return Access.WEIGHTS
+    return _RELEASED.get(about.output or "")
+
+
+def recovery_rows(about: About, blocks: Blocks, scan: Scan) -> list[PrivacyRow]:
+    """How much of the model the host can read, in all and by where it was read."""
+    total = union((region.blocks for region in scan.regions.values()), blocks.count)
+    gained = access(about, total / blocks.count)
+    rows = [
+        about.fraction(
+            SCAN,
+            "blocks_recovered",
+            total,
+            blocks.count,
+            access=gained,
+            verdict=_word(total, blocks.count),
+            note=f"distinct blocks of 64 bytes: {blocks.count} of {blocks.eligible} looked for",
+        )
+    ]
+    for region in scan.regions.values():
+        note = f"{region.pages} pages in {region.seconds:.1f} s, {region.zero} zero, {region.faulted} not readable"
+        rows.append(about.fraction(SCAN, f"blocks_in_{region.name}", region.found, blocks.count, note=note))
+    return rows
+
+
+def _word(found: int, count: int) -> str:
+    if found == 0:
+        return "nothing"
+    return "recovered" if found / count >= ENOUGH else "partly"
+
+
+def god_rows(about: About, blocks: Blocks, scan: Scan) -> list[PrivacyRow]:
+    """The control: the same search finds the model where no granule protection is between."""
+    note = "the emulator's own view of all memory"
+    return [
+        about.fraction(
+            SCAN, metric, scan.regions[region].found, blocks.count, control=True, in_verdict=False, note=text
+        )
+        for region, metric, text in (
+            ("god", "god_view_recovered", note),
+            ("god-listed", "god_view_in_delegated", f"{note}; blocks that begin in a delegated page"),
+        )
+        if region == "god" or scan.regions[region].pages
+    ]
+
+
+def fault_row(about: About, faults: Faults) -> PrivacyRow:
+    """Whether what faults is what was delegated, page by page."""
+    equal = faults.differing == 0
+    return about.row(
+        SCAN,
+        "fault_set_difference",
+        value=faults.differing,
+        attempted=faults.stable,
+        verdict="equal" if equal else "differs",
+        note=f"{faults.faulted} pages faulted; delegated: {faults.delegated_before} before, {faults.delegated_after} "
+        f"after; read though delegated {faults.delegated_but_read}, faulted though normal {faults.faulted_but_normal}",
+    )
+
+
+def touch_row(about: About, touches: Touches) -> PrivacyRow:
+    """The fraction of random pages whose touch is a fault; of normal ones as a control."""
+    control = touches.kind != "delegated"
+    return about.fraction(
+        SCAN,
+        "normal_faulted" if control else "delegated_faulted",
+        touches.faulted,
+        touches.attempted,
+        control=control,
+        in_verdict=not control,
+        note=f"random pages, a process each; of {touches.delegated} delegated ones"
+        if not control
+        else "random pages that are not delegated, a process each",
+    )
+
+
+def rebuilt_rows(about: About, candidates: int, identical: bool, accuracy: float | None) -> list[PrivacyRow]:
+    """Whether a file rebuilt from memory alone is the deployed model; its accuracy where it was tried."""
+    rows = [
+        about.row(
+            SCAN,
+            "model_rebuilt",
+            value=int(identical),
+            attempted=candidates,
+            access=access(about, float(identical)),
+            verdict="rebuilt" if identical else "not rebuilt",
+            note="put together from memory, knowing only a flatbuffer's identifier; compared with the deployed file",
+        )
+    ]
+    if accuracy is not None:
+        rows.append(about.row(SCAN, "rebuilt_accuracy", value=accuracy, attempted=candidates))
+    return rows

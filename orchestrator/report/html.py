@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A page as one HTML file: no script, nothing from elsewhere, everything escaped but our own figures."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import jinja2
+from markupsafe import Markup
+
+from orchestrator.report.model import Page, Plot
+
+
+def render(page: Page) -> str:
+    """The file's text; the same page always gives the same text."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["figure"] = _figure
+    source = resources.files(__package__ or "orchestrator.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source).render(page=page)
+
+
+def _figure(plot: Plot) -> Markup:
+    return Markup(plot.svg)  # noqa: S704 - drawn here, with texts escaped by matplotlib and svg.py
