@@ -14,6 +14,7 @@ from orchestrator.trace.counters import Event, Level, MarkerPair, Tally, World, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from orchestrator.experiment.tensors import Tensors
     from orchestrator.trace.counters import MarkerRecord
 
 Place = tuple[World, Level]
@@ -187,11 +188,11 @@ def life_rows(markers: Sequence[MarkerRecord], world: str, run: int) -> Iterator
         yield from _counted(LIFE[Event(pair.begin.event)], pair.delta, world, {})
 
 
-def correct_rows(record: RunnerRecord, labels: Sequence[int], top1: Sequence[int]) -> Iterator[Observation]:
-    """Whether each iteration's answer (`top1`, class indices) is the label of its input; nothing without labels."""
-    for line, answer in zip(record.iterations, top1, strict=True):
-        if labels:
-            right = labels[int(line["input"]) % len(labels)] == answer
+def correct_rows(record: RunnerRecord, tensors: Tensors, answers: Sequence[int]) -> Iterator[Observation]:
+    """Whether each iteration's answer (a class) is right for its input; nothing where that is not known."""
+    for line, answer in zip(record.iterations, answers, strict=True):
+        right = tensors.correct(int(line["input"]) % tensors.count, answer)
+        if right is not None:
             yield Observation(
                 "write", "all", "correct", float(right), "1", "procfs", int(line["k"]), bool(line["warmup"])
             )

@@ -109,17 +109,19 @@ class Conductor:
 
     def _run(self, costs: Costs, facts: dict[str, Any]) -> int:
         cells = cells_of(self.workload)
-        bed = Testbed(self.project, self.progress)
+        bed, folder = Testbed(self.project, self.progress), self.workload_file.resolve().parent
         with costs.spent_on("build"):
-            parts = build(bed, self.workload, self.workload_file)
+            parts = build(bed, cells, folder)
             beds = self._machines(cells)
         scratch = self.journal.folder / ".scratch"
         scratch.mkdir(exist_ok=True)
         try:
-            subjects = prepare(parts, self.workload, scratch)
+            subjects = prepare(parts, self.workload, folder, scratch)
             _check_sizes(cells, subjects)
-            runner = self._runner(cells, beds, subjects, parts.bundle, costs)
-            facts["artifacts"] = {name: node.key for each in beds.values() for name, node in self._nodes(each).items()}
+            runner = self._runner(cells, beds, subjects, parts.bundle, scratch, costs)
+            facts["artifacts"] = {name: node.key for name, node in parts.nodes.items()} | {
+                node.name: node.key for each in beds.values() for node in self._nodes(each).values()
+            }
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
             self.journal.write_run(facts)
             runner.run()
@@ -147,6 +149,7 @@ class Conductor:
         beds: dict[MachineKind, Testbed],
         subjects: dict[tuple[str, str], Subject],
         bundle: Path,
+        scratch: Path,
         costs: Costs,
     ) -> Runner:
         hashes = {
@@ -170,6 +173,7 @@ class Conductor:
             subjects=subjects,
             bundle=bundle,
             rows=rows,
+            scratch=scratch,
             keep=self.options.keep,
             costs=costs,
         )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ID_DIGITS = 6
+_ORDER = ("realm", "vm", "host")
 
 
 def short_hash(value: Any) -> str:
@@ -154,20 +155,22 @@ def _cells(workload: Workload) -> Iterator[Cell]:
 def plan(workload: Workload, done: frozenset[str] = frozenset()) -> tuple[Boot, ...]:
     """The boots that are left to do; `done` are keys of steps that need no repetition.
 
-    Worlds take turns within a boot, one guest at a time, so that no guest works beside another.
+    Worlds take turns within a boot, one guest at a time, so that no guest works beside another. The realm comes first
+    and the host last: an attack must not find what an earlier deployment left in the host's memory.
     """
     cells = cells_of(workload)
     boots = []
     for machine in dict.fromkeys(cell.machine for cell in cells):
         mine = [cell for cell in cells if cell.machine == machine]
         for number in range(workload.boots):
-            sessions = tuple(session for session in _sessions(mine, workload.worlds, number, done) if session.steps)
+            worlds = [world for world in _ORDER if world in workload.worlds]
+            sessions = tuple(session for session in _sessions(mine, worlds, number, done) if session.steps)
             if sessions:
                 boots.append(Boot(number, machine, sessions))
     return tuple(boots)
 
 
-def _sessions(cells: list[Cell], worlds: tuple[str, ...], boot: int, done: frozenset[str]) -> Iterator[Session]:
+def _sessions(cells: list[Cell], worlds: list[str], boot: int, done: frozenset[str]) -> Iterator[Session]:
     for guest in dict.fromkeys(cell.guest for cell in cells):
         for world in worlds:
             steps = (Step(cell, world, boot) for cell in cells if cell.guest == guest)

@@ -6,13 +6,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import UsageError, WorkloadError
+from orchestrator.experiment import tensors
+from orchestrator.experiment.verify import oracle, top1_of
+from orchestrator.experiment.zoo import Model, Zoo, own_model
+from orchestrator.schema.zoo import Preparation
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from orchestrator.build.graph import Node
+    from orchestrator.experiment.plan import Cell
+    from orchestrator.experiment.tensors import Examples, Tensors
+    from orchestrator.schema.workload import Workload
+    from orchestrator.schema.zoo import ModelDescription
+    from orchestrator.testbed.testbed import Testbed
 
 _BASE_MIB = 56
 """Of a guest: kernel, initrd, bounce buffers and the unpacked runtime (about 12 MiB)."""
 _COPIES = 4
 """Of a model: its file in the guest's memory, its read copy, packed weights, and room for activations."""
+BUNDLE, RUNNER = "bundle.tar.gz", "bundle/runner"
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What preparing needs of the artifact graph: the runner for machines and for this computer, models, data."""
+
+    bundle: Path
+    runner: Path
+    models: dict[Key, Model]
+    data: dict[str, Path]
+    nodes: dict[str, Node]
 
 
 @dataclass(frozen=True)
@@ -25,18 +52,94 @@ class Subject:
     sha256: str
     trained: bool
     inputs: Path
-    labels: tuple[int, ...]
+    tensors: Tensors
     expected: tuple[dict[str, Any], ...]
+    runner: Path
 
     @property
     def needed_mib(self) -> int:
         """Roughly the smallest guest that it runs in, MiB."""
         return _BASE_MIB + (_COPIES * self.path.stat().st_size >> 20)
 
+    def accuracy(self, model: Path) -> float:
+        """The share of right answers that another file gives to the same inputs; raises WorkloadError if it fails."""
+        outputs = oracle(self.runner, model, self.inputs, self.tensors.count, self.inputs.parent)
+        if not self.tensors.labels:
+            answers = [top1_of(mine) == top1_of(other) for mine, other in zip(self.expected, outputs, strict=True)]
+        else:
+            answers = [bool(self.tensors.correct(k, top1_of(output))) for k, output in enumerate(outputs)]
+        return sum(answers) / len(answers)
 
-def build(*_: Any) -> Any:
-    """To come."""
-    raise NotImplementedError
+
+def build(bed: Testbed, cells: Iterable[Cell], folder: Path) -> Parts:
+    """Make the runner and everything that the models of `cells` consist of; own files are relative to `folder`.
+
+    Raises UsageError for unknown models and missing files before anything is built.
+    """
+    zoo = Zoo.load(bed.project.root)
+    chosen = {(cell.model, cell.quantization): _chosen(zoo, cell, folder) for cell in cells}
+    names = {"runner": "runner", "oracle": "runner:arch=amd64"}
+    nodes = {name: bed.graph.node(request) for name, request in names.items()}
+    bed.builder.build(list(nodes.values()))
+    built = zoo.build(list(chosen.values()), bed.builder)
+    datasets = {model.dataset.name: model.dataset for model in built if model.dataset is not None}
+    return Parts(
+        bundle=bed.builder.artifact(nodes["runner"]) / BUNDLE,
+        runner=bed.builder.artifact(nodes["oracle"]) / RUNNER,
+        models=dict(zip(chosen, built, strict=True)),
+        data=zoo.data(list(datasets.values()), bed.builder),
+        nodes=nodes,
+    )
 
 
-prepare = build
+def _chosen(zoo: Zoo, cell: Cell, folder: Path) -> Model:
+    if cell.own is None:
+        return zoo.get(cell.model, cell.quantization)
+    return own_model(cell.own.name, folder / cell.own.path, cell.own.quantization)
+
+
+def prepare(parts: Parts, workload: Workload, folder: Path, work: Path) -> dict[Key, Subject]:
+    """Inputs and oracle of every model, files in `work`; the workload's own inputs are relative to `folder`.
+
+    Raises UsageError for inputs that do not fit, WorkloadError for models that do not run.
+    """
+    return {key: _subject(key, model, parts, workload, folder, work) for key, model in parts.models.items()}
+
+
+def _subject(key: Key, model: Model, parts: Parts, workload: Workload, folder: Path, work: Path) -> Subject:
+    name, quantization = key
+    description = tensors.describe(parts.runner, model.built)
+    made = _tensors(model, description, parts, workload, folder)
+    inputs = work / f"{name}-{quantization}.bin"
+    inputs.write_bytes(made.data)
+    expected = oracle(parts.runner, model.built, inputs, made.count, work)
+    if len(expected) != made.count:
+        raise WorkloadError(f"{name} {quantization}: {len(expected)} answers to {made.count} inputs")
+    return Subject(
+        name=name,
+        quantization=quantization,
+        path=model.built,
+        sha256=model.sha256,
+        trained=model.trained,
+        inputs=inputs,
+        tensors=made,
+        expected=expected,
+        runner=parts.runner,
+    )
+
+
+def _tensors(model: Model, description: ModelDescription, parts: Parts, workload: Workload, folder: Path) -> Tensors:
+    tensor, shape = tensors.image_input(model.name, description)
+    wanted = {"float32": "FLOAT32", "int8": "INT8"}[model.quantization]
+    if tensor.type != wanted:
+        raise UsageError(f"model {model.name}: its input is {tensor.type}, and quantization says {model.quantization}")
+    given = workload.inputs
+    preparation = model.preparation or Preparation(mean=given.mean, std=given.std)
+    examples: Examples
+    if given.files:
+        files = [folder / path for path in given.files]
+        examples = tensors.file_examples(files, shape, preparation, given.labels)
+    else:
+        data = parts.data.get(model.dataset.name) if model.dataset else None
+        examples = tensors.model_examples(model, data, shape, given.count, workload.seed)
+    return tensors.make_tensors(examples, tensor, preparation)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.experiment.journal import Journal
     from orchestrator.experiment.plan import Boot, Cell, GuestKind, MachineKind, Session, Step
     from orchestrator.experiment.prepare import Subject
+    from orchestrator.schema.samples import PrivacyRow
     from orchestrator.schema.workload import Workload
     from orchestrator.testbed.testbed import Testbed
 
@@ -47,6 +48,7 @@ class Runner:
     subjects: dict[tuple[str, str], Subject]
     bundle: Path
     rows: RowMaker
+    scratch: Path
     keep: bool = False
     costs: Costs = field(default_factory=Costs)
     failures: int = 0
@@ -213,20 +215,38 @@ class Runner:
         answers = [verify.top1_of(output) for output in record.outputs]
         return [
             *collect.inference_rows(measured.markers, record, world, base),
-            *collect.correct_rows(record, subject.labels, answers),
+            *collect.correct_rows(record, subject.tensors, answers),
             *collect.exit_rows(measured.exits),
         ]
 
-    def _attack(self, step: Step, stage: Stage, subject: Subject, say: Callable[[str], None]) -> list[Any]:
+    def _attack(self, step: Step, stage: Stage, subject: Subject, say: Callable[[str], None]) -> list[PrivacyRow]:
         """What the host gets of the deployed model; on the first boot only, as it is no matter of chance."""
         if step.boot != 0 or not self.workload.attacks:
             return []
         say("attack memory-scan")
         from orchestrator.privacy.memory_scan import run_memory_scan  # noqa: PLC0415 - a part that few runs need
+        from orchestrator.privacy.rows import About  # noqa: PLC0415
 
+        cell = step.cell
+        about = About(
+            world=step.world,
+            model=cell.model,
+            quantization=cell.quantization,
+            run_id=self.journal.run_id,
+            cell_id=cell.cell_id,
+            protection=cell.protection,
+            output=cell.output,
+        )
         with self._part("attack", step=step.key):
             return run_memory_scan(
-                stage.bed, step.world, subject.path, work=self.journal.folder / ".scratch", seed=self.workload.seed
+                stage.bed,
+                step.world,
+                subject.path,
+                work=self.scratch,
+                seed=self.workload.seed,
+                about=about,
+                accuracy=subject.accuracy,
+                limit=self.workload.timeouts.attack,
             )
 
     def _step_failed(self, step: Step, boot_id: int, error: OrchError) -> None:

@@ -66,7 +66,15 @@ def test_smoke_in_all_worlds(bed: Bed, tmp_path: Path) -> None:
 def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
     """The VMM is killed in the middle of a long measurement in the VM; the realm is measured all the same."""
     command = bed.command(
-        "run", str(SMOKE), *FAST, "--set", "worlds=[vm, realm]", "--set", "iterations=100000", "--results", str(tmp_path)
+        "run",
+        str(SMOKE),
+        *FAST,
+        "--set",
+        "worlds=[vm, realm]",
+        "--set",
+        "iterations=100000",
+        "--results",
+        str(tmp_path),
     )
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         killed = threading.Event()

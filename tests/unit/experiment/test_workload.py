@@ -109,7 +109,7 @@ def test_every_boot_has_every_world_once_and_one_guest_at_a_time() -> None:
     boots = plan(workload(SMALL + "boots: 3\nquantization: [int8, float32]\n"))
     assert [boot.number for boot in boots] == [0, 1, 2]
     for boot in boots:
-        assert [session.world for session in boot.sessions] == ["host", "vm", "realm"]
+        assert [session.world for session in boot.sessions] == ["realm", "vm", "host"]
         assert len(boot.steps) == len({step.key for step in boot.steps}) == 6
 
 
@@ -117,7 +117,7 @@ def test_what_is_done_is_not_planned_again() -> None:
     whole = plan(workload(SMALL + "boots: 2\n"))
     done = frozenset(step.key for step in whole[0].steps) | {whole[1].steps[0].key}
     (left,) = plan(workload(SMALL + "boots: 2\n"), done)
-    assert (left.number, [step.world for step in left.steps]) == (1, ["vm", "realm"])
+    assert (left.number, [step.world for step in left.steps]) == (1, ["vm", "host"])
     assert plan(workload(SMALL + "boots: 2\n"), done | {step.key for step in left.steps}) == ()
 
 
