@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * resume: make a restored snapshot a machine of its own.
+ * resume: what the build computer says to the emulated host without the network, by
+ * records on the virtio-serial port `orch.resume`; each is answered by one line, "ok"
+ * or "error: ...".
  *
- * Two machines restored from one snapshot hold the same random-number state and a
- * clock that stood still. The host writes one record to the virtio-serial port
- * `orch.resume` before anything logs in; this agent sets the clock, credits the seed,
- * forces the kernel to draw a new key from it, and answers one line: "ok" or
- * "error: ...". It serves records until it is killed; the host may close and reopen
- * its side at any time, a record that was cut off is dropped.
+ * Resume: make a restored snapshot a machine of its own. Two machines restored from one
+ * snapshot hold the same random-number state and a clock that stood still. The record
+ * comes before anything logs in; this agent sets the clock, credits the seed, and
+ * forces the kernel to draw a new key from it.
+ *
+ * Go: hand the line "go" to whoever reads the FIFO /run/go. A measurement that is to
+ * start without a packet on any network waits there.
+ *
+ * It serves records until it is killed; the host may close and reopen its side at any
+ * time, a record that was cut off is dropped.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,6 +31,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,8 +39,9 @@
 #define REARM "/sys/module/rearm/parameters/now" /* guest/rearm */
 #define PORT_CLASS "/sys/class/virtio-ports"
 #define SEED_BYTES 64
+#define GO_FIFO "/run/go"
 
-/* What the host sends; integers are little-endian. */
+/* What the host sends; integers are little-endian. Behind the magic of a go there are only zeros. */
 struct record {
 	char magic[8];
 	uint64_t seconds;
@@ -43,7 +51,8 @@ struct record {
 
 _Static_assert(sizeof(struct record) == 88, "the host sends 88 bytes");
 
-static const char magic[8] = { 'O', 'R', 'C', 'H', 'R', 'S', 'M', '1' };
+static const char resume_magic[8] = { 'O', 'R', 'C', 'H', 'R', 'S', 'M', '1' };
+static const char go_magic[8] = { 'O', 'R', 'C', 'H', 'G', 'O', '_', '1' };
 
 /* Put the device path of the port called PORT_NAME into `path`; false if there is none. */
 static bool find_port(char *path, size_t size)
@@ -110,17 +119,35 @@ static int rearm_timers(void)
 	return written == 1 ? 0 : -1;
 }
 
-/* Apply one record; returns NULL, or what failed (errno tells why, 0 if the record itself is wrong). */
-static const char *apply(const struct record *record)
+/* Let the reader of the FIFO go; returns as apply() does. */
+static const char *go(void)
+{
+	static const char line[] = "go\n";
+	const ssize_t size = sizeof(line) - 1;
+	/* Without O_NONBLOCK this would wait for a reader, with it it fails if there is none. */
+	int fifo = open(GO_FIFO, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat file;
+	bool told;
+
+	if (fifo < 0) {
+		if (errno == ENXIO || errno == ENOENT)
+			errno = 0;
+		return errno ? GO_FIFO : "nobody waits";
+	}
+	told = !fstat(fifo, &file) && S_ISFIFO(file.st_mode) && write(fifo, line, (size_t)size) == size;
+	close(fifo);
+	errno = 0;
+	return told ? NULL : "nobody waits";
+}
+
+/* Set clock and randomness; returns as apply() does. */
+static const char *resume(const struct record *record)
 {
 	struct timespec now = {
 		.tv_sec = (time_t)le64toh(record->seconds),
 		.tv_nsec = (long)le64toh(record->nanoseconds),
 	};
 
-	errno = 0;
-	if (memcmp(record->magic, magic, sizeof(magic)))
-		return "not a resume record";
 	if (le64toh(record->nanoseconds) >= 1000000000)
 		return "nanoseconds out of range";
 	if (rearm_timers())
@@ -129,6 +156,17 @@ static const char *apply(const struct record *record)
 	if (clock_settime(CLOCK_REALTIME, &now))
 		return "clock_settime";
 	return reseed(record->seed);
+}
+
+/* Do as one record says; returns NULL, or what failed (errno tells why, 0 if the text alone does). */
+static const char *apply(const struct record *record)
+{
+	errno = 0;
+	if (!memcmp(record->magic, resume_magic, sizeof(resume_magic)))
+		return resume(record);
+	if (!memcmp(record->magic, go_magic, sizeof(go_magic)))
+		return go();
+	return "unknown record";
 }
 
 /*
@@ -206,6 +244,7 @@ int main(void)
 	sigemptyset(&sigio);
 	sigaddset(&sigio, SIGIO);
 	sigprocmask(SIG_BLOCK, &sigio, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a reader of the FIFO may be gone before the line is written */
 	port = open_port();
 	if (port < 0) {
 		perror("resume: port " PORT_NAME);

@@ -5,6 +5,9 @@
  * A deterministic machine's virtual time is driven by executed instructions, and while every CPU waits
  * it jumps from timer to timer: every network time-out would expire at once. This task never waits, so
  * that virtual time passes at the pace of emulation. Its instructions count as user space of the host.
+ *
+ * A measurement stops it (SIGSTOP to the pid in /run/spin.pid, SIGCONT afterwards): it takes its small share of the
+ * CPU even beside busy tasks. What is measured must then keep the CPU busy itself.
  */
 #define _GNU_SOURCE
 #include <sched.h>

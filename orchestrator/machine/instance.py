@@ -132,6 +132,13 @@ class Instance:
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         self.resume_guest(seconds, nanoseconds, secrets.token_bytes(SEED_BYTES), timeout)
 
+    def send_go(self, timeout: float = 10.0) -> None:
+        """Let the reader of the emulated host's FIFO /run/go go on; BootError if nobody reads it or none answers (s).
+
+        No network has a part in it: a measurement that waits there starts without a packet.
+        """
+        self._ask({"do": "go", "timeout": timeout}, timeout + ANSWER_TIMEOUT)
+
     def qmp(self, command: str, arguments: dict[str, Any] | None = None, timeout: float = ANSWER_TIMEOUT) -> Any:
         """Run one QMP command; raises BootError with QEMU's text, or after `timeout` seconds."""
         return self._ask({"do": "qmp", "execute": command, "arguments": arguments}, timeout)["return"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `orch.resume` port: tell a restored guest the time and give it fresh randomness."""
+"""The `orch.resume` port: give a restored guest time and randomness; tell one that waits to go."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 MAGIC = b"ORCHRSM1"
+GO_MAGIC = b"ORCHGO_1"
 SEED_BYTES = 64
 ANSWER = b"ok\n"
 _RECORD = struct.Struct(f"<8sQQ{SEED_BYTES}s")
@@ -23,6 +24,11 @@ def resume_record(seconds: int, nanoseconds: int, seed: bytes) -> bytes:
     return _RECORD.pack(MAGIC, seconds, nanoseconds, seed)
 
 
+def go_record() -> bytes:
+    """The 88 bytes that let the reader of the guest's FIFO /run/go go on: magic, zeros."""
+    return GO_MAGIC.ljust(_RECORD.size, b"\0")
+
+
 class ResumePort:
     """The host's end of the virtio-serial port."""
 
@@ -34,6 +40,7 @@ class ResumePort:
         self._server: asyncio.Server | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._unread = 0  # answers to come, those to records whose senders stopped waiting included
 
     async def listen(self) -> None:
         """Make the socket; must happen before QEMU starts."""
@@ -46,10 +53,14 @@ class ResumePort:
             if self._reader is None or self._writer is None:
                 raise ValueError("the port is closed")
             self._writer.write(record)
+            self._unread += 1
             await self._writer.drain()
-            answer = await self._reader.readline()
+            # The answer to this record comes last; a late one to an earlier record must not be taken for it.
+            while self._unread:
+                answer = await self._reader.readline()
+                self._unread -= 1
         if answer != ANSWER:
-            raise ValueError(f"the guest answered {answer!r}")
+            raise ValueError(f"the guest answered {answer.decode('ascii', errors='replace').rstrip()!r}")
 
     def close(self) -> None:
         """Stop listening."""

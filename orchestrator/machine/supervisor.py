@@ -29,7 +29,7 @@ from orchestrator.machine.monitor import Monitor, MonitorError
 from orchestrator.machine.paths import UARTS, RunPaths, make_runtime_folder, remove_runtime_folder
 from orchestrator.machine.process import ProcessId
 from orchestrator.machine.record import Record
-from orchestrator.machine.resume import ResumePort
+from orchestrator.machine.resume import ResumePort, go_record
 from orchestrator.machine.spec import MachineSpec
 from orchestrator.machine.states import Reason, Sighting, State, follows, sight
 from orchestrator.machine.uart import Uart
@@ -56,7 +56,13 @@ class Supervisor:
         self._uarts = [Uart(name, paths, self._sockets, self._on_line) for name in UARTS]
         self._monitor = Monitor(self._sockets / "qmp", self._on_event)
         self._resume = ResumePort(self._sockets / "resume")
-        handlers = {"save": self._do_save, "resume": self._do_resume, "stop": self._do_stop, "qmp": self._do_qmp}
+        handlers = {
+            "save": self._do_save,
+            "resume": self._do_resume,
+            "go": self._do_go,
+            "stop": self._do_stop,
+            "qmp": self._do_qmp,
+        }
         self._control = ControlServer(self._sockets / "control", self._record, handlers)
         self._stop = asyncio.Event()
         self._seen: Sighting | None = None
@@ -208,13 +214,21 @@ class Supervisor:
         return result
 
     async def _do_resume(self, request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(float(request["timeout"])):
-                await self._resume.send(bytes.fromhex(request["record"]))
-        except TimeoutError:
-            raise ValueError("the guest did not answer on its resume port") from None
+        await self._tell_guest(bytes.fromhex(request["record"]), request["timeout"])
         self._record.event("resumed")
         return {}
+
+    async def _do_go(self, request: dict[str, Any]) -> dict[str, Any]:
+        await self._tell_guest(go_record(), request["timeout"])
+        self._record.event("go")
+        return {}
+
+    async def _tell_guest(self, record: bytes, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._resume.send(record)
+        except TimeoutError:
+            raise ValueError("the guest did not answer on its resume port") from None
 
     async def _do_stop(self, _request: dict[str, Any]) -> dict[str, Any]:
         self._stop.set()

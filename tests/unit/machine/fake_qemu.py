@@ -113,8 +113,13 @@ class Monitor:
 
 
 def resume(port: socket.socket) -> None:
-    while record := port.recv(88):
-        port.sendall(b"ok\n" if record.startswith(b"ORCHRSM1") else b"what?\n")
+    waiting = False  # for a go; somebody begins to after the first that found nobody
+    while record := port.recv(88, socket.MSG_WAITALL):
+        if record == b"ORCHGO_1" + bytes(80):
+            port.sendall(b"ok\n" if waiting else b"error: nobody waits\n")
+            waiting = True
+        else:
+            port.sendall(b"ok\n" if record.startswith(b"ORCHRSM1") else b"what?\n")
 
 
 def main() -> None:

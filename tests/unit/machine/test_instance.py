@@ -188,6 +188,17 @@ def test_save_and_restore(fake: FakeMachine, tmp_path: Path) -> None:
     machine.resume_guest_now()
 
 
+def test_a_go_reaches_who_waits(fake: FakeMachine) -> None:
+    machine = fake.start("ready")
+    machine.wait(State.HOST_READY, LIMIT)
+    with pytest.raises(BootError, match="go: the guest answered 'error: nobody waits'"):
+        machine.send_go()
+    machine.send_go()
+    machine.stop()
+    with pytest.raises(BootError, match="go: the machine does not run"):
+        machine.send_go()
+
+
 def test_failed_save_leaves_no_file(fake: FakeMachine, tmp_path: Path) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from orchestrator.machine.ending import judge, last_words
 from orchestrator.machine.failure import start_failed
-from orchestrator.machine.resume import resume_record
+from orchestrator.machine.resume import ResumePort, go_record, resume_record
 from orchestrator.machine.stamping import LONGEST_LINE, LineStamper, printable
 from orchestrator.machine.states import Reason, Sighting, State, follows, reached, sight
 
@@ -171,6 +172,26 @@ def test_resume_record_layout() -> None:
         resume_record(0, 0, b"short")
     with pytest.raises(ValueError, match="nanoseconds"):
         resume_record(0, 1_000_000_000, seed)
+    assert go_record() == b"ORCHGO_1" + bytes(len(record) - 8)
+
+
+def test_a_late_answer_is_not_taken_for_the_next(tmp_path: Path) -> None:
+    async def talk() -> None:
+        port = ResumePort(tmp_path / "resume")
+        await port.listen()
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "resume")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await port.send(go_record())
+        second = asyncio.create_task(port.send(go_record()))
+        await reader.readexactly(2 * len(go_record()))
+        writer.write(b"ok\nerror: nobody waits\n")
+        with pytest.raises(ValueError, match="'error: nobody waits'"):
+            await second
+        writer.close()
+        port.close()
+
+    asyncio.run(talk())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A deterministic machine before a measurement: a start signal that is no packet, and a spinner that holds still."""
+
+from __future__ import annotations
+
+import pytest
+from emulated import Bed, host
+
+from orchestrator.errors import BootError
+from orchestrator.trace.counters import CounterClient, Level, World, pair_markers
+
+# Opened both ways the FIFO has its reader from that moment on, before anybody writes.
+WAIT = """
+mkfifo /tmp/told
+exec 3<>/run/go
+(read -r line <&3; echo "$line" >/tmp/told) >/dev/null 2>&1 &
+"""
+# Two naps of a second: one with the spinner held up (virtual time jumps), one beside it.
+NAPS = """
+spin=$(cat /run/spin.pid) && [ "$(cat /proc/$spin/comm)" = orch-spin ] || exit 1
+kill -STOP $spin; marker begin 256 1; sleep 1; marker end 256 1; kill -CONT $spin
+marker begin 256 2; sleep 1; marker end 256 2
+"""
+
+
+def test_go_and_the_spinner(bed: Bed) -> None:
+    done = bed.orch("up", "--deterministic", "--count")
+    assert done.returncode == 0, done.stderr
+    instance = bed.open().instance
+    with pytest.raises(BootError, match="nobody waits"):
+        instance.send_go()
+    host(bed, "echo mine >/run/go")
+    with pytest.raises(BootError, match="nobody waits"):
+        instance.send_go()
+    assert host(bed, "cat /run/go; rm /run/go; mkfifo /run/go") == "mine\n"
+    with pytest.raises(BootError, match="nobody waits"):
+        instance.send_go()
+    host(bed, WAIT)
+    instance.send_go()
+    assert host(bed, "cat /tmp/told") == "go\n"
+
+    client = CounterClient(bed.open().counter_socket())
+    seen = len(client.markers())
+    host(bed, NAPS)
+    still, spinning = (
+        pair.delta.by_level()[World.NON_SECURE, Level.HOST_EL0] for pair in pair_markers(client.markers()[seen:])
+    )
+    assert spinning > 10**8  # a second is 10^9 instructions where one takes 1 ns
+    assert still < spinning / 10
