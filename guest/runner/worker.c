@@ -73,7 +73,7 @@ static int check_output(struct run *run, const struct labels *labels)
 			 TfLiteTypeGetName(scores.type));
 	else if (rule->kind == RELEASE_TOPK && rule->top > scores.count)
 		snprintf(what, sizeof(what), "has %u scores, --top asks for %u", scores.count, rule->top);
-	else if (labels->count && labels->count != scores.count)
+	else if (labels->count && release_ranks(scores.type) && labels->count != scores.count)
 		snprintf(what, sizeof(what), "has %u scores, --labels names %u", scores.count, labels->count);
 	else if (iterations * record->released_bytes > record->room)
 		snprintf(what, sizeof(what), "%llu iterations release more than %zu MiB", (unsigned long long)iterations,
