@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * runner: inference with a TFLite model, in phases that the instruction counter sees. The same source is the program of all
+ * three worlds and, built for the build computer, their oracle. docs/runner.md has the interface.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arm.h"
+#include "clock.h"
+#include "labels.h"
+#include "model.h"
+#include "options.h"
+#include "record.h"
+#include "report.h"
+#include "supervise.h"
+#include "worker.h"
+
+static const char usage_text[] =
+	"usage: runner describe MODEL\n"
+	"       runner run --model M --inputs FILE --iterations N --warmups W --threads T --id BASE --results FILE\n"
+	"                  --output scores|topk|top1|label [--top K] [--labels FILE]\n"
+	"                  [--arm UDP_PORT [--align-us U]] [--say PATH TEXT]\n"
+	"       runner go ADDRESS UDP_PORT\n";
+
+static int complain(int status, const char *what, const char *why)
+{
+	fprintf(stderr, "runner: %s%s%s\n", what, why ? ": " : "", why ? why : "");
+	return status;
+}
+
+/* All that `run` has open. */
+struct job {
+	struct options options;
+	struct labels labels;
+	struct record *record;
+	int results;
+	int outputs;            /* RESULTS.out: what is released, written inside the write phase */
+	int socket;             /* -1 if it starts at once */
+};
+
+static int describe_worker(void *context, struct record *record)
+{
+	struct buffer out = { .text = (char *)record->released, .size = record->room };
+	struct model model;
+
+	if (!model_load(&model, context, 1, record->why))
+		return EXIT_INPUTS;
+	model_describe(&model, &out);
+	record->released_bytes = out.length;
+	return 0;
+}
+
+static int describe(char *path)
+{
+	struct record *record = record_new(0);
+	struct usage usage;
+	int status;
+
+	if (!record)
+		return complain(EXIT_INPUTS, "no memory", strerror(errno));
+	status = supervise(describe_worker, path, record, &usage);
+	if (status)
+		return complain(status, record->why, NULL);
+	if (fwrite(record->released, 1, record->released_bytes, stdout) != record->released_bytes || fflush(stdout))
+		return complain(EXIT_INPUTS, "standard output", strerror(errno));
+	return 0;
+}
+
+static int run_worker(void *context, struct record *record)
+{
+	struct job *job = context;
+
+	if (job->socket >= 0 && !arm_wait(job->socket)) {
+		snprintf(record->why, sizeof(record->why), "waiting for go: %s", strerror(errno));
+		return EXIT_INFERENCE;
+	}
+	if (job->options.align_us)
+		clock_align(job->options.align_us);
+	return work(&job->options, &job->labels, job->outputs, record);
+}
+
+/* The last act, for whoever waits on a console: the text in a line of its own. */
+static void say(const struct options *options)
+{
+	int file;
+
+	if (!options->say_path)
+		return;
+	file = open(options->say_path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC, 0644);
+	if (file < 0)
+		return;
+	dprintf(file, "%s\n", options->say_text);
+	close(file);
+}
+
+/* Make the files that the run writes, empty: nothing of an earlier run can be taken for this one's. */
+static int open_files(struct job *job)
+{
+	char outputs[PATH_MAX];
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC;
+	int length = snprintf(outputs, sizeof(outputs), "%s.out", job->options.results);
+
+	if (length >= (int)sizeof(outputs))
+		return complain(EXIT_INPUTS, "--results", strerror(ENAMETOOLONG));
+	job->results = open(job->options.results, flags, 0644);
+	if (job->results < 0)
+		return complain(EXIT_INPUTS, job->options.results, strerror(errno));
+	job->outputs = open(outputs, flags, 0644);
+	if (job->outputs < 0)
+		return complain(EXIT_INPUTS, outputs, strerror(errno));
+	return 0;
+}
+
+/* What can be known to be wrong before a process goes to the background, where nobody reads its words. */
+static int prepare(struct job *job)
+{
+	const struct options *options = &job->options;
+
+	if (access(options->model, R_OK))
+		return complain(EXIT_INPUTS, options->model, strerror(errno));
+	if (access(options->inputs, R_OK))
+		return complain(EXIT_INPUTS, options->inputs, strerror(errno));
+	if (options->labels && !labels_read(options->labels, &job->labels))
+		return complain(EXIT_INPUTS, options->labels, strerror(errno));
+	job->record = record_new(options->warmups + options->iterations);
+	if (!job->record)
+		return complain(EXIT_INPUTS, "no memory for the results", strerror(errno));
+	return open_files(job);
+}
+
+static int finish(struct job *job, const struct usage *usage, int status)
+{
+	if (!report_write(job->results, &job->options, &job->labels, job->record, usage, status, job->record->why) && !status) {
+		snprintf(job->record->why, sizeof(job->record->why), "%.200s: %s", job->options.results, strerror(errno));
+		status = EXIT_INFERENCE;
+	}
+	if (status)
+		complain(status, job->record->why, NULL);
+	say(&job->options);
+	return status;
+}
+
+static int run(int count, char **words)
+{
+	struct job job = { .results = -1, .outputs = -1, .socket = -1 };
+	struct usage usage = { 0 };
+	char problem[PROBLEM_BYTES];
+	int status;
+
+	if (!options_parse(count, words, &job.options, problem))
+		return complain(EXIT_USAGE, problem, NULL);
+	status = prepare(&job);
+	if (!status && job.options.arm) {
+		job.socket = arm_bind(job.options.port);
+		if (job.socket < 0)
+			status = complain(EXIT_INPUTS, "--arm", strerror(errno));
+	}
+	if (!status && job.options.arm && !arm_detach((const int[]){ job.socket, job.results, job.outputs, 0 }))
+		status = complain(EXIT_INPUTS, "--arm", strerror(errno));
+	if (status) {
+		say(&job.options);
+		return status;
+	}
+	return finish(&job, &usage, supervise(run_worker, &job, job.record, &usage));
+}
+
+static int go(const char *address, const char *port_text)
+{
+	uint16_t port;
+
+	if (!parse_port(port_text, &port))
+		return complain(EXIT_USAGE, "not a port", port_text);
+	if (arm_go(address, port))
+		return 0;
+	return errno == EINVAL ? complain(EXIT_USAGE, "not an IPv4 address", address) :
+				 complain(EXIT_INPUTS, address, strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "describe"))
+		return describe(argv[2]);
+	if (argc >= 2 && !strcmp(argv[1], "run"))
+		return run(argc - 2, argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "go"))
+		return go(argv[2], argv[3]);
+	fputs(usage_text, stderr);
+	return EXIT_USAGE;
+}
