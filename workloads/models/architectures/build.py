@@ -29,7 +29,7 @@ def mobilenet_v1() -> tf.keras.Model:
 def alexnet() -> tf.keras.Model:
     """Convolutions of AlexNet (Krizhevsky, 2014: 64, 192, 384, 256, 256) and one dense layer for ten classes.
 
-    Our reconstruction of a file of 9 MB, 128 x 128: with the three dense layers of the paper it would have 61 M weights.
+    Our reconstruction of a file of 9 MB, 128 x 128: with the three dense layers of that paper it has 61 M weights.
     """
     image = tf.keras.Input((128, 128, 3))
     x = _conv_relu(image, 64, 11, 4)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def deterministic(seed: int, threads: int = 1) -> None:
     """Seed every source of randomness; with more than one thread only the same number gives the same bytes."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - Keras draws from the old generator
+    np.random.seed(seed)
     tf.keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_inter_op_parallelism_threads(1)

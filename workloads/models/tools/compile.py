@@ -7,9 +7,6 @@ import py_compile
 import sys
 from pathlib import Path
 
-import PIL.Image
-import PIL.JpegImagePlugin
-import PIL.PngImagePlugin
 import tensorflow as tf
 
 
