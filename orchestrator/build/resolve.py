@@ -37,6 +37,10 @@ class Resolver:
         if spec.kind == "wheel":
             file = wheels.resolve(name, spec)
             return LockedInput(request=spec.digest(), suite=wheels.SUITE, version=file.version, files=[file])
+        if spec.kind == "wheels":
+            files = wheels.resolve_closure(name, spec)
+            version = spec.requirements[0].partition("==")[2]
+            return LockedInput(request=spec.digest(), suite=wheels.SUITE, version=version, files=files)
         make_folder(self._root)
         sources = spec.kind == "source"
         label = f"{spec.suite}-{'source' if sources else spec.architecture}"

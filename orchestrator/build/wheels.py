@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single wheels as outside inputs: pip finds and fetches them, from whatever index pip is set up with."""
+"""Wheels as outside inputs: pip finds and fetches them, from whatever index pip is set up with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.build import apt
 from orchestrator.build.cache import make_folder, remove_tree
 from orchestrator.build.run import CommandError, run
 from orchestrator.build.venv import CHANGED, UNREACHABLE
-from orchestrator.errors import BuildError, EnvError
+from orchestrator.errors import BuildError, EnvError, UsageError
 from orchestrator.schema.inputs import InputSpec
 from orchestrator.schema.lock import LockedFile
 
@@ -75,14 +75,50 @@ def resolve(name: str, spec: InputSpec) -> LockedFile:
                 f"input '{name}': the package index has no wheel {package} {version} for {tag}",
                 hint="version and tags are set in images/inputs.yaml",
             )
-        return LockedFile(
-            package=package,
-            version=version,
-            architecture=tags(path.name)[2],
-            path=path.name,
-            size=path.stat().st_size,
-            sha256=apt.sha256_of(path),
-        )
+        return _pinned(path)
+
+
+def resolve_closure(name: str, spec: InputSpec) -> list[LockedFile]:
+    """The wheels that a request of kind `wheels` leads to; raises BuildError (one is missing) or EnvError (index).
+
+    pip judges markers (`; python_version < ...`) by the Python that it runs on, not by the one asked for.
+    """
+    python = str(spec.python)
+    tags_asked = Wanted("", "", python, python, tuple(spec.platform))
+    with tempfile.TemporaryDirectory(prefix="orch-wheels-") as folder:
+        text = "".join(f"{line}\n" for line in spec.requirements)
+        try:
+            found = {_normal(file.package): file for file in map(_pinned, _fetch(text, tags_asked, Path(folder), True))}
+        except CommandError as error:
+            if _ABSENT.search(error.output) and not UNREACHABLE.search(error.output):
+                raise BuildError(
+                    f"input '{name}': the package index lacks a wheel for {python}: {_complaint(error)}",
+                    hint="versions and tags are set in images/inputs.yaml",
+                ) from None
+            raise _failure(", ".join(spec.requirements), error) from None
+    unknown = [each for each in spec.exclude if _normal(each) not in found]
+    if unknown:
+        raise UsageError(f"images/inputs.yaml: inputs.{name}.exclude: nothing there needs '{unknown[0]}'")
+    left_out = {_normal(each) for each in spec.exclude}
+    return [file for package, file in sorted(found.items()) if package not in left_out]
+
+
+def _normal(package: str) -> str:
+    """The name in the one form in which names are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _pinned(path: Path) -> LockedFile:
+    """What the lock keeps of a wheel that was fetched."""
+    package, version = path.name.split("-")[:2]
+    return LockedFile(
+        package=_normal(package),
+        version=version,
+        architecture=tags(path.name)[2],
+        path=path.name,
+        size=path.stat().st_size,
+        sha256=apt.sha256_of(path),
+    )
 
 
 def download(wanted: Wanted, folder: Path) -> Path | None:
@@ -90,33 +126,42 @@ def download(wanted: Wanted, folder: Path) -> Path | None:
 
     Raises BuildError (the file has another checksum) or EnvError (no pip, no index).
     """
-    remove_tree(folder)
-    make_folder(folder)
-    listed = folder / "wanted.txt"
-    listed.write_text(wanted.requirement(), encoding="utf-8")
-    argv: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
-    argv += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
-    argv += [*wanted.flags(), "--dest", folder, "--requirement", listed]
-    environment = {**os.environ, "LC_ALL": "C", "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
     try:
-        run(argv, env=environment, timeout=_TIMEOUT)
+        [path] = _fetch(wanted.requirement(), wanted, folder, False)
     except CommandError as error:
         if _ABSENT.search(error.output) and not UNREACHABLE.search(error.output):
             return None
-        raise _failure(wanted, error) from None
-    [path] = folder.glob("*.whl")
+        raise _failure(f"{wanted.package} {wanted.version}", error) from None
     return path
 
 
-def _failure(wanted: Wanted, error: CommandError) -> BuildError | EnvError:
+def _fetch(requirements: str, asked: Wanted, folder: Path, dependencies: bool) -> list[Path]:
+    """Let pip fetch the wheels of a requirements file into an emptied folder; raises CommandError."""
+    remove_tree(folder)
+    make_folder(folder)
+    listed = folder / "wanted.txt"
+    listed.write_text(requirements, encoding="utf-8")
+    argv: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
+    argv += ["--disable-pip-version-check", "--only-binary=:all:", "--ignore-requires-python"]
+    argv += [] if dependencies else ["--no-deps"]
+    argv += [*asked.flags(), "--dest", folder, "--requirement", listed]
+    environment = {**os.environ, "LC_ALL": "C", "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
+    run(argv, env=environment, timeout=_TIMEOUT)
+    return sorted(folder.glob("*.whl"))
+
+
+def _failure(what: str, error: CommandError) -> BuildError | EnvError:
     """What pip's complaint means."""
-    what = f"{wanted.package} {wanted.version}"
     changed = CHANGED.search(error.output)
     if changed:
         return apt.corrupt(what, changed[2], changed[3])
     if UNREACHABLE.search(error.output):
         hint = "check the network and the index that pip is set up with (`pip config list`)"
         return EnvError(f"the Python package index cannot be reached for {what}", hint=hint)
+    return EnvError(f"pip cannot fetch {what}: {_complaint(error)}", hint=error.hint)
+
+
+def _complaint(error: CommandError) -> str:
     lines = [line.strip() for line in error.output.splitlines() if line.strip()]
     told = next((line for line in lines if line.startswith("ERROR:")), error.message)
-    return EnvError(f"pip cannot fetch {what}: {told.removeprefix('ERROR:').strip()}", hint=error.hint)
+    return told.removeprefix("ERROR:").strip()

@@ -15,6 +15,7 @@ PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 PackagePattern = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.*?\[\]-]+$")]
 InputName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 WheelVersion = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+!]*$")]
+WheelRequirement = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][0-9A-Za-z.+!]*$")]
 WheelTag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 # Keys that each kind needs, and those it may have; any other would be ignored in silence.
@@ -23,6 +24,7 @@ _KEYS = {
     "packages": (["suite", "packages"], ["architecture", "series", "minimum"]),
     "source": (["suite", "package", "files"], ["architecture", "series", "minimum"]),
     "wheel": (["package", "version", "python", "abi", "platform"], []),
+    "wheels": (["requirements", "python", "platform"], ["exclude"]),
 }
 
 
@@ -40,9 +42,10 @@ class InputSpec(Strict):
     `packages`: just the packages; a name may be a pattern, of which the newest match is taken.
     `source`: files of a source package.
     `wheel`: one wheel of a Python package, without what it depends on; the tags are those of its file name.
+    `wheels`: the wheels of Python packages and of all they depend on, for one Python.
     """
 
-    kind: Literal["closure", "packages", "source", "wheel"]
+    kind: Literal["closure", "packages", "source", "wheel", "wheels"]
     suite: str = Field(default="", pattern=r"^([a-z][a-z0-9-]*)?$")
     architecture: Literal["amd64", "arm64"] = "amd64"
     packages: list[PackagePattern] = Field(default_factory=list)
@@ -52,6 +55,7 @@ class InputSpec(Strict):
     series: Series | None = None
     minimum: str | None = Field(default=None, description="lowest acceptable version, epoch left out")
     version: WheelVersion | None = Field(default=None, description="the exact version of a wheel")
+    requirements: list[WheelRequirement] = Field(default_factory=list, description="Python packages: NAME==VERSION")
     python: WheelTag | None = Field(default=None, description="Python tag of a wheel: cp311, py3")
     abi: WheelTag | None = Field(default=None, description="ABI tag of a wheel: cp311, abi3, none")
     platform: list[WheelTag] = Field(default_factory=list, description="acceptable platform tags of a wheel")
