@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Search memory that comes in as a stream: what the emulator sees, which no granule protection stands before. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ static size_t fill(uint8_t *bytes, size_t wanted)
 	return got;
 }
 
-/* `listed`: blocks that begin in a page of the list. */
+/* `listed`: blocks that begin in a page of the list. A page that has all that is looked for is told. */
 struct stream {
 	struct needles needles;
 	struct found all, listed;
@@ -41,8 +42,9 @@ static void look_into(void *context, const uint8_t *page, size_t bytes, size_t r
 		stream->region.zero++;
 	} else {
 		needles_sweep(&stream->needles, page, bytes, readable, &stream->all);
-		if (addresses_have(&stream->list, stream->address))
-			needles_sweep(&stream->needles, page, bytes, readable, &stream->listed);
+		if (addresses_have(&stream->list, stream->address) &&
+		    needles_sweep(&stream->needles, page, bytes, readable, &stream->listed) == stream->needles.count)
+			printf("{\"event\":\"whole\",\"address\":%" PRIu64 "}\n", stream->address);
 	}
 	stream->address += PAGE;
 }

@@ -69,18 +69,22 @@ class Scan:
 
     regions: Mapping[str, Region]
     faults: Faults | None
+    whole: tuple[int, ...] = ()  # addresses of listed pages that have everything that was looked for
 
 
 def read_scan(text: str) -> Scan:
     """Raises OrchError if it is not complete."""
     regions: dict[str, Region] = {}
     faults: Faults | None = None
+    whole: list[int] = []
     for event, values in _events(text):
         if event == "region":
             regions[values["name"]] = Region(**values)
         elif event == "faults":
             faults = Faults(**values)
-    return Scan(regions, faults)
+        elif event == "whole":
+            whole.append(values["address"])
+    return Scan(regions, faults, tuple(whole))
 
 
 def read_touches(text: str) -> Touches:

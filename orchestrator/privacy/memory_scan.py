@@ -44,7 +44,7 @@ def run_memory_scan(
     """
     about = about or rows.About(world, model.stem, "int8" if "int8" in model.stem else "float32")
     blocks = choose_blocks(model.read_bytes(), seed)
-    with _scratch(work) as folder, attacker(testbed, limit) as host:
+    with scratch(work) as folder, attacker(testbed, limit) as host:
         needles = folder / "needles"
         needles.write_bytes(blocks.needles)
         found = _search(host, about, world, blocks, needles)
@@ -93,7 +93,7 @@ def is_rebuilt(candidate: bytes, model: bytes) -> bool:
 
 
 @contextmanager
-def _scratch(work: Path) -> Iterator[Path]:
+def scratch(work: Path) -> Iterator[Path]:
     """A folder that is gone afterwards."""
     work.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="scan-", dir=work))

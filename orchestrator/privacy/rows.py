@@ -11,6 +11,8 @@ from orchestrator.privacy.interval import wilson
 from orchestrator.schema.samples import Access, PrivacyRow, Quantization, World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.privacy.answers import Faults, Scan, Touches
 
 SCAN, DMA, PLAIN = "memory-scan", "dma", "plain-channel"
@@ -155,3 +157,28 @@ def rebuilt_rows(about: About, candidates: int, identical: bool, accuracy: float
     if accuracy is not None:
         rows.append(about.row(SCAN, "rebuilt_accuracy", value=accuracy, attempted=candidates))
     return rows
+
+
+def dma_rows(about: About, done: int, overwritten: Sequence[bool], seen: bool) -> list[PrivacyRow]:
+    """What a device wrote into the realm: `overwritten` a page each, by the emulator's view; `seen` by the realm itself."""
+    note = (
+        "emulator: its devices (here fw_cfg) bypass the granule protection checks that a system with CCA applies to "
+        "every requester"
+    )
+    shared = {"attempted": len(overwritten), "in_verdict": False, "note": note}
+    return [
+        about.row(DMA, "requests_done", value=done, **shared),
+        about.row(DMA, "pages_overwritten", value=sum(overwritten), **shared),
+        about.row(DMA, "realm_read_it", value=int(seen), **shared),
+    ]
+
+
+def plain_rows(about: About, blocks: Blocks, scan: Scan) -> list[PrivacyRow]:
+    """How much of a model that was sent in plain text is found in the host: a control of the search."""
+    total = union((region.blocks for region in scan.regions.values()), blocks.count)
+    note = "the model sent to the guest over plain TCP through the host, in place of SSH"
+    parts = (("blocks_recovered", total), *((f"blocks_in_{name}", each.found) for name, each in scan.regions.items()))
+    return [
+        about.fraction(PLAIN, metric, found, blocks.count, control=True, in_verdict=False, note=note)
+        for metric, found in parts
+    ]

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Control `plain-channel`: a model that is sent to a realm in plain text is found in the host, realm or not."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import paramiko
+
+from orchestrator.errors import OrchError
+from orchestrator.privacy import rows
+from orchestrator.privacy.blocks import choose_blocks
+from orchestrator.privacy.host import attacker
+from orchestrator.privacy.memory_scan import STEP_LIMIT, scratch
+from orchestrator.shell import ssh
+from orchestrator.testbed.guest import GuestName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from fabric import Connection
+
+    from orchestrator.privacy.rows import About
+    from orchestrator.schema.samples import PrivacyRow
+    from orchestrator.testbed.testbed import Testbed
+
+_PORT = 7077
+_TARGET = "/tmp/plain-channel"  # noqa: S108 - in the guest
+_LISTENING = 30.0  # s for the receiver to listen
+_RETRY = 0.05
+_TRANSFER = 300.0  # s
+
+
+def run_plain_channel(
+    testbed: Testbed, world: str, model: Path, *, work: Path, seed: int, about: About, limit: float = STEP_LIMIT
+) -> list[PrivacyRow]:
+    """Send the model to a guest over plain TCP, through the host, and search the host for it.
+
+    What is left of it in the host stays there: nothing else can be searched for this model in this boot.
+    """
+    data = model.read_bytes()
+    blocks = choose_blocks(data, seed)
+    with scratch(work) as folder, attacker(testbed, limit) as host:
+        needles = folder / "needles"
+        needles.write_bytes(blocks.needles)
+        with testbed.world(world).link() as guest:
+            _send(data, host.link, guest, world)
+            scan = host.scan(needles, host.vmm(world))
+            ssh.capture(guest, f"rm {_TARGET}")
+    return rows.plain_rows(about, blocks, scan)
+
+
+def _send(data: bytes, host: Connection, guest: Connection, world: str) -> None:
+    """From this computer to the host inside SSH, as its gateway, and from there to the guest as it is."""
+    receive = f"timeout {_TRANSFER:.0f} nc -l -p {_PORT} </dev/null >{_TARGET} && wc -c <{_TARGET}"
+    with ThreadPoolExecutor(1) as pool:
+        receiver = pool.submit(ssh.attempt, guest, receive, _TRANSFER + 5)
+        channel = _connect(host, world, receiver.done)
+        channel.settimeout(_TRANSFER)
+        channel.sendall(data)
+        channel.close()
+        done = receiver.result()
+    if done.stdout.strip() != str(len(data)):
+        raise OrchError(f"plain-channel: of {len(data)} bytes {done.stdout.strip() or 'none'} arrived: {done.words}")
+
+
+def _connect(host: Connection, world: str, ended: Callable[[], bool]) -> paramiko.Channel:
+    """A connection from the host to the receiver, as soon as that listens."""
+    name = GuestName.parse(world)
+    if name is None:
+        raise OrchError(f"plain-channel: '{world}' is no guest")
+    deadline = time.monotonic() + _LISTENING
+    while True:
+        try:
+            target, source = (name.address, _PORT), ("127.0.0.1", 0)
+            transport: paramiko.Transport = host.client.get_transport()
+            return transport.open_channel("direct-tcpip", target, source, timeout=_LISTENING)
+        except paramiko.ChannelException as error:
+            if ended() or time.monotonic() > deadline:
+                raise OrchError(f"plain-channel: nobody listens in the {world}: {error}") from None
+            time.sleep(_RETRY)
