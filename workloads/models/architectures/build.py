@@ -70,7 +70,7 @@ def _conv_norm(x: tf.KerasTensor, width: int, kernel: int, stride: int, scale: f
     return layers.BatchNormalization(gamma_initializer=tf.keras.initializers.Constant(scale))(conv(x))
 
 
-NETWORKS = {"mobilenet_v1": mobilenet_v1, "alexnet": alexnet, "resnet18": resnet18}
+NETWORKS = {"mobilenet_v1_1.0_224": mobilenet_v1, "alexnet": alexnet, "resnet18": resnet18}
 
 
 def main(name: str, out: Path) -> None:

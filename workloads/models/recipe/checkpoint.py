@@ -2,8 +2,8 @@
 """Reads the weights in a PyTorch checkpoint of the format before 1.6, without PyTorch and without running its code.
 
 The format: four pickles (magic, version, facts about the machine, the state dictionary whose tensors point to
-storages), a pickled list of the storages' keys, then each storage: its number of elements as little-endian int64 and the
-elements.
+storages), a pickled list of the keys of storages, then each storage: its number of elements as little-endian int64
+and the elements.
 """
 
 from __future__ import annotations
