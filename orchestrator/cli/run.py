@@ -58,11 +58,13 @@ def run(
 
 
 def _finish(context: Context, folder: Path) -> None:
-    from orchestrator.report.run import write_tables  # noqa: PLC0415
+    from orchestrator.analysis.tables import write_tables  # noqa: PLC0415
 
-    with context.progress.stage("tables and report"):
-        write_tables(folder)
-    click.echo(f"{folder}: samples.csv, summary.csv, report.html")
+    with context.progress.stage("tables and report", estimate=3):
+        written = write_tables(folder)
+    for line in (*written.findings, *written.alarms):
+        click.echo(line)
+    click.echo(f"{folder}/report.html")
 
 
 @click.command("schema")

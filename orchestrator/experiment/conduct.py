@@ -119,8 +119,8 @@ class Conductor:
             subjects = prepare(parts, self.workload, folder, scratch)
             _check_sizes(cells, subjects)
             runner = self._runner(cells, beds, subjects, parts.bundle, scratch, costs)
-            facts["artifacts"] = {name: node.key for name, node in parts.nodes.items()} | {
-                node.name: node.key for each in beds.values() for node in self._nodes(each).values()
+            facts["artifacts"] = parts.keys | {
+                name: key for each in beds.values() for name, key in self._keys(each).items()
             }
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
             self.journal.write_run(facts)
@@ -143,6 +143,10 @@ class Conductor:
         files = [file for world in World if world in self.workload.worlds for file in files_for(world)]
         return bed.project.machine_nodes(bed.graph) | bed.project.guest_nodes(bed.graph, files)
 
+    def _keys(self, bed: Testbed) -> dict[str, str]:
+        """What the machine and its guests were made of: artifact keys by node, which tell ticks apart."""
+        return {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
+
     def _runner(
         self,
         cells: Sequence[Cell],
@@ -152,10 +156,7 @@ class Conductor:
         scratch: Path,
         costs: Costs,
     ) -> Runner:
-        hashes = {
-            machine: key_of({name: node.key for name, node in self._nodes(bed).items()})
-            for machine, bed in beds.items()
-        }
+        hashes = {machine: key_of(self._keys(bed)) for machine, bed in beds.items()}
         rows = RowMaker(
             journal=self.journal,
             workload=self.workload.name,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.schema.workload import OwnModel, TicksOf, Timing, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.schema.workload import Quantization
 
 _ID_DIGITS = 6
 _ORDER = ("realm", "vm", "host")
@@ -63,7 +65,7 @@ class Cell:
 
     model: str
     own: OwnModel | None
-    quantization: str
+    quantization: Quantization
     protection: str
     output: str
     threads: int
@@ -170,7 +172,7 @@ def plan(workload: Workload, done: frozenset[str] = frozenset()) -> tuple[Boot, 
     return tuple(boots)
 
 
-def _sessions(cells: list[Cell], worlds: list[str], boot: int, done: frozenset[str]) -> Iterator[Session]:
+def _sessions(cells: list[Cell], worlds: Sequence[str], boot: int, done: frozenset[str]) -> Iterator[Session]:
     for guest in dict.fromkeys(cell.guest for cell in cells):
         for world in worlds:
             steps = (Step(cell, world, boot) for cell in cells if cell.guest == guest)

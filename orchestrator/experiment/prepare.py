@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from orchestrator.build.graph import Node
     from orchestrator.experiment.plan import Cell
     from orchestrator.experiment.tensors import Examples, Tensors
     from orchestrator.schema.workload import Workload
@@ -39,7 +38,8 @@ class Parts:
     runner: Path
     models: dict[Key, Model]
     data: dict[str, Path]
-    nodes: dict[str, Node]
+    keys: dict[str, str]
+    """Keys of the runner's artifacts, by node."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def build(bed: Testbed, cells: Iterable[Cell], folder: Path) -> Parts:
         runner=bed.builder.artifact(nodes["oracle"]) / RUNNER,
         models=dict(zip(chosen, built, strict=True)),
         data=zoo.data(list(datasets.values()), bed.builder),
-        nodes=nodes,
+        keys={node.label: bed.builder.keys.key(node) for node in nodes.values()},
     )
 
 

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from orchestrator.schema.testbed import GUEST_CPUS_MAX, GUEST_MIB_MAX, GUEST_MIB_MIN, Seconds, Ticks
 from orchestrator.schema.yamlfile import Strict
 
-WORLDS = ("host", "vm", "realm")
 WorldName = Literal["host", "vm", "realm"]
 Quantization = Literal["float32", "int8"]
 Output = Literal["scores", "topk", "top1", "label"]
@@ -64,14 +63,14 @@ class Inputs(Strict):
         return self
 
 
-class TicksOf(Strict, frozen=True):
+class TicksOf(Strict):
     """Timer ticks of the two kernels, Hz: other values than 100 build another kernel first (20 min, once)."""
 
     host_hz: Ticks = 100
     guest_hz: Ticks = 100
 
 
-class Timing(Strict, frozen=True):
+class Timing(Strict):
     """How time passes in the emulated machine."""
 
     mode: Literal["deterministic", "fast"] = Field(
@@ -96,7 +95,7 @@ class Workload(Strict):
     models: Axis[ModelName] = Field(description="names of the zoo (`orch models list`), or {name, path, …}")
     quantization: Axis[Quantization] = ("int8",)
     inputs: Inputs = Inputs()
-    worlds: Axis[WorldName] = WORLDS
+    worlds: Axis[WorldName] = ("host", "vm", "realm")
     protection: Axis[Protection] = ("none",)
     output: Axis[Output] = Field(default=("scores",), description="what leaves the world of an inference's result")
     top: int = Field(default=5, ge=1, le=1000, description="K of output topk")
