@@ -167,9 +167,9 @@ def _procfs(end: Mapping[str, Any]) -> Iterator[Observation]:
 
 
 # As guest/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.
-_REASONS = frozenset(
-    "mmio_read mmio_write gic_access irq fiq serror wfx sysreg psci ripas_change host_call fault_protected "
-    "fault_shared other".split()
+_REASONS = (
+    *("mmio_read", "mmio_write", "gic_access", "irq", "fiq", "serror", "wfx", "sysreg", "psci"),
+    *("ripas_change", "host_call", "fault_protected", "fault_shared", "other"),
 )
 
 

@@ -17,7 +17,7 @@ from orchestrator.experiment import provenance
 from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.journal import Journal, utc_now
 from orchestrator.experiment.plan import Cell, MachineKind, cells_of, plan
-from orchestrator.experiment.prepare import Subject, build, prepare
+from orchestrator.experiment.prepare import Key, Preparer, Subject, build
 from orchestrator.experiment.rows import RowMaker
 from orchestrator.experiment.run import Runner
 from orchestrator.schema.workload import Workload
@@ -116,9 +116,20 @@ class Conductor:
         scratch = self.journal.folder / ".scratch"
         scratch.mkdir(exist_ok=True)
         try:
-            subjects = prepare(parts, self.workload, folder, scratch)
+            subjects = Preparer(parts, self.workload, folder, scratch).subjects()
             _check_sizes(cells, subjects)
-            runner = self._runner(cells, beds, subjects, parts.bundle, scratch, costs)
+            runner = Runner(
+                workload=self.workload,
+                beds=beds,
+                journal=self.journal,
+                progress=self.progress,
+                subjects=subjects,
+                bundle=parts.bundle,
+                rows=self._rows(beds, subjects),
+                scratch=scratch,
+                keep=self.options.keep,
+                costs=costs,
+            )
             facts["artifacts"] = parts.keys | {
                 name: key for each in beds.values() for name, key in self._keys(each).items()
             }
@@ -147,39 +158,18 @@ class Conductor:
         """What the machine and its guests were made of: artifact keys by node, which tell ticks apart."""
         return {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
 
-    def _runner(
-        self,
-        cells: Sequence[Cell],
-        beds: dict[MachineKind, Testbed],
-        subjects: dict[tuple[str, str], Subject],
-        bundle: Path,
-        scratch: Path,
-        costs: Costs,
-    ) -> Runner:
-        hashes = {machine: key_of(self._keys(bed)) for machine, bed in beds.items()}
-        rows = RowMaker(
+    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[Key, Subject]) -> RowMaker:
+        return RowMaker(
             journal=self.journal,
             workload=self.workload.name,
             seed=self.workload.seed,
             platform_version="qemu-10.0",
-            stack_hash=hashes,
+            stack_hash={machine: key_of(self._keys(bed)) for machine, bed in beds.items()},
             model_sha256={key: subject.sha256 for key, subject in subjects.items()},
             host_cpus=self.project.config.machine.cpus,
         )
-        return Runner(
-            workload=self.workload,
-            beds=beds,
-            journal=self.journal,
-            progress=self.progress,
-            subjects=subjects,
-            bundle=bundle,
-            rows=rows,
-            scratch=scratch,
-            keep=self.options.keep,
-            costs=costs,
-        )
 
-    def _cell_facts(self, cell: Cell, subjects: dict[tuple[str, str], Subject]) -> dict[str, Any]:
+    def _cell_facts(self, cell: Cell, subjects: dict[Key, Subject]) -> dict[str, Any]:
         subject = subjects[cell.model, cell.quantization]
         return {
             "cell_id": cell.cell_id,
@@ -259,7 +249,7 @@ def _with_paths(workload: Workload, folder: Path) -> dict[str, Any]:
     return table
 
 
-def _check_sizes(cells: Sequence[Cell], subjects: dict[tuple[str, str], Subject]) -> None:
+def _check_sizes(cells: Sequence[Cell], subjects: dict[Key, Subject]) -> None:
     """Raises WorkloadError before anything is booted if a model cannot fit into its guest."""
     for cell in cells:
         subject = subjects[cell.model, cell.quantization]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.experiment.plan import Cell
-    from orchestrator.experiment.tensors import Examples, Tensors
+    from orchestrator.experiment.tensors import Tensors
     from orchestrator.schema.workload import Workload
     from orchestrator.schema.zoo import ModelDescription
     from orchestrator.testbed.testbed import Testbed
@@ -26,6 +26,7 @@ _BASE_MIB = 56
 """Of a guest: kernel, initrd, bounce buffers and the unpacked runtime (about 12 MiB)."""
 _COPIES = 4
 """Of a model: its file in the guest's memory, its read copy, packed weights, and room for activations."""
+_TYPES = {"float32": "FLOAT32", "int8": "INT8"}
 BUNDLE, RUNNER = "bundle.tar.gz", "bundle/runner"
 Key = tuple[str, str]
 
@@ -98,48 +99,49 @@ def _chosen(zoo: Zoo, cell: Cell, folder: Path) -> Model:
     return own_model(cell.own.name, folder / cell.own.path, cell.own.quantization)
 
 
-def prepare(parts: Parts, workload: Workload, folder: Path, work: Path) -> dict[Key, Subject]:
-    """Inputs and oracle of every model, files in `work`; the workload's own inputs are relative to `folder`.
+@dataclass(frozen=True)
+class Preparer:
+    """Makes inputs and asks the oracle: files go to `work`, the workload's own files are relative to `folder`."""
 
-    Raises UsageError for inputs that do not fit, WorkloadError for models that do not run.
-    """
-    return {key: _subject(key, model, parts, workload, folder, work) for key, model in parts.models.items()}
+    parts: Parts
+    workload: Workload
+    folder: Path
+    work: Path
 
+    def subjects(self) -> dict[Key, Subject]:
+        """One for every model; raises UsageError for inputs that do not fit, WorkloadError if a model does not run."""
+        return {key: self._subject(model) for key, model in self.parts.models.items()}
 
-def _subject(key: Key, model: Model, parts: Parts, workload: Workload, folder: Path, work: Path) -> Subject:
-    name, quantization = key
-    description = tensors.describe(parts.runner, model.built)
-    made = _tensors(model, description, parts, workload, folder)
-    inputs = work / f"{name}-{quantization}.bin"
-    inputs.write_bytes(made.data)
-    expected = oracle(parts.runner, model.built, inputs, made.count, work)
-    if len(expected) != made.count:
-        raise WorkloadError(f"{name} {quantization}: {len(expected)} answers to {made.count} inputs")
-    return Subject(
-        name=name,
-        quantization=quantization,
-        path=model.built,
-        sha256=model.sha256,
-        trained=model.trained,
-        inputs=inputs,
-        tensors=made,
-        expected=expected,
-        runner=parts.runner,
-    )
+    def _subject(self, model: Model) -> Subject:
+        description = tensors.describe(self.parts.runner, model.built)
+        made = self._tensors(model, description)
+        inputs = self.work / f"{model.name}-{model.quantization}.bin"
+        inputs.write_bytes(made.data)
+        expected = oracle(self.parts.runner, model.built, inputs, made.count, self.work)
+        if len(expected) != made.count:
+            raise WorkloadError(f"{model.name} {model.quantization}: {len(expected)} answers to {made.count} inputs")
+        return Subject(
+            name=model.name,
+            quantization=model.quantization,
+            path=model.built,
+            sha256=model.sha256,
+            trained=model.trained,
+            inputs=inputs,
+            tensors=made,
+            expected=expected,
+            runner=self.parts.runner,
+        )
 
-
-def _tensors(model: Model, description: ModelDescription, parts: Parts, workload: Workload, folder: Path) -> Tensors:
-    tensor, shape = tensors.image_input(model.name, description)
-    wanted = {"float32": "FLOAT32", "int8": "INT8"}[model.quantization]
-    if tensor.type != wanted:
-        raise UsageError(f"model {model.name}: its input is {tensor.type}, and quantization says {model.quantization}")
-    given = workload.inputs
-    preparation = model.preparation or Preparation(mean=given.mean, std=given.std)
-    examples: Examples
-    if given.files:
-        files = [folder / path for path in given.files]
-        examples = tensors.file_examples(files, shape, preparation, given.labels)
-    else:
-        data = parts.data.get(model.dataset.name) if model.dataset else None
-        examples = tensors.model_examples(model, data, shape, given.count, workload.seed)
-    return tensors.make_tensors(examples, tensor, preparation)
+    def _tensors(self, model: Model, description: ModelDescription) -> Tensors:
+        tensor, shape = tensors.image_input(model.name, description)
+        if tensor.type != _TYPES[model.quantization]:
+            raise UsageError(f"model {model.name}: said to be {model.quantization}, and its input is {tensor.type}")
+        given = self.workload.inputs
+        preparation = model.preparation or Preparation(mean=given.mean, std=given.std)
+        if given.files:
+            files = [self.folder / path for path in given.files]
+            examples = tensors.file_examples(files, shape, preparation, given.labels)
+        else:
+            data = self.parts.data.get(model.dataset.name) if model.dataset else None
+            examples = tensors.model_examples(model, data, shape, given.count, self.workload.seed)
+        return tensors.make_tensors(examples, tensor, preparation)

@@ -93,12 +93,12 @@ class Runner:
     def _sessions(self, boot: Boot, boot_id: int, stage: Stage, left: list[Step], *, keep: bool) -> None:
         seen: dict[GuestKind, dict[str, dict[str, str]]] = {}
         for session in boot.sessions:
-            with self._world(session, boot_id, stage, stay=keep and session is boot.sessions[-1]) as problem:
+            with self._world(session, boot_id, stage, stay=keep and session is boot.sessions[-1]) as absent:
                 prints = seen.setdefault(session.guest, {})
-                if not problem and session.world != "host":
+                if not absent and session.world != "host":
                     with self._part("deploy", world=session.world):
                         prints[session.world] = stage.fingerprint(session.world)
-                problem = problem or _twin_difference(prints)
+                problem = absent or _twin_difference(prints)
                 for step in session.steps:
                     left.remove(step)
                     self._step(step, boot_id, stage, problem)

@@ -19,6 +19,7 @@ from orchestrator.experiment.collect import (
     inference_rows,
     life_rows,
 )
+from orchestrator.experiment.tensors import Tensors
 from orchestrator.trace.counters import LEVELS, WORLDS, Event, Level, MarkerRecord, Tally, World
 
 REALM0, REALM1, RMM = (World.REALM, Level.EL0), (World.REALM, Level.EL1), (World.REALM, Level.EL2)
@@ -151,9 +152,9 @@ def test_a_guests_life() -> None:
 
 
 def test_right_answers_are_counted_where_labels_are_known() -> None:
-    rows = list(correct_rows(record(4), [7, 8], [7, 8, 7, 9]))
+    rows = list(correct_rows(record(4), Tensors(b"", 2, ((7,), (8, 6))), [7, 6, 7, 9]))
     assert [row.value for row in rows] == [1, 1, 1, 0]
-    assert not list(correct_rows(record(4), [], [7, 8, 7, 9]))
+    assert not list(correct_rows(record(4), Tensors(b"", 2), [7, 8, 7, 9]))
 
 
 def test_only_exits_are_exits() -> None:

@@ -90,7 +90,8 @@ def test_one_value_is_a_list_of_one() -> None:
 def test_axes_span_the_matrix() -> None:
     text = (
         SMALL
-        + "quantization: [int8, float32]\noutput: [scores, label]\nmemory_mib: [128, 256]\nticks: [{}, {host_hz: 1000}]\n"
+        + "quantization: [int8, float32]\noutput: [scores, label]\n"
+        + "memory_mib: [128, 256]\nticks: [{}, {host_hz: 1000}]\n"
     )
     cells = cells_of(workload(text))
     assert len(cells) == len({cell.cell_id for cell in cells}) == 16
