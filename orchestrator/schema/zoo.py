@@ -79,7 +79,7 @@ class ModelYaml(Strict):
     licence: str
     source: str = Field(description="where architecture and weights are from")
     recipe: str = Field(description="script that makes the files, relative to workloads/models")
-    parameters: int = Field(ge=1, description="weights and biases as trained, batch normalisation not counted twice")
+    parameters: int = Field(ge=1, description="weights and biases in the file, batch normalisation folded in")
     macs: int = Field(ge=1, description="multiplications with addition of one inference")
     node: NodeName = Field(description="build-graph node that makes (of a shipped model: makes again) the files")
     shipped: bool = Field(description="whether the files lie beside model.yaml")
