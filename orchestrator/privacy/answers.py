@@ -117,6 +117,6 @@ def _events(text: str) -> list[tuple[str, dict[str, Any]]]:
         try:
             values = json.loads(line)
             events.append((values.pop("event"), values))
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, AttributeError, TypeError):
             raise OrchError(f"the attack answered what is no event: {line[:80]!r}") from None
     return events

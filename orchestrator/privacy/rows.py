@@ -160,7 +160,7 @@ def rebuilt_rows(about: About, candidates: int, identical: bool, accuracy: float
 
 
 def dma_rows(about: About, done: int, overwritten: Sequence[bool], seen: bool) -> list[PrivacyRow]:
-    """What a device wrote into the realm: `overwritten` by page, in the emulator's view; `seen` by the realm itself."""
+    """What a device wrote into the realm: `overwritten` a page each, by the emulator's view; `seen` by itself."""
     note = (
         "emulator: its devices (here fw_cfg) bypass the granule protection checks that a system with CCA applies to "
         "every requester"

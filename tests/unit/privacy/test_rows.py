@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what the programs answer to rows of privacy.csv."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.errors import OrchError
+from orchestrator.privacy import answers, rows
+from orchestrator.privacy.answers import Faults, Region, Scan, Touches
+from orchestrator.privacy.blocks import Blocks
+from orchestrator.privacy.interval import wilson
+from orchestrator.privacy.memory_scan import is_rebuilt
+from orchestrator.schema.samples import PrivacyRow
+
+ABOUT = rows.About("realm2", "cnn", "int8", run_id="run", cell_id="cell", output="topk")
+BLOCKS = Blocks(np.arange(16), eligible=20, total=30, needles=b"")
+
+
+def region(name: str, mask: str) -> Region:
+    return Region(name, 10, 5, 1, 0.5, bin(int(mask, 16)).count("1"), mask)
+
+
+def scan(**masks: str) -> Scan:
+    return Scan({name: region(name, mask) for name, mask in masks.items()}, None)
+
+
+def by_metric(found: list[PrivacyRow]) -> dict[str, PrivacyRow]:
+    assert len({row.metric for row in found}) == len(found)
+    return {row.metric: row for row in found}
+
+
+@pytest.mark.parametrize(
+    ("successes", "tries", "low", "high"),
+    [(0, 2000, 0.0, 0.00192), (2000, 2000, 0.99808, 1.0), (5, 10, 0.2366, 0.7634), (1, 1, 0.2065, 1.0)],
+)
+def test_wilson(successes: int, tries: int, low: float, high: float) -> None:
+    """Against published values (5 of 10: Brown, Cai, DasGupta) and the limit of 0 of n, z²/(n + z²)."""
+    assert wilson(successes, tries) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("successes", "tries"), [(0, 0), (3, 2), (-1, 5)])
+def test_no_fraction(successes: int, tries: int) -> None:
+    with pytest.raises(ValueError, match="is no fraction"):
+        wilson(successes, tries)
+
+
+def test_recovery_is_what_any_region_gave() -> None:
+    found = by_metric(rows.recovery_rows(ABOUT, BLOCKS, scan(ram="00ff", vmm="0ff0", files="0000")))
+    assert found["blocks_recovered"].value == 0.75
+    assert found["blocks_in_ram"].value == 0.5
+    assert found["blocks_in_files"].value == 0
+    assert {row.attempted for row in found.values()} == {16}
+    assert found["blocks_recovered"].world == "realm"
+    assert (found["blocks_recovered"].verdict, found["blocks_recovered"].access) == ("partly", "confidence")
+
+
+@pytest.mark.parametrize(
+    ("mask", "output", "verdict", "access"),
+    [
+        ("ffff", "label", "recovered", "weights"),
+        ("0000", "label", "nothing", "label"),
+        ("0000", "scores", "nothing", "logits"),
+        ("0000", "top1", "nothing", "confidence"),
+        ("0000", None, "nothing", None),
+    ],
+)
+def test_access_is_what_the_host_ends_up_with(mask: str, output: str | None, verdict: str, access: str | None) -> None:
+    about = rows.About("vm", "cnn", "float32", output=output)
+    row = rows.recovery_rows(about, BLOCKS, scan(ram=mask))[0]
+    assert (row.verdict, row.access) == (verdict, access)
+
+
+def test_controls_are_no_part_of_the_verdict() -> None:
+    god = Scan({"god": region("god", "ffff"), "god-listed": region("god-listed", "00ff")}, None)
+    found = [
+        *rows.god_rows(ABOUT, BLOCKS, god),
+        rows.touch_row(ABOUT, Touches("other", 2000, 0, 0, 9000)),
+        *rows.plain_rows(ABOUT, BLOCKS, scan(ram="00ff", vmm="00ff")),
+    ]
+    assert all(row.control and not row.in_verdict for row in found)
+    assert by_metric(found[:2])["god_view_in_delegated"].value == 0.5
+    touched = rows.touch_row(ABOUT, Touches("delegated", 2000, 1999, 0, 9000))
+    assert (touched.metric, touched.value, touched.control, touched.in_verdict) == (
+        "delegated_faulted",
+        0.9995,
+        False,
+        True,
+    )
+
+
+def test_without_a_try_there_is_no_value() -> None:
+    row = rows.touch_row(ABOUT, Touches("delegated", 0, 0, 0, 0))
+    assert (row.value, row.attempted, row.status) == (None, 0, "skipped")
+
+
+@pytest.mark.parametrize(("read", "normal", "verdict"), [(0, 0, "equal"), (1, 0, "differs"), (0, 2, "differs")])
+def test_fault_sets(read: int, normal: int, verdict: str) -> None:
+    row = rows.fault_row(ABOUT, Faults(100, 100, 101, 99, read, normal))
+    assert (row.value, row.attempted, row.verdict) == (read + normal, 99, verdict)
+
+
+def test_dma_is_a_limitation_of_the_emulator() -> None:
+    found = by_metric(rows.dma_rows(ABOUT, 2, [True, False], seen=True))
+    assert found["pages_overwritten"].value == 1
+    assert not any(row.control or row.in_verdict for row in found.values())
+
+
+def test_rebuilt() -> None:
+    one = by_metric(rows.rebuilt_rows(ABOUT, 2, True, 0.9))
+    assert (one["model_rebuilt"].value, one["model_rebuilt"].access) == (1, "weights")
+    assert one["rebuilt_accuracy"].value == 0.9
+    none = rows.rebuilt_rows(ABOUT, 0, False, None)
+    assert [(row.metric, row.value, row.access) for row in none] == [("model_rebuilt", 0, "confidence")]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "same"),
+    [
+        (b"model" + bytes(4091), True),
+        (b"model", True),
+        (b"model" + bytes(4096), False),
+        (b"model!" + bytes(4090), False),
+        (b"mode", False),
+        (b"modem" + bytes(4091), False),
+    ],
+)
+def test_a_rebuilt_file_is_the_model_and_zeros_to_the_end_of_its_page(candidate: bytes, same: bool) -> None:
+    assert is_rebuilt(candidate, b"model") is same
+
+
+def line(event: str, values: Any) -> str:
+    return json.dumps({"event": event, **values}) + "\n"
+
+
+def test_answers_are_read() -> None:
+    faults = Faults(1, 2, 3, 4, 5, 6)
+    text = line("region", asdict(region("ram", "00ff"))) + line("whole", {"address": 4096})
+    text += line("faults", asdict(faults))
+    assert answers.read_scan(text) == Scan({"ram": region("ram", "00ff")}, faults, (4096,))
+    touches = Touches("other", 1, 2, 3, 4)
+    assert answers.read_touches(line("touch", asdict(touches))) == touches
+    carved = line("carved", {"from": "12", "path": "/x", "pages": 3})
+    assert answers.read_carved(carved * 2) == [answers.Carved("12", "/x", 3)] * 2
+
+
+@pytest.mark.parametrize("text", ["Killed\n", '{"pages": 1}\n', "[]\n"])
+def test_answers_that_are_none(text: str) -> None:
+    with pytest.raises(OrchError, match="no event"):
+        answers.read_scan(text)
+    with pytest.raises(OrchError, match="did not answer"):
+        answers.read_touches("")
