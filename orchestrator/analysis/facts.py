@@ -17,6 +17,7 @@ from orchestrator.analysis.paper import is_regime
 from orchestrator.analysis.run_folder import Run
 from orchestrator.analysis.summary import Group, groups, resample
 from orchestrator.analysis.verdict import judge
+from orchestrator.report.model import Content, Word
 from orchestrator.schema.samples import Component, Phase, Verdict, World
 
 TOTAL = "total"
@@ -57,6 +58,11 @@ class CellFacts:
         return f"{self.name}, {self.regime}"
 
     @property
+    def word(self) -> Word:
+        """Two lines for tables."""
+        return Word(self.name, below=self.regime)
+
+    @property
     def is_paper_regime(self) -> bool:
         """Can it be shown beside the paper's figures."""
         return is_regime(self.icount_shift, self.host_hz, self.guest_hz)
@@ -76,9 +82,14 @@ class RunFacts:
         return next((cell for cell in self.cells if cell.cell_id == cell_id), None)
 
     def name(self, cell_id: str) -> str:
-        """How a cell is called in tables."""
+        """How a cell is called in a sentence."""
         found = self.cell(cell_id)
         return found.line if found else cell_id
+
+    def word(self, cell_id: str) -> Content:
+        """How a cell is called in a table, on two lines."""
+        found = self.cell(cell_id)
+        return found.word if found else cell_id
 
 
 def gather(run: Run) -> RunFacts:

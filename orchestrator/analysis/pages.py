@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ LIFE = (Phase.REALM_CREATE, Phase.TEARDOWN)
 class PageCost:
     """Instructions for each 4 KiB page of a guest, by world: the median of its boots."""
 
-    cell_id: str
+    guest: str
     phase: Phase
     pages: int
     worlds: dict[str, Interval]
@@ -33,29 +34,30 @@ class PageCost:
         return realm.estimate - vm.estimate
 
 
-def page_costs(rows: pd.DataFrame) -> list[PageCost]:
-    """Costs of all cells from usable rows; cells whose number of pages was not recorded are left out."""
-    whole = rows[(rows["metric"] == "instructions") & (rows["component"] == Component.ALL)]
+def page_costs(rows: pd.DataFrame, guests: Mapping[str, str]) -> list[PageCost]:
+    """Costs from usable rows; `guests` names the kind of guest of each cell, and cells of one kind are taken together.
+
+    Where the number of pages was not recorded, nothing is said.
+    """
+    life = rows.assign(guest=rows["cell_id"].map(guests))
+    whole = life[(life["metric"] == "instructions") & (life["component"] == Component.ALL)]
     found = []
-    for cell in rows["cell_id"].unique():
-        recorded = rows[(rows["cell_id"] == cell) & (rows["metric"] == "pages")]
-        if recorded.empty:
-            continue
+    for guest, recorded in life[life["metric"] == "pages"].groupby("guest", sort=False):
         pages = int(recorded["value"].median())
         for phase in LIFE:
-            of_phase = whole[(whole["cell_id"] == cell) & (whole["phase"] == phase)]
+            of_phase = whole[(whole["guest"] == guest) & (whole["phase"] == phase)]
             worlds = {
-                str(world): _per_page(part, pages, cell, phase)
+                str(world): _per_page(part, pages, str(guest), phase)
                 for world, part in of_phase.groupby("world")
                 if world in {World.VM, World.REALM}
             }
             if worlds and pages:
-                found.append(PageCost(cell, phase, pages, worlds))
+                found.append(PageCost(str(guest), phase, pages, dict(sorted(worlds.items(), reverse=True))))
     return found
 
 
 def slope(costs: list[PageCost], phase: Phase, world: World) -> tuple[float, float] | None:
-    """Least-squares line of instructions over pages, all cells: instructions a page, and R²; None with one size."""
+    """Least-squares line of instructions over pages, all guests: instructions a page, and R²; None with one size."""
     points = [
         (cost.pages, cost.pages * estimate)
         for cost in costs
@@ -70,9 +72,9 @@ def slope(costs: list[PageCost], phase: Phase, world: World) -> tuple[float, flo
     return float(each), 1 - left / spread if spread else 1.0
 
 
-def _per_page(rows: pd.DataFrame, pages: int, cell: str, phase: Phase) -> Interval:
+def _per_page(rows: pd.DataFrame, pages: int, guest: str, phase: Phase) -> Interval:
     """An interval of the median of some rows, divided by pages."""
     world = str(rows["world"].iloc[0])
-    whole = median_interval(resample(rows, cell, world, phase, Component.ALL, "instructions", "1", "tcg_plugin"))
+    whole = median_interval(resample(rows, guest, world, phase, Component.ALL, "instructions", "1", "tcg_plugin"))
     estimate, low, high = (None if end is None else end / pages for end in (whole.estimate, whole.low, whole.high))
     return Interval(estimate, low, high, whole.kind)

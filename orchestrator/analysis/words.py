@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from orchestrator.analysis.bootstrap import Interval
-from orchestrator.report.model import Word
+from orchestrator.report.model import Content, Word
 from orchestrator.report.plots import Range, signed
 from orchestrator.schema.samples import Verdict
 
@@ -49,10 +50,12 @@ def ends(ratio: Interval) -> str:
 
 
 def millions(value: float | None) -> str:
-    """Instructions in millions, four significant digits at least."""
+    """Instructions in millions, four significant digits or so."""
     if value is None or math.isnan(value):
         return NONE
-    return f"{value / 1e6:,.{max(0, 3 - len(str(int(abs(value) / 1e6)).lstrip('0')))}f}"
+    size = abs(value) / 1e6
+    digits = 0 if size >= 10_000 or not size else 1 if size >= 100 else 2 if size >= 10 else 3
+    return f"{value / 1e6:,.{digits}f}"
 
 
 def whole(value: float | None) -> str:
@@ -69,6 +72,19 @@ def points(value: float) -> str:
 def seconds(value: float | None) -> str:
     """Seconds with one decimal."""
     return NONE if value is None else f"{value:,.1f} s"
+
+
+def ditto(rows: Iterable[tuple[Content, ...]], columns: int = 1) -> tuple[tuple[Content, ...], ...]:
+    """The rows with what stands in the first columns left out where it is that of the row above."""
+    found: list[tuple[Content, ...]] = []
+    above: tuple[Content, ...] = ()
+    for row in rows:
+        same = 0
+        while same < columns and same < len(above) and above[same] == row[same]:
+            same += 1
+        found.append(("",) * same + row[same:])
+        above = row
+    return tuple(found)
 
 
 def plural(count: int, word: str) -> str:

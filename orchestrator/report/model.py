@@ -17,11 +17,11 @@ class Heading:
 
 @dataclass(frozen=True)
 class Word:
-    """A cell of a table that is set apart: `good`, `bad`, `warn`, `plain` or `muted`; `title` is shown on hovering."""
+    """A cell of a table set apart: `good`, `bad`, `warn`, `plain` or `muted`; `below` is a second, smaller line."""
 
     text: str
     tone: str = "plain"
-    title: str = ""
+    below: str = ""
 
 
 Content = str | Word
@@ -37,6 +37,16 @@ class Grid:
     notes: tuple[str, ...] = ()
     folded: bool = False
     kind: str = field(default="grid", init=False)
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """How many rows the first cell of each row stands for; 0 where it is empty, since the one above does."""
+        found = [1] * len(self.rows)
+        for place in range(len(self.rows) - 1, 0, -1):
+            if self.rows[place][0] == "":
+                found[place - 1] += found[place]
+                found[place] = 0
+        return tuple(found)
 
 
 @dataclass(frozen=True)

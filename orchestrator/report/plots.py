@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import StrMethodFormatter
 
 from orchestrator.report.style import (
     BAND,
@@ -18,6 +19,7 @@ from orchestrator.report.style import (
     INK,
     MUTED,
     PHASE_NAMES,
+    RULE,
     WORLD_COLOURS,
     WORLD_MARKS,
     WORLD_NAMES,
@@ -25,6 +27,8 @@ from orchestrator.report.style import (
 from orchestrator.report.svg import draw
 
 MINUS = "\u2212"
+_NEAR = 0.08  # of the height: labels of points that are nearer would cover each other
+_THOUSANDS = StrMethodFormatter("{x:,.0f}")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def world_bars(name: str, title: str, alt: str, groups: Sequence[tuple[str, Sequ
             axes.text(0, at - 0.62, label, transform=axes.get_yaxis_transform(), weight="bold", va="center")
             for bar in bars:
                 _stack(axes, at, bar.parts, 0.62)
-                axes.text(sum(bar.parts.values()) + 1, at, bar.text, va="center", fontsize=8)
+                axes.text(1, at, bar.text, transform=axes.get_yaxis_transform(), va="center", ha="right", fontsize=8)
                 ticks.append(at)
                 labels.append(WORLD_NAMES[bar.world])
                 at += 0.8
@@ -65,7 +69,7 @@ def world_bars(name: str, title: str, alt: str, groups: Sequence[tuple[str, Sequ
         axes.set_yticks(ticks, labels)
         axes.set_ylim(at - 0.85, -1.0)
         longest = max(sum(bar.parts.values()) for _, bars in groups for bar in bars)
-        axes.set_xlim(0, longest * 1.22)
+        axes.set_xlim(0, longest * 1.12)
         axes.axvline(100, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
         axes.set_xlabel("instructions of one inference, normal VM = 100")
         axes.spines["left"].set_visible(False)
@@ -81,13 +85,14 @@ def shares(name: str, title: str, alt: str, rows: Sequence[tuple[str, dict[str, 
         axes = figure.subplots()
         for at, (_, parts, total) in enumerate(rows):
             _stack(axes, at, parts, 0.55)
-            end = max(sum(value for value in parts.values() if value > 0), total.high or total.value)
-            axes.text(end, at, f"  {signed(total.value)} %", va="center", weight="bold")
-            _whisker(axes, at, total, INK, "|")
-        axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
+            end = max(0.0, sum(value for value in parts.values() if value > 0))
+            axes.annotate(
+                f"{signed(total.value)} %", (end, at), (6, 0), textcoords="offset points", va="center", weight="bold"
+            )
+        _labels(axes, [label for label, _, _ in rows])
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.margins(x=0.12)
+        axes.margins(x=0.14)
         axes.set_xlabel("points of the normal VM's inference that the realm adds, %")
         axes.spines["left"].set_visible(False)
         _component_legend(figure, [parts for _, parts, _ in rows])
@@ -129,7 +134,7 @@ def phases(
                     )
             axes.margins(x=0.3)
             axes.spines["left"].set_visible(False)
-        panels[0].set_yticks(range(len(rows)), [label for label, _ in rows])
+        _labels(panels[0], [label for label, _ in rows])
         panels[0].set_ylim(len(rows) - 0.5, -0.6)
         figure.supxlabel("realm over normal VM, %", fontsize=8.5)
         handles: list[Patch | Line2D] = [Patch(color="#e9ecef", label="margin")]
@@ -158,9 +163,12 @@ def exits(name: str, title: str, alt: str, rows: Sequence[tuple[str, dict[str, t
                         number(pair[place]), (pair[place], at), (0, shift), textcoords="offset points", ha="center",
                         fontsize=7.5, color=WORLD_COLOURS[world],
                     )  # fmt: skip
-            axes.set_xlim(0, max(pair[place] for _, worlds in rows for pair in worlds.values()) * 1.18)
+            most = max(pair[place] for _, worlds in rows for pair in worlds.values())
+            axes.set_xlim(-0.06 * most, 1.15 * most)
+            axes.axvline(0, color=RULE, linewidth=0.8)
+            axes.xaxis.set_major_formatter(_THOUSANDS)
             axes.spines["left"].set_visible(False)
-        panels[0].set_yticks(range(len(rows)), [label for label, _ in rows])
+        _labels(panels[0], [label for label, _ in rows])
         panels[0].set_ylim(len(rows) - 0.4, -0.6)
         _world_legend(figure, [world for _, worlds in rows for world in worlds])
 
@@ -169,9 +177,10 @@ def exits(name: str, title: str, alt: str, rows: Sequence[tuple[str, dict[str, t
 
 @dataclass(frozen=True)
 class Exposed:
-    """What one world gives away and costs: both in percent, cost over the normal VM."""
+    """What one world gives away and costs: both in percent, cost over the normal VM; `kind` tells alike ones apart."""
 
     label: str
+    kind: str
     world: str
     exposure: Range
     overhead: Range
@@ -189,12 +198,8 @@ def exposure(name: str, title: str, alt: str, points: Sequence[Exposed], attack:
                 point.exposure.value, point.overhead.value, xerr=_bars(point.exposure), yerr=_bars(point.overhead),
                 fmt=WORLD_MARKS[point.world], color=colour, markersize=7, linewidth=1, alpha=0.9,
             )  # fmt: skip
-        for point in points:
-            if point.world == "realm":
-                axes.annotate(
-                    point.label, (point.exposure.value, point.overhead.value), (9, 0), textcoords="offset points",
-                    va="center", fontsize=7.5,
-                )  # fmt: skip
+        for text, x, y in _clusters([point for point in points if point.world == "realm"]):
+            axes.annotate(text, (x, y), (9, 3), textcoords="offset points", va="bottom", fontsize=7.5)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_xlim(-4, 104)
         axes.margins(y=0.15)
@@ -203,6 +208,26 @@ def exposure(name: str, title: str, alt: str, points: Sequence[Exposed], attack:
         _world_legend(figure, [point.world for point in points])
 
     return draw(name, title, alt, 3.4, paint)
+
+
+def _clusters(points: Sequence[Exposed]) -> list[tuple[str, float, float]]:
+    """One label for points that lie together: (text, x, y of the highest)."""
+    ordered = sorted(points, key=lambda point: point.overhead.value)
+    height = max((abs(point.overhead.value) for point in ordered), default=0.0) or 1.0
+    clusters: list[list[Exposed]] = []
+    for point in ordered:
+        if clusters and point.overhead.value - clusters[-1][-1].overhead.value < _NEAR * height:
+            clusters[-1].append(point)
+        else:
+            clusters.append([point])
+    found = []
+    for cluster in clusters:
+        kinds = sorted({point.kind for point in cluster})
+        text = cluster[0].label if len(cluster) == 1 else f"{len(cluster)} cells: {', '.join(kinds[:2])}"
+        found.append(
+            (text + (", \u2026" if len(kinds) > 2 else ""), cluster[-1].exposure.value, cluster[-1].overhead.value)
+        )
+    return found
 
 
 def pages(name: str, title: str, alt: str, panels: Sequence[tuple[str, Sequence[tuple[str, dict[str, Range]]]]]) -> str:
@@ -214,7 +239,6 @@ def pages(name: str, title: str, alt: str, panels: Sequence[tuple[str, Sequence[
         for axes, (heading, rows) in zip(grid, panels, strict=True):
             axes.set_title(heading)
             longest = max(value.high or value.value for _, worlds in rows for value in worlds.values())
-            ticks = []
             for at, (_, worlds) in enumerate(rows):
                 for place, (world, value) in enumerate(worlds.items()):
                     y = at + 0.32 * (place - (len(worlds) - 1) / 2)
@@ -223,37 +247,50 @@ def pages(name: str, title: str, alt: str, panels: Sequence[tuple[str, Sequence[
                     axes.text(
                         (value.high or value.value) + 0.015 * longest, y, number(value.value), va="center", fontsize=8
                     )
-                ticks.append(at)
-            axes.set_yticks(ticks, [label for label, _ in rows])
+            _labels(axes, [label for label, _ in rows])
             axes.set_ylim(len(rows) - 0.45, -0.55)
             axes.set_xlim(0, 1.16 * longest)
             axes.set_xlabel("instructions for each 4 KiB page")
+            axes.xaxis.set_major_formatter(_THOUSANDS)
             axes.spines["left"].set_visible(False)
-        _world_legend(figure, [world for _, rows in panels for _, worlds in rows for world in worlds])
+        seen = {world for _, rows in panels for _, worlds in rows for world in worlds}
+        _legend(
+            figure, [Patch(color=WORLD_COLOURS[name], label=WORLD_NAMES[name]) for name in WORLD_NAMES if name in seen]
+        )
 
     return draw(name, title, alt, 1.15 + 0.62 * most, paint)
 
 
-def strips(name: str, title: str, alt: str, rows: Sequence[tuple[str, str, Sequence[Sequence[float]]]]) -> str:
-    """Every sample (label, world, values by boot): inference relative to the normal VM's median, percent."""
+def strips(
+    name: str, title: str, alt: str, groups: Sequence[tuple[str, Mapping[str, Sequence[Sequence[float]]]]]
+) -> str:
+    """Every sample (label, values by boot by world): inference relative to the normal VM's median, percent."""
+    rows = sum(len(worlds) for _, worlds in groups)
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        for at, (_, world, boots) in enumerate(rows):
-            for place, values in enumerate(boots):
-                y = at + (0.5 * (place + 0.5) / len(boots) - 0.25)
-                axes.plot(
-                    values, [y] * len(values), WORLD_MARKS[world], color=WORLD_COLOURS[world], markersize=3.2,
-                    alpha=0.55, markeredgewidth=0,
-                )  # fmt: skip
-        axes.set_yticks(range(len(rows)), [f"{label}\n{WORLD_NAMES[world]}" for label, world, _ in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        at, ticks, labels = 0.0, [], []
+        for label, worlds in groups:
+            axes.text(0, at - 0.66, label, transform=axes.get_yaxis_transform(), weight="bold", va="center")
+            for world, boots in worlds.items():
+                for place, values in enumerate(boots):
+                    y = at + 0.56 * ((place + 0.5) / len(boots) - 0.5)
+                    axes.plot(
+                        values, [y] * len(values), "o", color=WORLD_COLOURS[world], markersize=3.4, alpha=0.5,
+                        markeredgewidth=0,
+                    )  # fmt: skip
+                ticks.append(at)
+                labels.append(WORLD_NAMES[world])
+                at += 0.85
+            at += 0.8
+        axes.set_yticks(ticks, labels)
+        axes.set_ylim(at - 1.0, -1.05)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.margins(x=0.06)
-        axes.set_xlabel("instructions of one inference over the median of the normal VM, %; one line of marks a boot")
+        axes.set_xlabel("instructions of one inference over the median of the normal VM, %")
         axes.spines["left"].set_visible(False)
 
-    return draw(name, title, alt, 0.75 + 0.44 * len(rows), paint)
+    return draw(name, title, alt, 0.7 + 0.30 * rows + 0.28 * len(groups), paint)
 
 
 def ratios(name: str, title: str, alt: str, rows: Sequence[tuple[str, Range, str]], margin: float) -> str:
@@ -288,6 +325,23 @@ def signed(value: float) -> str:
     text = f"{abs(value):,.{digits}f}"
     zero = not float(text.replace(",", ""))
     return text if zero else ("+" if value > 0 else MINUS) + text
+
+
+def _labels(axes: Axes, labels: Sequence[str]) -> None:
+    """Names of rows, each on one line or two; set line by line, so that any font ends at the axis."""
+    axes.set_yticks(range(len(labels)), [""] * len(labels))
+    for at, label in enumerate(labels):
+        first, _, second = label.partition("\n")
+        lines = (
+            ((first, INK, 8.5, "bottom", 0), (second, MUTED, 7.5, "top", -1))
+            if second
+            else ((first, INK, 8.5, "center", 0),)
+        )
+        for text, colour, size, where, shift in lines:
+            axes.annotate(
+                text, (0, at), (-6, shift), xycoords=axes.get_yaxis_transform(), textcoords="offset points", ha="right",
+                va=where, color=colour, fontsize=size, annotation_clip=False,
+            )  # fmt: skip
 
 
 def _stack(axes: Axes, at: float, parts: dict[str, float], height: float) -> None:

@@ -16,7 +16,7 @@ from orchestrator.report.style import SETTINGS
 
 WIDTH = 8.6  # inches at 72 points; the page scales it
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
-_FONT = re.compile(r"font: ((?:bold |italic )*)([\d.]+)px '[^;\"]*")
+_FONT = re.compile(r"font-family: '[^;\"]*")
 
 
 def draw(name: str, title: str, alt: str, height: float, paint: Callable[[Figure], None]) -> str:
@@ -32,7 +32,7 @@ def draw(name: str, title: str, alt: str, height: float, paint: Callable[[Figure
 
 def _inline(svg: str, name: str, title: str, alt: str) -> str:
     body = _METADATA.sub("", svg[svg.index("<svg") :])
-    body = _FONT.sub(r"font: \1\2px var(--sans)", body)
+    body = _FONT.sub("font-family: var(--sans)", body)
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'xlink:href="#', f'href="#{name}-', body)
     body = body.replace("url(#", f"url(#{name}-")

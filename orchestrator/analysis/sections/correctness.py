@@ -15,7 +15,7 @@ from orchestrator.analysis.checks import (
     sums,
 )
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.analysis.words import NONE, fraction, plural, whole
+from orchestrator.analysis.words import NONE, ditto, fraction, plural, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Plot, Section, Word
 from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
@@ -71,30 +71,26 @@ def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Conte
 
 
 def _answers(given: list[Answers], facts: RunFacts) -> Grid:
-    names = {"correct": "right label", "bit_exact": "bit for bit", "oracle_agrees": "as the x86 oracle"}
+    tests = {"correct": "Right label", "bit_exact": "Bit for bit", "oracle_agrees": "As the x86 oracle"}
+    shown = [test for test in tests if any(each.metric == test for each in given)]
+    found = {(each.cell_id, each.world, each.metric): each for each in given}
     headings = (
         Heading("Cell", numeric=False),
         Heading("World", numeric=False),
-        Heading("Test", numeric=False),
-        Heading("Passed"),
-        Heading("Of"),
-        Heading("Share"),
+        *(Heading(tests[test], "of answers") for test in shown),
     )
-    rows = tuple(
-        (
-            facts.name(each.cell_id),
-            WORLD_NAMES[each.world],
-            names[each.metric],
-            whole(each.passed),
-            whole(each.given),
-            fraction(each.passed / each.given),
-        )
-        for each in given
-    )
+    rows: list[tuple[Content, ...]] = []
+    for cell, world in dict.fromkeys((each.cell_id, each.world) for each in given):
+        told = [_passed(found.get((cell, world, test))) for test in shown]
+        rows.append((facts.word(cell), WORLD_NAMES[world], *told))
     note = (
         "Right label: the model's own accuracy on these inputs, warm-ups included; equal in all worlds if they agree."
     )
-    return Grid("Answers", headings, rows, (note,))
+    return Grid("Answers", headings, ditto(rows), (note,))
+
+
+def _passed(answers: Answers | None) -> str:
+    return f"{answers.passed:,} of {answers.given:,}" if answers else NONE
 
 
 def _equality(equalities: list[Equality], facts: RunFacts) -> Grid:
@@ -160,19 +156,18 @@ def _strips(facts: RunFacts) -> Plot | None:
         base = cell.inference.get(World.VM)
         if base is None or not base.estimate:
             continue
+        worlds = {}
         for world in World:
             part = rows[(rows["cell_id"] == cell.cell_id) & (rows["world"] == world)]
-            boots = [
-                [100 * (value / base.estimate - 1) for value in values]
-                for _, values in part.groupby("boot_id")["value"]
-            ]
-            if boots:
-                found.append((cell.line, str(world), boots))
+            boots = part.groupby("boot_id")["value"]
+            worlds[str(world)] = [[100 * (value / base.estimate - 1) for value in values] for _, values in boots]
+        found.append((cell.line, {world: boots for world, boots in worlds.items() if boots}))
     if not found:
         return None
     told = "; ".join(
         f"{label}, {WORLD_NAMES[world]}: {plural(sum(map(len, boots)), 'sample')} of {plural(len(boots), 'boot')}"
-        for label, world, boots in found
+        for label, worlds in found
+        for world, boots in worlds.items()
     )
     svg = plots.strips("plot-samples", "Every sample", f"{told}.", found)
     return Plot(
@@ -190,7 +185,7 @@ def _repeatability(facts: RunFacts) -> Grid:
     )
     rows = tuple(
         (
-            facts.name(each.cell_id),
+            facts.word(each.cell_id),
             WORLD_NAMES[each.world],
             str(each.boots),
             fraction(each.between) if each.boots > 1 else NONE,
@@ -201,7 +196,7 @@ def _repeatability(facts: RunFacts) -> Grid:
     note = (
         "(Largest - smallest) / median of an inference's instructions: of the boots' medians; of a boot's iterations."
     )
-    return Grid("Repeatability", headings, rows, (note.replace(" - ", " \u2212 "),))
+    return Grid("Repeatability", headings, ditto(rows), (note.replace(" - ", " \u2212 "),))
 
 
 def _left_out(facts: RunFacts) -> Grid:
@@ -216,5 +211,5 @@ def _left_out(facts: RunFacts) -> Grid:
     for each in left_out(facts.run.samples):
         bad = ", ".join(f"{count} {status}" for status, count in each.not_ok.items())
         told: Content = Word(bad, "bad") if bad else "none"
-        rows.append((facts.name(each.cell_id), WORLD_NAMES[each.world], whole(each.rows), whole(each.warmups), told))
-    return Grid("Rows of samples.csv, and those that statistics leave out", headings, tuple(rows), folded=True)
+        rows.append((facts.word(each.cell_id), WORLD_NAMES[each.world], whole(each.rows), whole(each.warmups), told))
+    return Grid("Rows of samples.csv, and those that statistics leave out", headings, ditto(rows), folded=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from orchestrator.analysis.decompose import ExitCost
 from orchestrator.analysis.facts import CellFacts, RunFacts
-from orchestrator.analysis.words import NONE, points, whole
+from orchestrator.analysis.words import NONE, ditto, points, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section
-from orchestrator.report.plots import number
+from orchestrator.report.plots import MINUS, number
 from orchestrator.report.style import COMPONENT_NAMES, WORLD_NAMES
 from orchestrator.schema.samples import Component, World
 
@@ -21,7 +21,13 @@ def section(facts: RunFacts) -> Section | None:
     found = [(cell, cell.exits) for cell in facts.cells if cell.exits is not None]
     if not found:
         return None
-    items: list[Item] = [Paragraph(_sentence(found), "lead"), _plot(found), _table(found), _reasons_that_add_up(found)]
+    items: list[Item] = [
+        Paragraph(_sentence(found), "lead"),
+        _plot(found),
+        _table(found),
+        _prices(found),
+        _reasons_that_add_up(found),
+    ]
     by_reason = _by_reason(facts)
     if by_reason is not None:
         items.append(by_reason)
@@ -72,17 +78,15 @@ def _table(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
         Heading("Cell", numeric=False),
         Heading("Exits", "VM"),
         Heading("Exits", "realm"),
-        Heading("that reach the host", "realm"),
-        Heading("per million", "VM"),
-        Heading("per million", "realm"),
-        Heading("Instr. an exit", "VM"),
-        Heading("Instr. an exit", "realm"),
-        Heading("More a host exit", "all"),
-        *(Heading("of them", COMPONENT_NAMES[part].split(", ")[0]) for part in _OUTSIDE),
+        Heading("to the host", "realm"),
+        Heading("Per million", "VM"),
+        Heading("Per million", "realm"),
+        Heading("Instructions an exit", "VM"),
+        Heading("Instructions an exit", "realm"),
     )
     rows: list[tuple[Content, ...]] = [
         (
-            cell.line,
+            cell.word,
             whole(cost.vm.exits),
             whole(cost.realm.exits),
             whole(cost.realm.host_exits),
@@ -90,17 +94,28 @@ def _table(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
             number(cost.realm.per_million),
             whole(cost.vm.instructions_per_exit),
             whole(cost.realm.instructions_per_exit),
-            whole(cost.extra),
-            *(whole(cost.extra_per_host_exit[part]) for part in _OUTSIDE),
         )
         for cell, cost in found
     ]
     note = (
-        "Per million: of the guest's own instructions, EL0 and EL1. Instr. an exit: instructions of all components "
-        "outside "
-        "the guest. More a host exit: (realm - VM) over the realm's exits that reach the host."
+        "Per million: of the guest's own instructions, EL0 and EL1. Instructions an exit: those of everything outside "
+        "the guest."
     )
-    return Grid("Exits of one inference, and what they cost", headings, tuple(rows), (note.replace(" - ", " \u2212 "),))
+    return Grid("Exits of one inference", headings, tuple(rows), (note,))
+
+
+def _prices(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        *(Heading(COMPONENT_NAMES[part].split(", ")[0], COMPONENT_NAMES[part].split(", ")[1]) for part in _OUTSIDE),
+        Heading("all"),
+    )
+    rows: list[tuple[Content, ...]] = [
+        (cell.word, *(whole(cost.extra_per_host_exit[part]) for part in _OUTSIDE), whole(cost.extra))
+        for cell, cost in found
+    ]
+    note = f"(Realm {MINUS} VM) of an inference, over the realm's exits that reach the host."
+    return Grid("What an exit costs more in a realm, instructions by component", headings, tuple(rows), (note,))
 
 
 def _reasons_that_add_up(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
@@ -114,7 +129,7 @@ def _reasons_that_add_up(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
     rows: list[tuple[Content, ...]] = []
     for cell, cost in found:
         parts = (cost.guest_points, cost.more_exits_points, cost.dearer_exits_points)
-        rows.append((cell.line, *map(points, parts), points(sum(parts))))
+        rows.append((cell.word, *map(points, parts), points(sum(parts))))
     note = (
         "Guest itself: what it executes more at EL0 and EL1. More exits: those that the realm has more, at the VM's "
         "price. Dearer "
@@ -140,6 +155,6 @@ def _by_reason(facts: RunFacts) -> Grid | None:
         for metric in sorted(rows.loc[rows["cell_id"] == cell, "metric"].unique()):
             values = [medians.get((cell, metric, world)) for world in worlds]
             told = [NONE if value is None else whole(float(value)) for value in values]
-            found.append((facts.name(str(cell)), metric.removeprefix(_PREFIX), *told))
+            found.append((facts.word(str(cell)), metric.removeprefix(_PREFIX), *told))
     note = "Medians over boots, counted by VMM and driver while the runner executed, loading and warm-ups included."
-    return Grid("Exits by reason", headings, tuple(found), (note,), folded=True)
+    return Grid("Exits by reason", headings, ditto(found), (note,), folded=True)

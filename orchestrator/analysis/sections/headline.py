@@ -19,17 +19,11 @@ from orchestrator.analysis.words import (
     verdict_word,
 )
 from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
 from orchestrator.report.plots import signed
 from orchestrator.schema.samples import Phase, Verdict, World
 
 _REALM_INFER = (World.REALM, Phase.INFER)
-_WORDS = {
-    Verdict.SLOWER: "slower",
-    Verdict.FASTER: "faster",
-    Verdict.INDISTINGUISHABLE: "no difference beyond the margin",
-    Verdict.INCONCLUSIVE: "inconclusive",
-}
 
 
 def section(facts: RunFacts) -> Section:
@@ -56,25 +50,25 @@ def sentences(facts: RunFacts) -> list[str]:
 
 def _sentence(cells: list[CellFacts], facts: RunFacts) -> str:
     first = cells[0]
-    shift = "in real time" if first.icount_shift is None else f"with 2^{first.icount_shift} ns an instruction"
-    ticks = f"Ticks of {first.host_hz} Hz (host) and {first.guest_hz} Hz (guest), {shift}"
+    shift = "in real time" if first.icount_shift is None else f"{2**first.icount_shift} ns an instruction"
+    ticks = f"With ticks of {first.host_hz} Hz in the host and {first.guest_hz} Hz in the guest, {shift}"
     margin = f"a margin of {100 * facts.run.info.margin:g} %"
     if len(cells) == 1:
         ratio = first.over_vm[_REALM_INFER]
-        word = _WORDS[first.verdict] if first.verdict else NONE
         text = (
-            f"{ticks}: the realm executes {_more(ratio)} instructions for one inference of {first.name} than the "
+            f"{ticks}, the realm executes {_more(ratio)} instructions for one inference of {first.name} than the "
             "normal VM "
-            f"(95 % interval {ends(ratio)} %); {word} at {margin}."
+            f"(95 % interval {ends(ratio)} %); {first.verdict} at {margin}."
         )
     else:
         values = [value.value for cell in cells if (value := percent_over(cell.over_vm[_REALM_INFER])) is not None]
         counts = {word: sum(cell.verdict is word for cell in cells) for word in Verdict}
         told = ", ".join(f"{word} in {count}" for word, count in counts.items() if count)
+        between = f"{signed(min(values))} to {signed(max(values))} %" if values else NONE
         text = (
-            f"{ticks}: for one inference the realm executes between {signed(min(values))} and {signed(max(values))} % "
-            "of "
-            f"the normal VM's instructions in addition, over {plural(len(cells), 'cell')}; at {margin}: {told}."
+            f"{ticks}, the overhead of the realm over the normal VM is {between} of the instructions of one inference, "
+            "over "
+            f"{plural(len(cells), 'cell')}; at {margin}: {told}."
         )
     if first.is_paper_regime:
         text += f" Published for these ticks: +{paper.OVERHEAD[0]:.0f} to +{paper.OVERHEAD[1]:.0f} %."
@@ -90,18 +84,18 @@ def _more(ratio: Interval) -> str:
 def _table(cells: list[CellFacts], margin: float) -> Grid:
     headings = (
         Heading("Cell", numeric=False),
-        Heading("n", f"boots {TIMES} iterations"),
+        Heading("n"),
         Heading("Normal VM", "million instr."),
         Heading("Realm", "million instr."),
-        Heading("Realm / VM", "%"),
-        Heading("95 % interval", "%"),
+        Heading("Realm / VM", "% and 95 % interval"),
         Heading("Verdict", numeric=False),
         Heading("Load + one", "%"),
         Heading("Host / VM", "%"),
         Heading("Published", "%"),
     )
     notes = [
-        f"Medians; verdict: the interval of realm / VM against {100 * margin:g} % either way. Load + one: loading the "
+        f"n: boots {TIMES} iterations. Medians; verdict: the interval of realm / VM against {100 * margin:g} % either "
+        "way. Load + one: loading the "
         "model, reading one input, inferring and writing its output.",
     ]
     if any(cell.is_paper_regime for cell in cells):
@@ -123,12 +117,11 @@ def _row(cell: CellFacts, *, starred: bool) -> tuple[Content, ...]:
     known = paper.published(cell.model) if cell.is_paper_regime else None
     each = cell.samples // cell.boots if cell.boots else 0
     return (
-        cell.line,
+        cell.word,
         f"{cell.boots} {TIMES} {each}{'*' if starred else ''}",
         millions(vm),
         millions(realm),
-        overhead(ratio).removesuffix(" %"),
-        ends(ratio),
+        Word(overhead(ratio).removesuffix(" %"), below=ends(ratio)),
         verdict_word(cell.verdict),
         overhead(total).removesuffix(" %") if total else NONE,
         overhead(host).removesuffix(" %") if host else NONE,

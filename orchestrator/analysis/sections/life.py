@@ -7,7 +7,7 @@ from orchestrator.analysis import paper
 from orchestrator.analysis.bootstrap import Interval
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.pages import LIFE, PageCost, page_costs, slope
-from orchestrator.analysis.words import DASH, NONE, millions, whole
+from orchestrator.analysis.words import DASH, NONE, ditto, millions, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Paragraph, Plot, Section
 from orchestrator.report.plots import Range
@@ -17,25 +17,28 @@ from orchestrator.schema.samples import Phase, World
 
 def section(facts: RunFacts) -> Section | None:
     """Nothing unless guests' pages and the instructions of their creation or end are known."""
-    costs = page_costs(facts.rows)
+    costs = page_costs(facts.rows, _guests(facts))
     if not costs:
         return None
     lines = [Paragraph(text) for text in (_termination(costs), *_slopes(costs)) if text]
-    return Section("life", "Creation and end of a guest", (_plot(costs, facts), _table(costs, facts), *lines))
+    return Section("life", "Creation and end of a guest", (_plot(costs), _table(costs), *lines))
 
 
-def _name(cost: PageCost, facts: RunFacts) -> str:
-    """Creation and end do not depend on the model, so ticks and memory say what was measured."""
-    cell = facts.cell(cost.cell_id)
-    return f"{cost.pages // 256} MiB, {cell.regime}" if cell else cost.cell_id
+def _guests(facts: RunFacts) -> dict[str, str]:
+    """Creation and end do not depend on the model: memory, pre-touching and ticks tell guests apart."""
+    touched = {cell.cell_id: cell.pretouch for cell in facts.run.info.cells}
+    words = {True: "pre-touched, ", False: "on demand, ", None: ""}
+    return {
+        cell.cell_id: f"{cell.mem_mib} MiB, {words[touched.get(cell.cell_id)]}{cell.regime}" for cell in facts.cells
+    }
 
 
-def _plot(costs: list[PageCost], facts: RunFacts) -> Plot:
+def _plot(costs: list[PageCost]) -> Plot:
     panels = []
     for phase in LIFE:
         rows = [
             (
-                _name(cost, facts).replace(", ", "\n"),
+                "\n".join(cost.guest.rsplit(", ", 1)),
                 {world: found for world, value in cost.worlds.items() if (found := _range(value))},
             )
             for cost in costs
@@ -44,7 +47,7 @@ def _plot(costs: list[PageCost], facts: RunFacts) -> Plot:
         if rows:
             panels.append((PHASE_NAMES[phase], rows))
     told = "; ".join(
-        f"{PHASE_NAMES[cost.phase]}, {_name(cost, facts)}: "
+        f"{PHASE_NAMES[cost.phase]}, {cost.guest}: "
         + ", ".join(f"{WORLD_NAMES[world]} {whole(value.estimate)}" for world, value in cost.worlds.items())
         for cost in costs
     )
@@ -57,7 +60,7 @@ def _range(value: Interval) -> Range | None:
     return None if value.estimate is None else Range(value.estimate, value.low, value.high)
 
 
-def _table(costs: list[PageCost], facts: RunFacts) -> Grid:
+def _table(costs: list[PageCost]) -> Grid:
     headings = (
         Heading("Guest", numeric=False),
         Heading("Phase", numeric=False),
@@ -72,9 +75,9 @@ def _table(costs: list[PageCost], facts: RunFacts) -> Grid:
         each = [cost.worlds[world].estimate if world in cost.worlds else None for world in (World.VM, World.REALM)]
         total = [None if value is None else value * cost.pages for value in each]
         difference = NONE if cost.difference is None else whole(cost.difference)
-        rows.append((_name(cost, facts), PHASE_NAMES[cost.phase], *map(millions, total), *map(whole, each), difference))
+        rows.append((cost.guest, PHASE_NAMES[cost.phase], *map(millions, total), *map(whole, each), difference))
     note = "Creation includes what a page costs that is delegated on first touch only if guests were pre-touched."
-    return Grid("Creation and end of a guest", headings, tuple(rows), (note,))
+    return Grid("Creation and end of a guest", headings, ditto(rows), (note,))
 
 
 def _termination(costs: list[PageCost]) -> str | None:

@@ -107,7 +107,7 @@ def _components(cells: list[CellFacts]) -> Grid:
         realm = [millions(sum(share.realm for share in by_name[name])) for name in names]
         added = [points(split.points(component=name)) for name in names]
         rows += [
-            (cell.line, "VM, million", *vm, millions(split.vm)),
+            (cell.word, "VM, million", *vm, millions(split.vm)),
             ("", "realm, million", *realm, millions(split.realm)),
             ("", "added, points", *added, points(split.overhead)),
         ]

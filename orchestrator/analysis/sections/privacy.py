@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.analysis.words import NONE, fraction, percent_over, whole
+from orchestrator.analysis.words import NONE, ditto, fraction, percent_over, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
 from orchestrator.report.plots import Exposed, Range, number
@@ -17,14 +17,14 @@ from orchestrator.schema.samples import Phase, Status, World
 
 # What counts as exposure, the first that a run has: a share of the model that the host has in the end.
 EXPOSURE = ("blocks_recovered", "recovered", "fraction_recovered")
+_LONG = 16  # rows of a table that is not folded
 _HEADINGS = (
     Heading("Attack", numeric=False),
-    Heading("World", numeric=False),
     Heading("Cell", numeric=False),
+    Heading("World", numeric=False),
     Heading("Access", numeric=False),
     Heading("Metric", numeric=False),
-    Heading("Value"),
-    Heading("95 % interval"),
+    Heading("Value", "and 95 % interval"),
     Heading("Attempted"),
     Heading("Verdict", numeric=False),
     Heading("Note", numeric=False),
@@ -42,6 +42,9 @@ def section(facts: RunFacts) -> Section | None:
     plot = _plot(facts, judged)
     if plot is not None:
         items.append(plot)
+    found = exposures(judged)
+    if found is not None:
+        items.append(_matrix(*found, facts))
     if not judged.empty:
         items.append(_table("What the malicious host gets, by world", judged, facts))
     if not controls.empty:
@@ -78,7 +81,7 @@ def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
         if cell is not None and world != World.VM and (ratio := cell.over_vm.get((world, Phase.INFER))) is not None:
             over = percent_over(ratio)
         if cell is not None and over is not None:
-            points.append(Exposed(cell.line, world, _share(row), over))
+            points.append(Exposed(cell.line, cell.regime, world, _share(row), over))
     if not points:
         return None
     told = "; ".join(
@@ -95,13 +98,31 @@ def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
     return Plot("exposure", svg, caption)
 
 
+def _matrix(attack: str, rows: pd.DataFrame, facts: RunFacts) -> Grid:
+    """Exposure by cell and world."""
+    worlds = [str(world) for world in World if (rows["world"] == world).any()]
+    headings = (Heading("Cell", numeric=False), *(Heading(WORLD_NAMES[world], "and 95 % interval") for world in worlds))
+    found: list[tuple[Content, ...]] = []
+    for cell, part in rows.groupby("cell_id", sort=False):
+        by_world = {str(row["world"]): row for row in part.to_dict("records")}
+        told = [
+            Word(_value(row["value"], row), below=_interval(row)) if (row := by_world.get(world)) else NONE
+            for world in worlds
+        ]
+        found.append((facts.word(str(cell)), *told))
+    what = attack.replace("_", " ")
+    return Grid(f"Exposure: share of the model that root on the host recovers ({what})", headings, tuple(found))
+
+
 def _share(row: dict[Any, Any]) -> Range:
     low, high = (None if pd.isna(row[end]) else 100 * float(row[end]) for end in ("ci_low", "ci_high"))
     return Range(100 * float(row["value"]), low, high)
 
 
 def _table(caption: str, rows: pd.DataFrame, facts: RunFacts) -> Grid:
-    return Grid(caption, _HEADINGS, tuple(_row(row, facts) for row in rows.to_dict("records")))
+    ordered = rows.sort_values(["attack", "cell_id"], kind="stable", key=lambda column: column.map(_first_seen(column)))
+    found = ditto((_row(row, facts) for row in ordered.to_dict("records")), 2)
+    return Grid(caption, _HEADINGS, found, folded=len(found) > _LONG)
 
 
 def _row(row: dict[Any, Any], facts: RunFacts) -> tuple[Content, ...]:
@@ -111,12 +132,11 @@ def _row(row: dict[Any, Any], facts: RunFacts) -> tuple[Content, ...]:
         verdict = Word(status, "bad")
     return (
         str(row["attack"]),
+        facts.word(str(row["cell_id"])),
         WORLD_NAMES.get(str(row["world"]), str(row["world"])),
-        facts.name(str(row["cell_id"])),
         _text(row["access"]),
         str(row["metric"]).replace("_", " "),
-        _value(row["value"], str(row["metric"]), str(row["unit"])),
-        _interval(row),
+        Word(_value(row["value"], row), below=_interval(row)),
         NONE if pd.isna(row["attempted"]) else whole(float(row["attempted"])),
         verdict,
         _text(row["note"]),
@@ -127,16 +147,22 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, str) and value else NONE
 
 
-def _value(value: float, metric: str, unit: str) -> str:
+def _first_seen(column: pd.Series[Any]) -> dict[Any, int]:
+    return {value: place for place, value in enumerate(column.unique())}
+
+
+def _value(value: float, row: dict[Any, Any]) -> str:
+    """What has an interval is a share of something; other whole numbers are counts and flags."""
     if pd.isna(value):
         return NONE
-    if unit != "1":
-        return f"{number(value)} {unit}"
-    return fraction(value) if metric in EXPOSURE or not float(value).is_integer() else whole(value)
+    if row["unit"] != "1":
+        return f"{number(value)} {row['unit']}"
+    share = row["metric"] in EXPOSURE or not pd.isna(row["ci_low"]) or not float(value).is_integer()
+    return fraction(value) if share else whole(value)
 
 
 def _interval(row: dict[Any, Any]) -> str:
     if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
-        return NONE
-    ends = (_value(float(row[end]), str(row["metric"]), str(row["unit"])) for end in ("ci_low", "ci_high"))
+        return ""
+    ends = (_value(float(row[end]), row) for end in ("ci_low", "ci_high"))
     return f"[{', '.join(ends)}]"

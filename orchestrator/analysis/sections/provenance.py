@@ -77,10 +77,13 @@ def alarms(facts: RunFacts) -> list[str]:
     if info.cause:
         found.append(f"The run ended early: {info.cause}")
     steps = [step for step in info.steps if step.status != OK]
+    boots: dict[tuple[str, str, str, str | None], list[str]] = {}
     for step in steps:
-        where = WORLD_NAMES.get(step.world or "", step.world or "?")
-        boot = "" if step.boot_id is None else f", boot {step.boot_id}"
-        found.append(f"{step.status}: {facts.name(step.cell_id)} in {where}{boot}: {step.note or 'no reason given'}")
+        key = (step.status, step.cell_id, step.world or "?", step.note)
+        boots.setdefault(key, []).append("?" if step.boot_id is None else str(step.boot_id))
+    for (status, cell, world, note), where in boots.items():
+        place = f"{facts.name(cell)} in {WORLD_NAMES.get(world, world)}, boot{'s' if len(where) > 1 else ''}"
+        found.append(f"{status}: {place} {', '.join(where)}: {note or 'no reason given'}")
     if not steps:
         found += _alarms_of_rows(facts)
     if facts.run.samples.empty:
@@ -129,7 +132,8 @@ def _facts(facts: RunFacts) -> list[tuple[str, Content]]:
         ("Started, ended", f"{info.started_utc or NONE}, {info.ended_utc or NONE}"),
         ("Revision", Word(revision + (" and uncommitted changes" if dirty else ""), tone)),
     ]
-    sizes = [f"{wanted[key]} {key}" for key in ("boots", "iterations", "warmups") if isinstance(wanted.get(key), int)]
+    words = {"boots": "boots", "iterations": "iterations", "warmups": "warm-ups"}
+    sizes = [f"{wanted[key]} {word}" for key, word in words.items() if isinstance(wanted.get(key), int)]
     if sizes:
         found.append(
             ("Each cell", f" {TIMES} ".join(sizes[:2]) + (f", after {sizes[2]} in each boot" if sizes[2:] else ""))
