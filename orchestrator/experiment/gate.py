@@ -80,9 +80,9 @@ def gate_script(what: Measurement, name: GuestName | None, seconds: float) -> st
     spin = f"[ ! -e {SPIN_PID} ] || kill -{{}} $(cat {SPIN_PID})"
     gate = "; ".join(
         [
-            f"read -r go <{GO_FIFO}",
             # An idle machine's clock may jump from here on, as nothing from outside waits for it.
             spin.format("STOP"),
+            f"read -r go <{GO_FIFO}",
             f"marker begin {MEASURE} {what.base}",
             work,
             f"echo $? >{CODE}",

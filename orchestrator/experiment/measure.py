@@ -101,9 +101,9 @@ class Stage:
     def measure(self, what: Measurement, world: str, say: Callable[[str], None]) -> Measured:
         """Run the deployed model as `what` says; raises WorkloadError or BootError with the cause."""
         name = guest_of(world)
-        before = self._arm(what, world, name)
+        before = self.arm(what, world)
         self.bed.instance.send_go(_GO_SECONDS)
-        markers = self._await_end(what, say)
+        markers = self.await_end(what, say)
         with self.bed.host() as host:
             code = ssh.capture(host, f"cat {gate.CODE}").strip()
             after = self._vmm_exits(host, name)
@@ -114,8 +114,9 @@ class Stage:
         spent = {reason: count - before.get(reason, 0) for reason, count in after.items()}
         return Measured(markers, RunnerRecord.parse(text), spent)
 
-    def _arm(self, what: Measurement, world: str, name: GuestName | None) -> dict[str, int]:
+    def arm(self, what: Measurement, world: str) -> dict[str, int]:
         """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far."""
+        name = guest_of(world)
         if name is not None:
             with self._link(world) as link:
                 done = ssh.attempt(link, shlex.join(gate.runner_command(what, armed=True)), _ARM_SECONDS)
@@ -132,7 +133,7 @@ class Stage:
         stats = ask(host, stats=True).of(name).stats
         return {key: value for key, value in stats.items() if type(value) is int}
 
-    def _await_end(self, what: Measurement, say: Callable[[str], None]) -> tuple[MarkerRecord, ...]:
+    def await_end(self, what: Measurement, say: Callable[[str], None]) -> tuple[MarkerRecord, ...]:
         """State 'measured': the gate's second marker; all markers since the last look."""
         deadline = time.monotonic() + self.run_seconds
         found: list[MarkerRecord] = []

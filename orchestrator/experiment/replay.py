@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same measurement over and over from one saved moment: whether counts are a property of the machine alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.experiment import collect
+from orchestrator.experiment.measure import Stage
+from orchestrator.testbed.testbed import UpOptions
+from orchestrator.trace.counters import Event, pair_markers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.experiment.gate import Measurement
+    from orchestrator.trace.counters import MarkerRecord, Tally
+
+DETERMINISTIC = UpOptions(fresh=True, deterministic=True, count=True)
+
+
+def replays(stage: Stage, what: Measurement, world: str, saved: Path, times: int) -> Iterator[list[dict[str, int]]]:
+    """Arm the deployed runner, save the machine to `saved`, and measure `times` from there.
+
+    Each item has the instructions of every inference, by component. The machine of `stage` is up with the last one.
+    """
+    stage.arm(what, world)
+    stage.bed.save(saved)
+    for _ in range(times):
+        stage.bed.replay(saved, DETERMINISTIC)
+        again = Stage.on(stage.bed, deploy_seconds=stage.deploy_seconds, run_seconds=stage.run_seconds)
+        markers = again.await_end(what, lambda _: None)
+        again.check()
+        yield [collect.components(each, world) for each in inferences(markers)]
+
+
+def inferences(markers: tuple[MarkerRecord, ...]) -> list[Tally]:
+    """What was counted in each inference, in order."""
+    mine = (each for each in markers if each.event == Event.INFER)
+    return [pair.delta for pair in pair_markers(mine)]
