@@ -110,6 +110,7 @@ class Conductor:
     def _run(self, costs: Costs, facts: dict[str, Any]) -> int:
         cells = cells_of(self.workload)
         bed, folder = Testbed(self.project, self.progress), self.workload_file.resolve().parent
+        self._clear(bed)
         with costs.spent_on("build"):
             parts = build(bed, cells, folder)
             beds = self._machines(cells)
@@ -139,6 +140,18 @@ class Conductor:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return runner.failures
+
+    def _clear(self, bed: Testbed) -> None:
+        """No machine may be up: one of a killed run makes way, one of the user's does not."""
+        if bed.running() is None:
+            return
+        if not self.options.resume:
+            raise UsageError(
+                f"testbed '{self.project.config.name}' is up, and a run boots machines of its own",
+                hint="`orch down`, or another testbed file (--testbed)",
+            )
+        self.progress.notice("the machine of the killed run is taken down")
+        bed.down()
 
     def _machines(self, cells: Sequence[Cell]) -> dict[MachineKind, Testbed]:
         """A built testbed for every kind of machine."""

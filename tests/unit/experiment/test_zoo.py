@@ -118,7 +118,7 @@ def test_a_quantization_that_a_model_lacks(tmp_path: Path) -> None:
 def test_a_shipped_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     zoo = declared(tmp_path)
     (tmp_path / "workloads/models/it/it.tflite").write_bytes(b"\x1c\0\0\0TFL3 other weights")
-    with pytest.raises(BuildError, match="is not the file that model.yaml states"):
+    with pytest.raises(BuildError, match=r"is not the file that model\.yaml states"):
         zoo.get("it", "int8")
 
 
