@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * runner: inference with a TFLite model, in phases that the instruction counter sees. The same source is the program of all
- * three worlds and, built for the build computer, their oracle. docs/runner.md has the interface.
+ * runner: inference with a TFLite model, in phases that the instruction counter sees. One binary runs in all three
+ * worlds; built for the build computer, the same source is their oracle. docs/runner.md has the interface.
  */
 #include <errno.h>
 #include <fcntl.h>

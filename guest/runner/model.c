@@ -57,8 +57,8 @@ static void *map_file(const char *path, size_t *size, char *why)
 }
 
 /*
- * A delegate that takes nothing. It is asked, for each subgraph, after XNNPACK has taken its nodes, and so sees what has become
- * of the graph: the one way in this API to know that XNNPACK is really used.
+ * A delegate that takes nothing. It is asked, for each subgraph, after XNNPACK has taken its nodes, and so sees what has
+ * become of the graph: the one way in this API to know that XNNPACK is really used.
  */
 static int look(TfLiteOpaqueContext *context, TfLiteDelegate *delegate, void *data)
 {
@@ -83,7 +83,7 @@ static int look(TfLiteOpaqueContext *context, TfLiteDelegate *delegate, void *da
 	return TFLITE_OK;
 }
 
-/* XNNPACK cannot be made where /sys is not mounted; the library's own kernels do the work then, and `delegated` says it. */
+/* XNNPACK cannot be made where /sys is not mounted: the library's own kernels work then, `delegated` says so. */
 static void add_delegates(TfLiteInterpreterOptions *options, struct model *model, uint32_t threads)
 {
 	const TfLiteOpaqueDelegateBuilder builder = {

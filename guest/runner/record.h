@@ -54,7 +54,7 @@ struct usage {
 	long major_faults;
 };
 
-/* Memory for `iterations` of them, shared with child processes; it takes room only where it is written. NULL with errno. */
+/* Memory for so many iterations, shared with child processes; it takes room where it is written. NULL with errno. */
 struct record *record_new(uint32_t iterations);
 
 #endif
