@@ -80,8 +80,8 @@ def _touch(host: Attacker, about: About, seed: int, samples: int) -> list[Privac
 def _carve(host: Attacker, world: str, folder: Path) -> list[Path]:
     """Files put together from the page cache of the guest and from the host's own."""
     files: list[Path] = []
-    for pids in [[]] if world == "host" else [host.vmm(world), []]:
-        part = folder / f"carved-{len(files)}"
+    for number, pids in enumerate([[]] if world == "host" else [host.vmm(world), []]):
+        part = folder / f"carved-{number}"
         part.mkdir()
         files += host.carve(pids, part)
     return files
