@@ -145,8 +145,15 @@ def show_cmdline(context: Context, *, deterministic: bool, count: bool, by_hand:
     import shlex  # noqa: PLC0415
 
     from orchestrator.machine.cmdline import command_line  # noqa: PLC0415
+    from orchestrator.machine.fvp import fvp_command_line  # noqa: PLC0415
     from orchestrator.testbed.testbed import UpOptions  # noqa: PLC0415
 
+    fvp = context.project.fvp()
+    if fvp is not None:
+        if deterministic or count or by_hand:
+            raise click.UsageError("these options are those of platform qemu; the testbed file says fvp")
+        click.echo(shlex.join(fvp_command_line(fvp)))
+        return
     testbed = context.testbed
     record = testbed.running()
     port = int(record["ssh_port"]) if record else context.project.config.ssh.port

@@ -40,14 +40,32 @@ class Deterministic(Strict):
     cpus: int = Field(default=1, ge=1, le=8, description="more than one cannot be counted, see docs/counting.md")
 
 
+class Fvp(Strict):
+    """Arm's FVP_Base_RevC-2xAEMvA and a stack that was built for it, all of the user's; see docs/machine.md."""
+
+    model: Path = Field(description="the model's program")
+    bl1: Path = Field(description="TF-A's bl1.bin for PLAT=fvp with ENABLE_RME=1")
+    fip: Path = Field(description="TF-A's fip.bin, with the RMM in it")
+    image: Path = Field(description="kernel Image of the host")
+    disk: Path | None = Field(default=None, description="root file system of the host, a virtio block device")
+
+
 class Machine(Strict):
     """The emulated machine; RAM is always 3072 MiB, see docs/machine.md."""
 
-    platform: Literal["qemu"] = "qemu"
+    platform: Literal["qemu", "fvp"] = "qemu"
+    fvp: Fvp | None = Field(default=None, description="needed with platform fvp, ignored without")
     type: Literal["virt-10.0"] = "virt-10.0"
     cpus: int = Field(default=2, ge=1, le=8)
     cpu: Cpu
     deterministic: Deterministic = Deterministic()
+
+    @model_validator(mode="after")
+    def _fvp_has_its_parts(self) -> Self:
+        """The other platform is the user's own from the model on."""
+        if self.platform == "fvp" and self.fvp is None:
+            raise ValueError("platform 'fvp' needs the section 'fvp' with model, bl1, fip and image")
+        return self
 
 
 class Kernel(Strict):

@@ -15,6 +15,7 @@ import platformdirs
 from orchestrator.build.cache import Cache, default_cache
 from orchestrator.build.graph import Graph, Node
 from orchestrator.errors import UsageError
+from orchestrator.machine.fvp import FvpSpec
 from orchestrator.schema.testbed import TestbedConfig
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.guest import SEEDED, GuestFile
@@ -46,6 +47,8 @@ class Project:
         files = {
             f"stack.{name}": getattr(config.stack, name) for name in ("qemu", "rmm", "host_kernel", "guest_kernel")
         }
+        if config.machine.platform == "fvp" and config.machine.fvp is not None:
+            files |= {f"machine.fvp.{name}": path for name, path in config.machine.fvp}
         for key, path in (files | {"guest.disk": config.guest.disk}).items():
             if path is not None and not _from(chosen, path).is_file():
                 raise UsageError(f"{chosen}: {key}: no such file: {path}")
@@ -115,6 +118,14 @@ class Project:
             paths = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else [top]
             found |= {f"{VMM_FOLDER}/{path.relative_to(top.parent)}": path for path in paths}
         return found
+
+    def fvp(self) -> FvpSpec | None:
+        """What the command line of Arm's FVP is made of, if the testbed file asks for that platform."""
+        machine = self.config.machine
+        if machine.platform != "fvp" or machine.fvp is None:
+            return None
+        parts = {name: str(self.path(path)) for name, path in machine.fvp if path is not None}
+        return FvpSpec(**parts, cpus=machine.cpus, ssh_port=self.config.ssh.port)
 
     def untested(self) -> list[str]:
         """What `stack:` replaces, for the warning that comes with it."""

@@ -74,6 +74,13 @@ class Testbed:
     """The machine of one testbed file."""
 
     def __init__(self, project: Project, progress: Progress, *, frozen: bool = False) -> None:
+        """Raises UsageError for a platform of which orch only knows the command line."""
+        if project.config.machine.platform != "qemu":
+            raise UsageError(
+                f"{project.testbed_file}: machine.platform: {project.config.machine.platform}: its command line is all "
+                "that orch makes; it neither builds for it nor runs it",
+                hint="`orch show cmdline` prints it; docs/machine.md says what is missing",
+            )
         self.project = project
         self.progress = progress
         self.state = project.state_folder()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,28 @@ def test_cache_that_cannot_be_written() -> None:
     done = orch("build", "rmm", XDG_CACHE_HOME="/proc/nowhere")
     assert done.returncode == 6
     assert "Traceback" not in done.stderr
+
+
+def test_fvp_is_a_command_line_and_nothing_else(tmp_path: Path) -> None:
+    text = (ROOT / "testbed.yaml").read_text(encoding="utf-8")
+    parts = "  fvp: {model: FVP, bl1: bl1.bin, fip: fip.bin, image: Image}\n"
+    file = tmp_path / "fvp.yaml"
+    file.write_text(text.replace("  platform: qemu\n", "  platform: fvp\n"), encoding="utf-8")
+    done = orch("--testbed", str(file), "show", "config")
+    assert done.returncode == 2
+    assert "platform 'fvp' needs the section 'fvp'" in done.stderr
+    file.write_text(text.replace("  platform: qemu\n", f"  platform: fvp\n{parts}"), encoding="utf-8")
+    assert "machine.fvp.model: no such file: FVP" in orch("--testbed", str(file), "show", "cmdline").stderr
+    for name in ("FVP", "bl1.bin", "fip.bin", "Image"):
+        (tmp_path / name).touch()
+    shown = orch("--testbed", str(file), "show", "cmdline")
+    assert shown.returncode == 0, shown.stderr
+    words = shlex.split(shown.stdout)
+    assert words[0] == f"{tmp_path}/FVP"
+    assert f"bp.secureflashloader.fname={tmp_path}/bl1.bin" in words
+    assert orch("--testbed", str(file), "show", "cmdline", "--count").returncode == 2
+    for command in (["up", "--realm"], ["testbed"], ["build"], ["ssh", "host", "--", "true"]):
+        done = orch("--testbed", str(file), *command)
+        assert done.returncode == 2, command
+        assert "machine.platform: fvp: its command line is all that orch makes" in done.stderr
+    assert not (tmp_path / "state").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.machine.cmdline import command_line, cpu_argument, kernel_command_line, stable_command_line
+from orchestrator.machine.fvp import FvpSpec, fvp_command_line
 from orchestrator.machine.spec import Counter, Initrd, MachineSpec
 from orchestrator.schema.testbed import Cpu
 
@@ -29,7 +30,21 @@ def variants(spec: MachineSpec) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", ["plain", "deterministic", "counter", "restored", "by-hand"])
 def test_golden(name: str, paper: MachineSpec) -> None:
-    text = "".join(f"{word}\n" for word in variants(paper)[name])
+    check_golden(name, variants(paper)[name])
+
+
+def test_golden_of_the_fvp() -> None:
+    spec = FvpSpec("/arm/FVP_Base_RevC-2xAEMvA", "/tfa/bl1.bin", "/tfa/fip.bin", "/linux/Image")
+    check_golden("fvp", fvp_command_line(dataclasses.replace(spec, disk="/root.ext2", cpus=6, ssh_port=2222)))
+    least = fvp_command_line(spec)
+    assert [word for word in least if "NUM_CORES" in word] == ["cluster0.NUM_CORES=2", "cluster1.NUM_CORES=0"]
+    assert not [word for word in least if "virtioblock" in word or "userNetPorts" in word]
+    with pytest.raises(ValueError, match="9 CPUs"):
+        fvp_command_line(dataclasses.replace(spec, cpus=9))
+
+
+def check_golden(name: str, words: list[str]) -> None:
+    text = "".join(f"{word}\n" for word in words)
     golden = GOLDEN / f"{name}.txt"
     if os.environ.get("ORCH_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
