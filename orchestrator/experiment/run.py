@@ -237,17 +237,22 @@ class Runner:
             protection=cell.protection,
             output=cell.output,
         )
-        with self._part("attack", step=step.key):
-            return run_memory_scan(
-                stage.bed,
-                step.world,
-                subject.path,
-                work=self.scratch,
-                seed=self.workload.seed,
-                about=about,
-                accuracy=subject.accuracy,
-                limit=self.workload.timeouts.attack,
-            )
+        try:
+            with self._part("attack", step=step.key):
+                return run_memory_scan(
+                    stage.bed,
+                    step.world,
+                    subject.path,
+                    work=self.scratch,
+                    seed=self.workload.seed,
+                    about=about,
+                    accuracy=subject.accuracy,
+                    limit=self.workload.timeouts.attack,
+                )
+        except OrchError as error:  # the measurement before it is sound
+            self.failures += 1
+            self.progress.notice(f"memory-scan in {step.world}: {error.message}")
+            return [about.row("memory-scan", "blocks_recovered", status="error", note=error.message)]
 
     def _step_failed(self, step: Step, boot_id: int, error: OrchError) -> None:
         self.failures += 1
