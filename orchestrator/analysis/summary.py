@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.bootstrap import Replicates, generator, median_interval, ratio_interval, replicate
+from orchestrator.analysis.bootstrap import Floats, Replicates, generator, median_interval, ratio_interval, replicate
 from orchestrator.analysis.frames import usable
 from orchestrator.analysis.verdict import judge
 from orchestrator.schema.samples import Component, Method, Phase, SummaryRow, World
@@ -32,24 +32,31 @@ class Group:
     """The usable samples of one line of the summary, resampled."""
 
     key: tuple[str, ...]
-    values: pd.Series[float]
+    values: Floats
     sample: Replicates
     facts: dict[str, Any]
 
 
-def groups(samples: pd.DataFrame) -> dict[tuple[str, ...], Group]:
-    """Usable rows by KEYS, in the order cell (as it first came), world, phase, component, metric."""
-    rows = usable(samples)
-    cells = {cell: place for place, cell in enumerate(rows["cell_id"].unique())}
+def groups(samples: pd.DataFrame, salt: str = "") -> dict[tuple[str, ...], Group]:
+    """Usable rows by KEYS, in the order cell (as it first came), world, phase, component, metric.
+
+    `salt` makes the random numbers others: samples that are compared with each other must not be resampled alike.
+    """
+    rows = usable(samples).sort_values(["boot_id", "iteration"], kind="stable")
+    cells = {cell: place for place, cell in enumerate(samples["cell_id"].unique())}
+    about = {
+        (row["cell_id"], row["world"]): {name: _plain(row[name]) for name in OF_CELL + REGIME}
+        for row in rows.drop_duplicates(["cell_id", "world"]).to_dict("records")
+    }
+    values, boots = rows["value"].to_numpy(dtype=np.float64), rows["boot_id"].fillna(0).to_numpy(dtype=np.int64)
     found = {}
-    for key, part in rows.groupby(KEYS, sort=False):
+    indices: dict[Any, Any] = dict(rows.groupby(KEYS, sort=False).indices)
+    for key, places in indices.items():
         names = tuple(str(name) for name in key)
-        ordered = part.sort_values(["boot_id", "iteration"], kind="stable")
-        sample = resample(ordered, *names)
-        facts = {name: _plain(part[name].iloc[0]) for name in OF_CELL + REGIME}
-        found[names] = Group(names, ordered["value"], sample, facts)
-    ordered_keys = sorted(found, key=lambda key: _place(key, cells))
-    return {key: found[key] for key in ordered_keys}
+        mine = values[places]
+        sample = replicate(mine, boots[places], generator(salt, *names))
+        found[names] = Group(names, mine, sample, about[names[0], names[1]])
+    return {key: found[key] for key in sorted(found, key=lambda key: _place(key, cells))}
 
 
 def resample(rows: pd.DataFrame, *key: str) -> Replicates:
@@ -66,7 +73,7 @@ def summarise(found: Mapping[tuple[str, ...], Group], margin: float) -> list[Sum
 def _row(group: Group, vm: Group | None, margin: float) -> SummaryRow:
     named = dict(zip(KEYS, group.key, strict=True))
     interval = median_interval(group.sample)
-    q1, q3 = np.quantile(group.values.to_numpy(dtype=np.float64), [0.25, 0.75])
+    q1, q3 = np.quantile(group.values, [0.25, 0.75])
     row: dict[str, Any] = {
         **named,
         **group.facts,

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two runs beside each other: by cell, world and phase the ratio of instructions with its interval and verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.analysis.bootstrap import Interval, ratio_interval
+from orchestrator.analysis.run_folder import Run
+from orchestrator.analysis.summary import OF_CELL, REGIME, Group, groups
+from orchestrator.analysis.verdict import judge
+from orchestrator.schema.csvtable import Finite, Name, Row, Table
+from orchestrator.schema.samples import Component, Phase, Verdict, World
+
+_ALIKE = [name for name in (*OF_CELL, *REGIME) if name not in {"run_id", "workload"}]
+
+
+class CompareRow(Row):
+    """One line of compare.csv."""
+
+    cell_id: Name
+    model: Name
+    quantization: Name
+    world: World
+    phase: Phase
+    metric: Name
+    unit: str
+    run_a: Name
+    run_b: Name
+    samples_a: int
+    samples_b: int
+    median_a: Finite
+    median_b: Finite
+    ratio: Finite | None
+    ci_low: Finite | None
+    ci_high: Finite | None
+    margin: Finite
+    verdict: Verdict
+
+
+COMPARE = Table("compare.csv", CompareRow)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What could be compared, and in words what could not."""
+
+    rows: tuple[CompareRow, ...]
+    refused: tuple[str, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing is slower beyond the margin, 1 if something is, 2 if nothing could be compared."""
+        if not self.rows:
+            return 2
+        return int(any(row.verdict is Verdict.SLOWER for row in self.rows))
+
+
+def compare(a: Run, b: Run, margin: float) -> Comparison:
+    """Ratios B / A of the instructions (all components) of cells that are the same in both; others are listed.
+
+    A cell is the same if its id, model file, number format, protection, ticks, shift, CPUs and memory are.
+    """
+    left, right = _counts(a, "a"), _counts(b, "b")
+    cells_a, cells_b = ({key[0]: None for key in each} for each in (left, right))
+    differing = {
+        cell: what for cell in cells_a if cell in cells_b and (what := _difference(cell, (left, a), (right, b)))
+    }
+    rows = [_row(left[key], right[key], margin) for key in left if key in right and key[0] not in differing]
+    return Comparison(
+        tuple(rows),
+        tuple(f"{cell}: not the same in both: {what}" for cell, what in differing.items()),
+        tuple(cell for cell in cells_a if cell not in cells_b),
+        tuple(cell for cell in cells_b if cell not in cells_a),
+    )
+
+
+def _counts(run: Run, salt: str) -> dict[tuple[str, ...], Group]:
+    """Groups of metric `instructions`, component all."""
+    samples = run.samples
+    chosen = samples[(samples["metric"] == "instructions") & (samples["component"] == Component.ALL)]
+    return groups(chosen, salt)
+
+
+def _difference(
+    cell: str, a: tuple[dict[tuple[str, ...], Group], Run], b: tuple[dict[tuple[str, ...], Group], Run]
+) -> str | None:
+    """In what a cell of the same id differs; None if in nothing that matters."""
+    told = []
+    worlds = {key[1]: key for key in a[0] if key[0] == cell}
+    for world, key in worlds.items():
+        other = next((group for name, group in b[0].items() if name[:2] == (cell, world)), None)
+        if other is None:
+            continue
+        facts = a[0][key].facts
+        told += [f"{name} {_shown(facts[name])} and {_shown(other.facts[name])}" for name in _ALIKE
+                 if facts[name] != other.facts[name]]  # fmt: skip
+    files = [set(run.samples.loc[run.samples["cell_id"] == cell, "model_sha256"].dropna()) for _, run in (a, b)]
+    if files[0] and files[1] and files[0] != files[1]:
+        told.append("the model's file")
+    return ", ".join(dict.fromkeys(told)) or None
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _row(a: Group, b: Group, margin: float) -> CompareRow:
+    ratio: Interval = ratio_interval(b.sample, a.sample)
+    cell, world, phase = a.key[:3]
+    return CompareRow(
+        cell_id=cell,
+        model=a.facts["model"],
+        quantization=a.facts["quantization"],
+        world=World(world),
+        phase=Phase(phase),
+        metric="instructions",
+        unit="1",
+        run_a=a.facts["run_id"],
+        run_b=b.facts["run_id"],
+        samples_a=a.sample.samples,
+        samples_b=b.sample.samples,
+        median_a=a.sample.estimate,
+        median_b=b.sample.estimate,
+        ratio=ratio.estimate,
+        ci_low=ratio.low,
+        ci_high=ratio.high,
+        margin=margin,
+        verdict=judge(ratio, margin),
+    )

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A comparison of two runs as lines for the terminal and as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from orchestrator.analysis.bootstrap import Interval, Kind
+from orchestrator.analysis.compare import CompareRow, Comparison
+from orchestrator.analysis.run_folder import Run
+from orchestrator.analysis.sections.provenance import status_word
+from orchestrator.analysis.words import ditto, ends, millions, overhead, percent_over, plural, verdict_word
+from orchestrator.report import plots
+from orchestrator.report.model import Facts, Grid, Heading, Item, Page, Paragraph, Plot, Points, Section
+from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
+from orchestrator.schema.samples import Verdict
+
+
+def lines(comparison: Comparison) -> list[str]:
+    """Aligned lines: cell, world, phase, change, interval, verdict; then what could not be compared."""
+    table = [("cell", "world", "phase", "B/A", "95 % interval", "verdict")]
+    for row in comparison.rows:
+        ratio = _interval(row)
+        table.append((row.cell_id, row.world, row.phase, overhead(ratio), ends(ratio), row.verdict))
+    widths = [max(len(line[column]) for line in table) for column in range(6)]
+    told = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
+    return (told if comparison.rows else []) + notices(comparison)
+
+
+def notices(comparison: Comparison) -> list[str]:
+    """What could not be compared, in words."""
+    found = list(comparison.refused)
+    for name, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
+        if cells:
+            found.append(f"only in {name}: {', '.join(cells)}")
+    return found
+
+
+def tally(comparison: Comparison) -> str:
+    """How often each verdict was given."""
+    if not comparison.rows:
+        return "nothing to compare: no cell is the same in both runs"
+    counts = Counter(row.verdict for row in comparison.rows)
+    return ", ".join(f"{counts[word]} {word}" for word in Verdict if counts[word])
+
+
+def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
+    """The page of a comparison."""
+    items: list[Item] = [
+        Paragraph(
+            f"{plural(len(comparison.rows), 'comparison')} at a margin of {100 * margin:g} %: {tally(comparison)}.",
+            "lead",
+        ),
+        Facts(tuple((name, _about(run)) for name, run in (("A", a), ("B", b)))),
+    ]
+    if comparison.rows:
+        items += [_plot(comparison), _table(comparison)]
+    told = notices(comparison)
+    if told:
+        items.append(Points(tuple(told)))
+    note = (
+        "B / A are ratios of medians of instructions, all components, with 95 % bootstrap intervals, boots before "
+        "iterations. Slower "
+        "or faster: the interval lies wholly beyond the margin; indistinguishable: within it."
+    )
+    items.append(Paragraph(note, "note"))
+    return Page(
+        title="Two runs compared",
+        subtitle=f"{a.info.run_id} and {b.info.run_id}",
+        status=status_word(b.info),
+        alarms=tuple(
+            f"{row.cell_id}, {row.world}, {row.phase}: {overhead(_interval(row))} {ends(_interval(row))}, slower"
+            for row in comparison.rows
+            if row.verdict is Verdict.SLOWER
+        ),
+        sections=(Section("comparison", "Comparison", tuple(items)),),
+        footer=("Made by `orch compare`, the same each time.",),
+    )
+
+
+def _about(run: Run) -> str:
+    info = run.info
+    revision = (info.git.revision or "unknown revision")[:12] + (" with changes" if info.git.dirty else "")
+    return f"{info.run_id}, {info.started_utc or 'unknown start'}, {revision}, {info.status}"
+
+
+def _interval(row: CompareRow) -> Interval:
+    return Interval(row.ratio, row.ci_low, row.ci_high, Kind.BCA if row.ci_low is not None else Kind.NONE)
+
+
+def _plot(comparison: Comparison) -> Plot:
+    rows = []
+    for row in comparison.rows:
+        value = percent_over(_interval(row))
+        if value is not None:
+            rows.append((f"{row.cell_id}, {WORLD_NAMES[row.world]}, {PHASE_NAMES[row.phase]}", value, str(row.verdict)))
+    told = "; ".join(f"{label}: {plots.signed(value.value)} %, {verdict}" for label, value, verdict in rows)
+    svg = plots.ratios("plot-ratios", "Change from run A to run B", f"{told}.", rows, 100 * comparison.rows[0].margin)
+    return Plot("ratios", svg, "Instructions of B over those of A, with 95 % intervals; grey: the margin.")
+
+
+def _table(comparison: Comparison) -> Grid:
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("World", numeric=False),
+        Heading("Phase", numeric=False),
+        Heading("A", "million instr."),
+        Heading("B", "million instr."),
+        Heading("B / A", "%"),
+        Heading("95 % interval", "%"),
+        Heading("Verdict", numeric=False),
+    )
+    rows = ditto(
+        (
+            (
+                row.cell_id,
+                WORLD_NAMES[row.world],
+                PHASE_NAMES[row.phase],
+                millions(row.median_a),
+                millions(row.median_b),
+                overhead(_interval(row)).removesuffix(" %"),
+                ends(_interval(row)),
+                verdict_word(row.verdict),
+            )
+            for row in comparison.rows
+        ),
+        2,
+    )
+    return Grid("Instructions by cell, world and phase", headings, rows)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The history of nightly runs: one CSV that grows by a line for each cell of each run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.analysis.facts import CellFacts, gather
+from orchestrator.analysis.run_folder import Run, load_run
+from orchestrator.schema.csvtable import Finite, Name, Note, Row, Table, Utc
+from orchestrator.schema.samples import Phase, Verdict, World
+
+
+class HistoryRow(Row):
+    """The inference of one cell in one run: instructions in vm and realm, their ratio, its interval and verdict."""
+
+    utc: Utc | None
+    run_id: Name
+    git_revision: Note
+    cell_id: Name
+    model: Name
+    quantization: Name
+    icount_shift: int | None
+    host_hz: int
+    guest_hz: int
+    boots: int
+    samples: int
+    vm_median: Finite | None
+    realm_median: Finite | None
+    ratio: Finite | None
+    ci_low: Finite | None
+    ci_high: Finite | None
+    verdict: Verdict | None
+
+
+HISTORY = Table("history.csv", HistoryRow)
+
+
+def append_history(path: Path, folder: Path) -> int:
+    """Append the cells of a run that are not there yet; returns how many were added, 0 the second time.
+
+    A line that a kill has torn is cut first. Raises UsageError for another file or no run.
+    """
+    run = load_run(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    HISTORY.repair(path)
+    known = {(row.run_id, row.cell_id) for row in HISTORY.rows(path)} if path.exists() else set()
+    rows = [row for cell in gather(run).cells if (row := _row(run, cell)) and (row.run_id, row.cell_id) not in known]
+    if rows:
+        HISTORY.append(path, rows)
+    return len(rows)
+
+
+def _row(run: Run, cell: CellFacts) -> HistoryRow:
+    ratio = cell.over_vm.get((World.REALM, Phase.INFER))
+    vm, realm = (cell.inference.get(world) for world in (World.VM, World.REALM))
+    return HistoryRow(
+        utc=run.info.started_utc,
+        run_id=run.info.run_id,
+        git_revision=run.info.git.revision,
+        cell_id=cell.cell_id,
+        model=cell.model,
+        quantization=cell.quantization,
+        icount_shift=cell.icount_shift,
+        host_hz=cell.host_hz,
+        guest_hz=cell.guest_hz,
+        boots=cell.boots,
+        samples=cell.samples,
+        vm_median=vm.estimate if vm else None,
+        realm_median=realm.estimate if realm else None,
+        ratio=ratio.estimate if ratio else None,
+        ci_low=ratio.low if ratio else None,
+        ci_high=ratio.high if ratio else None,
+        verdict=cell.verdict,
+    )

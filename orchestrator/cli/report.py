@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`orch report`, `orch compare`: what follows from runs that are over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.context import Context, pass_context
+
+_RESULTS = "results"
+
+
+def _results(context: Context, chosen: Path | None) -> Path:
+    """The folder of all runs: as chosen, or the checkout's own."""
+    return chosen or context.project.root / _RESULTS
+
+
+_results_option = click.option(
+    "--results", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="folder of all runs [results/]"
+)
+
+
+@click.command("report")
+@click.argument("run", default="latest")
+@_results_option
+@pass_context
+def report(context: Context, *, run: str, results: Path | None) -> None:
+    """Make summary.csv, the Parquet files and report.html of RUN again from its samples.
+
+    RUN is a folder, the beginning of a run's name, or `latest`.
+    """
+    from orchestrator.analysis.run_folder import find_run  # noqa: PLC0415 - pandas takes a second
+    from orchestrator.analysis.tables import write_tables  # noqa: PLC0415
+
+    written = write_tables(find_run(run, _results(context, results)))
+    for line in written.findings:
+        click.echo(line)
+    for line in written.alarms:
+        click.echo(line, err=True)
+    click.echo(str(written.files[-1]))
+
+
+@click.command("compare")
+@click.argument("a")
+@click.argument("b", default="latest")
+@click.option(
+    "--margin", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="X", help="as in 0.02 [that of B]"
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="write compare.csv and compare.html",
+)
+@_results_option
+@click.pass_context
+def compare(
+    click_context: click.Context, *, a: str, b: str, margin: float | None, output: Path | None, results: Path | None
+) -> None:
+    """Compare the instructions of runs A and B cell by cell.
+
+    Exit codes: 0 nothing is slower in B beyond the margin, 1 something is, 2 the runs have no cell in common.
+    """
+    from orchestrator.analysis.compare import COMPARE  # noqa: PLC0415
+    from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415
+    from orchestrator.analysis.compare_page import lines, page, tally  # noqa: PLC0415
+    from orchestrator.analysis.run_folder import find_run, load_run  # noqa: PLC0415
+    from orchestrator.report.html import render  # noqa: PLC0415
+    from orchestrator.schema.csvtable import replace_file  # noqa: PLC0415
+
+    context = click_context.ensure_object(Context)
+    runs = [load_run(find_run(name, _results(context, results))) for name in (a, b)]
+    chosen = runs[1].info.margin if margin is None else margin
+    comparison = compare_runs(runs[0], runs[1], chosen)
+    for line in lines(comparison):
+        click.echo(line)
+    click.echo(f"{tally(comparison)} (margin {100 * chosen:g} %)")
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        COMPARE.write(output / COMPARE.name, comparison.rows)
+        replace_file(output / "compare.html", render(page(runs[0], runs[1], comparison, chosen)).encode())
+        click.echo(str(output / "compare.html"))
+    click_context.exit(comparison.exit_code)
+
+
+COMMANDS = (report, compare)
