@@ -39,20 +39,20 @@ def _row(spec: ModelYaml) -> tuple[str, ...]:
     return (
         spec.name,
         "trained" if spec.trained else "random",
-        "/".join(spec.files),
-        "/".join(f"{file.bytes / 1e6:.2g}" for file in spec.files.values()),
-        "/".join(_share(file.accuracy) for file in spec.files.values()) if spec.trained else "-",
+        " / ".join(spec.files),
+        " / ".join(f"{file.bytes / 1e6:.3g}" for file in spec.files.values()),
+        " / ".join(_share(file.accuracy) for file in spec.files.values()) if spec.trained else "-",
         " x ".join(map(str, spec.input.shape)),
         f"{spec.macs / 1e6:.4g}",
     )
 
 
-def _share(accuracy: Accuracy | None) -> str:
+def _share(accuracy: Accuracy | None, *, long: bool = False) -> str:
     if accuracy is None:
         return "-"
     if accuracy.images < _FEW:
         return f"{round(accuracy.top1 * accuracy.images)} of {accuracy.images}"
-    return f"{accuracy.top1:.2%}"
+    return f"{accuracy.top1:.2%} of {accuracy.images:,}" if long else f"{accuracy.top1:.2%}"
 
 
 @models.command("show")
@@ -80,7 +80,7 @@ def show_model(context: Context, name: str) -> None:
     for key, text in facts.items():
         click.echo(f"  {key:9} {text}")
     for quantization, file in spec.files.items():
-        accuracy = f", right: {_share(file.accuracy)} on {file.accuracy.images:,} images" if file.accuracy else ""
+        accuracy = f", right: {_share(file.accuracy, long=True)}" if file.accuracy else ""
         click.echo(f"  {quantization:9} {file.file}, {file.bytes:,} bytes{accuracy}")
         click.echo(f"  {'':9} sha256 {file.sha256}")
 

@@ -111,8 +111,9 @@ def test_unknown_names_lead_to_the_nearest(zoo: Zoo) -> None:
 def test_a_quantization_that_a_model_lacks(tmp_path: Path) -> None:
     zoo = declared(tmp_path)
     assert zoo.get("it", "int8").path == tmp_path / "workloads/models/it/it.tflite"
-    with pytest.raises(UsageError, match="model it has no float32 file"):
+    with pytest.raises(UsageError, match="model it has no float32 file") as caught:
         zoo.get("it", "float32")
+    assert caught.value.hint == "it has: int8"
 
 
 def test_a_shipped_file_that_was_changed_is_refused(tmp_path: Path) -> None:

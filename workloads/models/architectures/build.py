@@ -41,7 +41,7 @@ def alexnet() -> tf.keras.Model:
 
 
 def _conv_relu(x: tf.KerasTensor, width: int, kernel: int, stride: int = 1) -> tf.KerasTensor:
-    return layers.Conv2D(width, kernel, stride, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+    return layers.Conv2D(width, kernel, stride, padding="same", activation="relu")(x)
 
 
 def resnet18() -> tf.keras.Model:
@@ -66,8 +66,22 @@ def _residual(x: tf.KerasTensor, width: int, stride: int) -> tf.KerasTensor:
 
 
 def _conv_norm(x: tf.KerasTensor, width: int, kernel: int, stride: int, scale: float = 1.0) -> tf.KerasTensor:
-    conv = layers.Conv2D(width, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal")
+    conv = layers.Conv2D(width, kernel, stride, padding="same", use_bias=False)
     return layers.BatchNormalization(gamma_initializer=tf.keras.initializers.Constant(scale))(conv(x))
+
+
+def draw(model: tf.keras.Model, rng: np.random.Generator) -> None:
+    """Give every kernel normal values of variance 2 / fan-in (He et al., 2015), so that activations keep their size.
+
+    Drawn by NumPy, whose values do not depend on the CPU.
+    """
+    for layer in model.layers:
+        for weight in layer.trainable_weights:
+            if weight.name == "kernel":
+                shape = tuple(weight.shape)
+                # The last dimension counts outputs; of a depthwise kernel it is 1, and inputs do not add up.
+                fan_in = np.prod(shape[:2]) if isinstance(layer, layers.DepthwiseConv2D) else np.prod(shape[:-1])
+                weight.assign(rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fan_in)))
 
 
 NETWORKS = {"mobilenet_v1_1.0_224": mobilenet_v1, "alexnet": alexnet, "resnet18": resnet18}
@@ -77,7 +91,9 @@ def main(name: str, out: Path) -> None:
     """Build the architecture, calibrate on noise, write the two .tflite files to `out`."""
     deterministic(SEED)
     model = NETWORKS[name]()
-    noise = np.random.default_rng(SEED).uniform(-1, 1, (CALIBRATION, *model.input_shape[1:])).astype(np.float32)
+    rng = np.random.default_rng(SEED)
+    draw(model, rng)
+    noise = rng.uniform(-1, 1, (CALIBRATION, *model.input_shape[1:])).astype(np.float32)
     convert(model, noise, out, name)
 
 
