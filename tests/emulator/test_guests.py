@@ -209,10 +209,10 @@ def test_a_kernel_that_panics_is_told(make_bed: Callable[..., Bed]) -> None:
 
 
 def test_a_guest_that_never_gets_ready_is_stopped(make_bed: Callable[..., Bed]) -> None:
-    bed = make_bed(extra='guest:\n  cmdline_extra: "rdinit=/bin/sh"\ntimeouts:\n  guest_ready: 4\n')
+    bed = make_bed(extra='guest:\n  cmdline_extra: "rdinit=/bin/sh"\ntimeouts:\n  guest_ready: 20\n')
     done = bed.orch("up", "--vm")
     assert done.returncode == 4
-    assert "error: vm: state 'guest-ready': not reached within 4 s" in done.stderr
+    assert "error: vm: state 'guest-ready': not reached within 20 s" in done.stderr
     assert "built-in shell" in done.stderr  # the console's last lines
     assert status(bed)["vm"]["state"] == "stopped"
 
