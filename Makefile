@@ -19,8 +19,13 @@ venv: system # the pinned Python environment
 testbed: venv ## build everything, boot the machine once, check it, shut it down
 	@$(ORCH) testbed
 
-demo: testbed ## the testbed, then a look around in the running machine
+demo: testbed ## the testbed, a look around in the running machine, then workloads/quickstart.yaml in three worlds
 	@$(ORCH) demo
+	@$(ORCH) run workloads/quickstart.yaml
+
+.PHONY: nightly
+nightly: testbed ## workloads/paper-table.yaml, compared with the night before; one more piece of results/history.csv
+	@$(ORCH) nightly workloads/paper-table.yaml
 
 check: venv ## formatting, lint and types
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
@@ -44,6 +49,10 @@ bench: testbed ## boot, restore and counting costs, starts of guests step by ste
 bench-rmm: venv ## what calls into the RMM cost, in instructions by world
 	@PYTHONPATH=tests/emulator $(BIN)/python benchmarks/rmm.py
 
+.PHONY: bench-replay
+bench-replay: testbed ## one saved moment of a deterministic machine, replayed five times: identical counts
+	@$(BIN)/python benchmarks/replay.py
+
 .PHONY: bench-guests
 bench-guests: testbed ## creation, boot and end of guests in instructions by world; 20 boots of each
 	@$(BIN)/python benchmarks/guests.py
@@ -51,6 +60,10 @@ bench-guests: testbed ## creation, boot and end of guests in instructions by wor
 .PHONY: soak soak-kill
 soak: testbed ## two realms and a VM under load for 10 min: SECONDS=600
 	@$(BIN)/python tests/soak/soak.py --seconds $(or $(SECONDS),600)
+
+.PHONY: soak-run
+soak-run: testbed ## one `orch run`, killed ten times at random and resumed: no row lost, none doubled
+	@$(BIN)/python tests/soak/soak_run.py
 
 soak-kill: testbed ## 100 kills of the VMM, 20 of the emulator; goes on where it was interrupted
 	@$(BIN)/python tests/soak/soak_kill.py

@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import re
 import secrets
 import time
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from orchestrator.build.cache import write_atomic
-from orchestrator.errors import EnvError, UsageError
+from orchestrator.errors import EnvError
 from orchestrator.schema import samples
 
 if TYPE_CHECKING:
@@ -46,23 +45,6 @@ class Journal:
         folder = results / f"{name}-{stamp}-{secrets.token_hex(3)}"
         (folder / "console").mkdir(parents=True)
         return cls(folder)
-
-    @classmethod
-    def find(cls, results: Path, text: str) -> Journal:
-        """The run of that path, name or unambiguous beginning of a name; `latest` is the newest."""
-        path = Path(text)
-        if (path / RUN_FILE).is_file():
-            return cls(path.resolve())
-        runs = sorted(
-            (each.parent for each in results.glob(f"*/{RUN_FILE}")),
-            key=lambda each: (re.findall(r"\d{8}T\d{6}Z", each.name)[-1:], each.name),
-        )
-        matching = runs[-1:] if text == "latest" else [each for each in runs if each.name.startswith(text)]
-        if len(matching) != 1:
-            known = ", ".join(each.name for each in runs[-3:]) or "none"
-            problem = "no such run" if not matching else f"{len(matching)} runs begin like this"
-            raise UsageError(f"'{text}': {problem} in {results}", hint=f"the newest: {known}")
-        return cls(matching[0])
 
     @property
     def run_id(self) -> str:

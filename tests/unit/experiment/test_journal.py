@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import EnvError, UsageError
+from orchestrator.errors import EnvError
 from orchestrator.experiment.collect import Observation
 from orchestrator.experiment.journal import EVENTS, SAMPLES, Journal
 from orchestrator.experiment.plan import Step, cells_of
@@ -111,16 +111,3 @@ def test_a_kill_while_repairing_is_no_loss(journal: Journal) -> None:
 def test_two_do_not_write_to_one_run(journal: Journal) -> None:
     with journal.held(), pytest.raises(EnvError, match="another orch"), journal.held():
         pass
-
-
-def test_runs_are_found_by_name_and_age(tmp_path: Path) -> None:
-    for name in ("b-20260101T000000Z-aaaaaa", "a-20260102T000000Z-bbbbbb", "a-20260103T000000Z-cccccc"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "run.yaml").write_text("{}\n")
-    assert Journal.find(tmp_path, "latest").run_id.startswith("a-20260103")
-    assert Journal.find(tmp_path, "b-").run_id.startswith("b-")
-    assert Journal.find(tmp_path, str(tmp_path / "a-20260102T000000Z-bbbbbb")).run_id.startswith("a-20260102")
-    with pytest.raises(UsageError, match="2 runs begin like this"):
-        Journal.find(tmp_path, "a-")
-    with pytest.raises(UsageError, match="no such run"):
-        Journal.find(tmp_path, "c")
