@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * runner: inference with a TFLite model, in phases that the instruction counter sees. The same source is the program of all
- * three worlds and, built for the build computer, their oracle. docs/runner.md has the interface.
+ * runner: inference with a TFLite model, in phases that the instruction counter sees. One binary runs in all three
+ * worlds; built for the build computer, the same source is their oracle. docs/runner.md has the interface.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +49,7 @@ static int describe_worker(void *context, struct record *record)
 	struct buffer out = { .text = (char *)record->released, .size = record->room };
 	struct model model;
 
+	record->stage = STAGE_LOAD;
 	if (!model_load(&model, context, 1, record->why))
 		return EXIT_INPUTS;
 	model_describe(&model, &out);
@@ -117,31 +118,42 @@ static int open_files(struct job *job)
 	return 0;
 }
 
+/* Say in the record what went wrong; returns EXIT_INPUTS. */
+static int refuse(struct job *job, const char *what, const char *why)
+{
+	snprintf(job->record->why, sizeof(job->record->why), "%.180s: %.60s", what, why);
+	return EXIT_INPUTS;
+}
+
 /* What can be known to be wrong before a process goes to the background, where nobody reads its words. */
-static int prepare(struct job *job)
+static int check(struct job *job)
 {
 	const struct options *options = &job->options;
 
 	if (access(options->model, R_OK))
-		return complain(EXIT_INPUTS, options->model, strerror(errno));
+		return refuse(job, options->model, strerror(errno));
 	if (access(options->inputs, R_OK))
-		return complain(EXIT_INPUTS, options->inputs, strerror(errno));
+		return refuse(job, options->inputs, strerror(errno));
 	if (options->labels && !labels_read(options->labels, &job->labels))
-		return complain(EXIT_INPUTS, options->labels, strerror(errno));
-	job->record = record_new(options->warmups + options->iterations);
-	if (!job->record)
-		return complain(EXIT_INPUTS, "no memory for the results", strerror(errno));
-	return open_files(job);
+		return refuse(job, options->labels, strerror(errno));
+	if (!options->arm)
+		return 0;
+	job->socket = arm_bind(options->port);
+	if (job->socket < 0 || !arm_detach((const int[]){ job->socket, job->results, job->outputs, 0 }))
+		return refuse(job, "--arm", strerror(errno));
+	return 0;
 }
 
 static int finish(struct job *job, const struct usage *usage, int status)
 {
-	if (!report_write(job->results, &job->options, &job->labels, job->record, usage, status, job->record->why) && !status) {
-		snprintf(job->record->why, sizeof(job->record->why), "%.200s: %s", job->options.results, strerror(errno));
+	struct record *record = job->record;
+
+	if (!report_write(job->results, &job->options, &job->labels, record, usage, status, record->why) && !status) {
+		snprintf(record->why, sizeof(record->why), "%.180s: %.60s", job->options.results, strerror(errno));
 		status = EXIT_INFERENCE;
 	}
 	if (status)
-		complain(status, job->record->why, NULL);
+		complain(status, record->why, NULL);
 	say(&job->options);
 	return status;
 }
@@ -155,19 +167,18 @@ static int run(int count, char **words)
 
 	if (!options_parse(count, words, &job.options, problem))
 		return complain(EXIT_USAGE, problem, NULL);
-	status = prepare(&job);
-	if (!status && job.options.arm) {
-		job.socket = arm_bind(job.options.port);
-		if (job.socket < 0)
-			status = complain(EXIT_INPUTS, "--arm", strerror(errno));
-	}
-	if (!status && job.options.arm && !arm_detach((const int[]){ job.socket, job.results, job.outputs, 0 }))
-		status = complain(EXIT_INPUTS, "--arm", strerror(errno));
+	job.record = record_new(job.options.warmups + job.options.iterations);
+	if (!job.record)
+		return complain(EXIT_INPUTS, "no memory for the results", strerror(errno));
+	status = open_files(&job);
 	if (status) {
 		say(&job.options);
 		return status;
 	}
-	return finish(&job, &usage, supervise(run_worker, &job, job.record, &usage));
+	status = check(&job);
+	if (!status)
+		status = supervise(run_worker, &job, job.record, &usage);
+	return finish(&job, &usage, status);
 }
 
 static int go(const char *address, const char *port_text)

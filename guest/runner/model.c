@@ -57,8 +57,8 @@ static void *map_file(const char *path, size_t *size, char *why)
 }
 
 /*
- * A delegate that takes nothing. It is asked, for each subgraph, after XNNPACK has taken its nodes, and so sees what has become
- * of the graph: the one way in this API to know that XNNPACK is really used.
+ * A delegate that takes nothing. It is asked, for each subgraph, after XNNPACK has taken its nodes, and so sees what has
+ * become of the graph: the one way in this API to know that XNNPACK is really used.
  */
 static int look(TfLiteOpaqueContext *context, TfLiteDelegate *delegate, void *data)
 {
@@ -83,7 +83,7 @@ static int look(TfLiteOpaqueContext *context, TfLiteDelegate *delegate, void *da
 	return TFLITE_OK;
 }
 
-/* XNNPACK cannot be made where /sys is not mounted; the library's own kernels do the work then, and `delegated` says it. */
+/* XNNPACK cannot be made where /sys is not mounted: the library's own kernels work then, `delegated` says so. */
 static void add_delegates(TfLiteInterpreterOptions *options, struct model *model, uint32_t threads)
 {
 	const TfLiteOpaqueDelegateBuilder builder = {
@@ -155,30 +155,30 @@ void *model_input(const struct model *model, int32_t index, size_t *bytes)
 	return tensor ? TfLiteTensorData(tensor) : NULL;
 }
 
-/* Number of elements; the product of the dimensions cannot overflow, since the library has computed the bytes of it. */
-static uint32_t elements(const TfLiteTensor *tensor)
+/* Counted by what lies there and not by the shape, so that a strange shape leads nobody behind the tensor's end. */
+static uint32_t elements(int type, size_t bytes)
 {
-	uint32_t count = 1;
+	const size_t width = type == TFLITE_FLOAT32 || type == TFLITE_INT32 ? 4 : 1;
 
-	for (int32_t i = 0; i < TfLiteTensorNumDims(tensor); i++)
-		count *= (uint32_t)TfLiteTensorDim(tensor, i);
-	return count;
+	return (uint32_t)(bytes / width);
 }
 
 struct scores model_scores(const struct model *model, size_t *bytes)
 {
 	const TfLiteTensor *tensor = TfLiteInterpreterGetOutputTensor(model->interpreter, 0);
 	TfLiteQuantizationParams quantization;
+	int type;
 
 	*bytes = tensor ? TfLiteTensorByteSize(tensor) : 0;
 	if (!tensor)
 		return (struct scores){ 0 };
 	quantization = TfLiteTensorQuantizationParams(tensor);
+	type = TfLiteTensorType(tensor);
 	return (struct scores){
-		.type = TfLiteTensorType(tensor),
+		.type = type,
 		.scale = quantization.scale,
 		.zero_point = quantization.zero_point,
-		.count = elements(tensor),
+		.count = elements(type, *bytes),
 		.data = TfLiteTensorData(tensor),
 	};
 }

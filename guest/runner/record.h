@@ -25,11 +25,12 @@ struct iteration {
 	uint32_t input;
 };
 
+enum stage { STAGE_WAIT, STAGE_LOAD, STAGE_INFER, STAGE_END };
+
 struct record {
-	volatile bool loaded;           /* model and inputs fit together; what fails from here on is inference */
+	volatile enum stage stage;
 	volatile uint32_t done;         /* complete iterations, warm-ups included */
-	int status;                     /* exit status, and ... */
-	char why[WHY_BYTES];            /* ... the reason if it is not 0 */
+	char why[WHY_BYTES];            /* the reason for an exit status that is not 0 */
 	uint64_t begin_ns;              /* guest clock before the first marker and ... */
 	uint64_t end_ns;                /* ... behind the last */
 	uint64_t load_ns;
@@ -53,7 +54,7 @@ struct usage {
 	long major_faults;
 };
 
-/* Memory for `iterations` of them, shared with child processes; it takes room only where it is written. NULL with errno. */
+/* Memory for so many iterations, shared with child processes; it takes room where it is written. NULL with errno. */
 struct record *record_new(uint32_t iterations);
 
 #endif

@@ -19,7 +19,7 @@ struct ranked {
 	float score;
 };
 
-/* A tensor of scores; `type` as in tflite.h. */
+/* A tensor of scores; `type` as in tflite.h. `count` is right for types that can be ranked. */
 struct scores {
 	int type;
 	float scale;

@@ -52,7 +52,8 @@ static void put_scores(struct buffer *line, const struct record *record, const u
 }
 
 /* Names follow from the indices that are released, so they tell nothing more. */
-static void put_names(struct buffer *line, const struct options *options, const struct labels *labels, const uint8_t *released)
+static void put_names(struct buffer *line, const struct options *options, const struct labels *labels,
+		      const uint8_t *released)
 {
 	const uint32_t count = options->rule.kind == RELEASE_TOPK ? options->rule.top : 1;
 	const size_t step = options->rule.kind == RELEASE_LABEL ? sizeof(uint32_t) : sizeof(struct ranked);
@@ -111,7 +112,8 @@ static void iteration_line(struct buffer *line, const struct options *options, c
 	put(line, "}}\n");
 }
 
-static void end_line(struct buffer *line, const struct record *record, const struct usage *usage, int status, const char *why)
+static void end_line(struct buffer *line, const struct record *record, const struct usage *usage, int status,
+		     const char *why)
 {
 	put(line, "{\"event\":\"end\",\"status\":\"%s\",\"error\":", status ? "error" : "ok");
 	if (status)
@@ -120,8 +122,9 @@ static void end_line(struct buffer *line, const struct record *record, const str
 		put(line, "null");
 	put(line, ",\"exit_status\":%d,\"peak_rss_kib\":%ld,\"minor_faults\":%ld,\"major_faults\":%ld", status,
 	    usage->peak_rss_kib, usage->minor_faults, usage->major_faults);
-	put(line, ",\"rx_packets_during\":%" PRIu64 ",\"xnnpack\":%s,\"clock_ns\":%" PRIu64 ",\"runtime\":", record->rx_packets,
-	    record->delegated > 0 ? "true" : "false", record->end_ns);
+	put(line, ",\"rx_packets_during\":%" PRIu64 ",\"xnnpack\":%s", record->rx_packets,
+	    record->delegated > 0 ? "true" : "false");
+	put(line, ",\"clock_ns\":%" PRIu64 ",\"runtime\":", record->end_ns);
 	put_string(line, TfLiteVersion());
 	put(line, "}\n");
 }

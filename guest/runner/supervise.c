@@ -23,13 +23,23 @@ static void silence(void)
 	dup2(nothing, STDERR_FILENO);
 }
 
-static int killed_by(int number, struct record *record)
+/* The worker is gone and did not come to its end: killed, or the library ended the process. */
+static int died(int status, struct record *record)
 {
-	const char *hint = number == SIGKILL ? " (out of memory?)" : "";
+	static const char *const doing[] = {
+		[STAGE_WAIT] = "waiting for go",
+		[STAGE_LOAD] = "the model cannot be loaded",
+		[STAGE_INFER] = "inference failed",
+		[STAGE_END] = "inference failed",
+	};
+	const int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
-	snprintf(record->why, sizeof(record->why), "%s: the runtime was ended by signal %d, %s%s",
-		 record->loaded ? "inference failed" : "the model cannot be loaded", number, strsignal(number), hint);
-	return record->loaded ? EXIT_INFERENCE : EXIT_INPUTS;
+	if (number)
+		snprintf(record->why, sizeof(record->why), "%s: the process was ended by signal %d, %s%s", doing[record->stage],
+			 number, strsignal(number), number == SIGKILL ? " (out of memory?)" : "");
+	else
+		snprintf(record->why, sizeof(record->why), "%s: the runtime ended the process", doing[record->stage]);
+	return record->stage == STAGE_LOAD ? EXIT_INPUTS : EXIT_INFERENCE;
 }
 
 int supervise(worker_fn *worker, void *context, struct record *record, struct usage *usage)
@@ -41,7 +51,9 @@ int supervise(worker_fn *worker, void *context, struct record *record, struct us
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		silence();
-		_exit(worker(context, record));
+		status = worker(context, record);
+		record->stage = STAGE_END;
+		_exit(status);
 	}
 	if (child < 0) {
 		snprintf(record->why, sizeof(record->why), "no process for the runtime: %s", strerror(errno));
@@ -52,5 +64,5 @@ int supervise(worker_fn *worker, void *context, struct record *record, struct us
 	usage->peak_rss_kib = used.ru_maxrss;
 	usage->minor_faults = used.ru_minflt;
 	usage->major_faults = used.ru_majflt;
-	return WIFSIGNALED(status) ? killed_by(WTERMSIG(status), record) : WEXITSTATUS(status);
+	return WIFEXITED(status) && record->stage == STAGE_END ? WEXITSTATUS(status) : died(status, record);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every model is read in a process of its own. A file may hold anything, and the library is not ours: whatever it does to the
- * worker, its supervisor is there to say what happened.
+ * Every model is read in a process of its own. A file may hold anything, and the library is not ours: whatever it does
+ * to the worker, its supervisor is there to say what happened.
  */
 #ifndef RUNNER_SUPERVISE_H
 #define RUNNER_SUPERVISE_H

@@ -60,12 +60,14 @@ typedef struct {
 const char *TfLiteVersion(void);
 const char *TfLiteTypeGetName(int type);
 
-TfLiteModel *TfLiteModelCreateWithErrorReporter(const void *data, size_t size, tflite_reporter *reporter, void *user_data);
+TfLiteModel *TfLiteModelCreateWithErrorReporter(const void *data, size_t size, tflite_reporter *reporter,
+						void *user_data);
 
 TfLiteInterpreterOptions *TfLiteInterpreterOptionsCreate(void);
 void TfLiteInterpreterOptionsDelete(TfLiteInterpreterOptions *options);
 void TfLiteInterpreterOptionsSetNumThreads(TfLiteInterpreterOptions *options, int32_t threads);
-void TfLiteInterpreterOptionsSetErrorReporter(TfLiteInterpreterOptions *options, tflite_reporter *reporter, void *user_data);
+void TfLiteInterpreterOptionsSetErrorReporter(TfLiteInterpreterOptions *options, tflite_reporter *reporter,
+					      void *user_data);
 void TfLiteInterpreterOptionsAddDelegate(TfLiteInterpreterOptions *options, TfLiteDelegate *delegate);
 
 TfLiteInterpreter *TfLiteInterpreterCreate(const TfLiteModel *model, const TfLiteInterpreterOptions *options);

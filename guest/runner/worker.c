@@ -26,7 +26,6 @@ struct run {
 static int fail(struct record *record, int status, const char *what, const char *path)
 {
 	snprintf(record->why, sizeof(record->why), "%.120s: %.120s", path, what);
-	record->status = status;
 	return status;
 }
 
@@ -74,7 +73,7 @@ static int check_output(struct run *run, const struct labels *labels)
 			 TfLiteTypeGetName(scores.type));
 	else if (rule->kind == RELEASE_TOPK && rule->top > scores.count)
 		snprintf(what, sizeof(what), "has %u scores, --top asks for %u", scores.count, rule->top);
-	else if (labels->count && labels->count != scores.count)
+	else if (labels->count && release_ranks(scores.type) && labels->count != scores.count)
 		snprintf(what, sizeof(what), "has %u scores, --labels names %u", scores.count, labels->count);
 	else if (iterations * record->released_bytes > record->room)
 		snprintf(what, sizeof(what), "%llu iterations release more than %zu MiB", (unsigned long long)iterations,
@@ -174,9 +173,7 @@ static int load(struct run *run)
 	record->load_ns = after - before;
 	record->nodes = run->model.nodes;
 	record->delegated = run->model.delegated;
-	if (!ok)
-		record->status = EXIT_INPUTS;
-	return record->status;
+	return ok ? 0 : EXIT_INPUTS;
 }
 
 int work(const struct options *options, const struct labels *labels, int outputs, struct record *record)
@@ -186,6 +183,7 @@ int work(const struct options *options, const struct labels *labels, int outputs
 	const uint64_t packets = packets_received();
 	int status;
 
+	record->stage = STAGE_LOAD;
 	record->begin_ns = clock_ns();
 	calibrate(options->id);
 	status = load(&run);
@@ -195,7 +193,7 @@ int work(const struct options *options, const struct labels *labels, int outputs
 		status = check_output(&run, labels);
 	if (!status) {
 		touch(record, iterations);
-		record->loaded = true;
+		record->stage = STAGE_INFER;
 	}
 	for (uint32_t k = 0; !status && k < iterations; k++)
 		status = iterate(&run, k);

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One inference program in three worlds: the same numbers everywhere, and each phase between its markers."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from emulated import ROOT, Bed, build, host
+
+from orchestrator.trace.counters import CounterClient, pair_markers
+
+FASHION = ROOT / "workloads" / "models" / "fashion_cnn"
+PIXELS = 28 * 28
+ITERATIONS, WARMUPS = 2, 1
+IDS = {"host": 1000, "vm": 2000, "realm": 3000}
+LOAD, READ, INFER, WRITE = 5, 6, 7, 8
+PORT = 7707
+REALM = "10.79.1.2"
+
+
+def words(quantization: str, base: int, folder: str) -> str:
+    """The command line of a run, but for the program."""
+    files = f"--model {folder}/fashion_cnn_{quantization}.tflite --inputs {folder}/{quantization}.bin"
+    counts = f"--iterations {ITERATIONS} --warmups {WARMUPS} --threads 1 --id {base}"
+    return f"run {files} {counts} --output scores --results {folder}/{quantization}.jsonl"
+
+
+def prepare(folder: Path, bundle: Path) -> None:
+    """All that is deployed: the bundle, both models, and three pictures of noise for each."""
+    folder.mkdir()
+    shutil.copy(bundle / "bundle.tar.gz", folder)
+    pixels = [random.Random(3).randrange(256) for _ in range(3 * PIXELS)]
+    (folder / "int8.bin").write_bytes(struct.pack(f"{len(pixels)}b", *(each - 128 for each in pixels)))
+    (folder / "float32.bin").write_bytes(struct.pack(f"<{len(pixels)}f", *(each / 255 for each in pixels)))
+    for quantization in ("int8", "float32"):
+        shutil.copy(FASHION / f"fashion_cnn_{quantization}.tflite", folder)
+
+
+def run_in(bed: Bed, world: str, script: str) -> str:
+    done = bed.orch("ssh", world, "--", script, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def check_scores(found: dict[str, dict[str, bytes]], oracle: dict[str, bytes]) -> None:
+    """host, vm and realm agree bit for bit; this computer within a step of the quantization or 1e-4."""
+    assert found["vm"] == found["realm"] == found["host"]
+    assert [len(found["vm"][each]) for each in ("int8", "float32")] == [30, 120]
+    ours, theirs = (struct.unpack("30b", each["int8"]) for each in (found["vm"], oracle))
+    assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) <= 1
+    ours, theirs = (struct.unpack("<30f", each["float32"]) for each in (found["vm"], oracle))
+    assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) <= 1e-4
+
+
+def check_markers(bed: Bed) -> None:
+    """Each phase has its pair in each world and for each model, with instructions of that world's user space within."""
+    client = CounterClient(bed.open().counter_socket())
+    pairs = {(p.begin.event, p.begin.id): p for p in pair_markers(r for r in client.markers() if r.event in range(9))}
+    for world, base in IDS.items():
+        inner = {"host": "non_secure/host_el0", "vm": "non_secure/el0", "realm": "realm/el0"}[world]
+        for start in (base, base + 100):
+            expected = [(LOAD, start), *((e, start + k) for k in range(3) for e in (READ, INFER, WRITE))]
+            expected += [(0, start + i) for i in range(8)]
+            assert set(expected) <= set(pairs)
+            levels = pairs[INFER, start + 2].delta.by_level()
+            counts = {f"{place.value}/{level.value}": count for (place, level), count in levels.items()}
+            assert counts[inner] > 100_000
+            assert (pairs[INFER, start + 2].begin.world.value, counts["realm/el0"] > 0) == (
+                "realm" if world == "realm" else "non_secure",
+                world == "realm",
+            )
+
+
+@pytest.mark.timeout(900)
+def test_the_same_in_host_vm_and_realm(bed: Bed, tmp_path: Path) -> None:
+    bundle, native = build(bed, "runner"), build(bed, "runner:arch=amd64")
+    prepare(tmp_path / "give", bundle)
+    up = bed.orch("up", "--count", "--vm", "--realm", "--mem", "256")
+    assert up.returncode == 0, up.stderr
+    found: dict[str, dict[str, bytes]] = {}
+    for world, base in IDS.items():
+        copied = bed.orch("cp", str(tmp_path / "give"), f"{world}:/tmp/")
+        assert copied.returncode == 0, copied.stderr
+        runs = [
+            f"/tmp/give/bundle/runner {words(q, base + 100 * i, '/tmp/give')}"
+            for i, q in enumerate(("int8", "float32"))
+        ]
+        dump = (
+            "for q in int8 float32; do busybox hexdump -ve '1/1 \"%02x\"' $q.jsonl.out; echo; tail -n 1 $q.jsonl; done"
+        )
+        script = f"cd /tmp/give && tar xzf bundle.tar.gz && {' && '.join(runs)} && {dump}"
+        int8, end8, float32, end32 = run_in(bed, world, script).splitlines()
+        found[world] = {"int8": bytes.fromhex(int8), "float32": bytes.fromhex(float32)}
+        for end in (json.loads(end8), json.loads(end32)):
+            assert (end["status"], end["xnnpack"]) == ("ok", True)
+    check_markers(bed)
+    oracle = {}
+    for quantization in ("int8", "float32"):
+        argv = [native / "bundle" / "runner", *words(quantization, 1, str(tmp_path / "give")).split()]
+        subprocess.run(argv, check=True, timeout=60)
+        oracle[quantization] = (tmp_path / "give" / f"{quantization}.jsonl.out").read_bytes()
+    check_scores(found, oracle)
+
+    # Armed in the realm, started from the host when no session is open, waited for where it speaks at the end.
+    armed = f"--arm {PORT} --align-us 10000 --say /tmp/give/said finished"
+    script = f"cd /tmp/give && mkfifo said && bundle/runner {words('int8', 4000, '/tmp/give')} {armed}"
+    assert run_in(bed, "realm", script) == ""
+    host(bed, f"/tmp/give/bundle/runner go {REALM} {PORT}")
+    assert run_in(bed, "realm", "cat /tmp/give/said") == "finished\n"
+    end = json.loads(run_in(bed, "realm", "tail -n 1 /tmp/give/int8.jsonl"))
+    assert (end["status"], end["error"]) == ("ok", None)

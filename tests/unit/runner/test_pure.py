@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runner's pure parts: order of scores, what leaves, JSON, options, packet counts."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FLOAT32, INT32, UINT8, INT8 = 1, 2, 3, 9
+FORMATS = {FLOAT32: "f", INT32: "i", UINT8: "B", INT8: "b"}
+GOOD = ["--model", "m", "--inputs", "i", "--iterations", "3", "--warmups", "0", "--threads", "2"]
+GOOD += ["--output", "topk", "--id", "7", "--results", "r"]
+
+
+def ask(harness: Path, *words: str | bytes, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([harness, *words], capture_output=True, text=True, check=False, input=text)
+    assert done.stderr == ""
+    return done
+
+
+def rank(
+    harness: Path, kind: int, values: list[float], top: int, *, scale: float = 0.0, zero: int = 0
+) -> list[tuple[int, float]]:
+    data = struct.pack(f"<{len(values)}{FORMATS[kind]}", *values).hex()
+    lines = ask(harness, "rank", str(kind), str(scale), str(zero), str(top), data).stdout.splitlines()
+    return [(int(index), float(score)) for index, score in (line.split() for line in lines)]
+
+
+@pytest.mark.parametrize("kind", [FLOAT32, INT32, UINT8, INT8])
+def test_order_and_ties(harness: Path, kind: int) -> None:
+    assert rank(harness, kind, [1, 5, 2, 5, 0, 5], 4) == [(1, 5), (3, 5), (5, 5), (2, 2)]
+    assert rank(harness, kind, [7, 7, 7], 3) == [(0, 7), (1, 7), (2, 7)]
+
+
+def test_order_of_many(harness: Path) -> None:
+    source = random.Random(1)
+    for top in (1, 5, 100):
+        values = [source.randint(-128, 127) for _ in range(300)]
+        best = sorted(range(300), key=lambda i: (-values[i], i))[:top]
+        assert [index for index, _ in rank(harness, INT8, [*values], top)] == best
+
+
+def test_what_is_no_number_comes_last(harness: Path) -> None:
+    found = rank(harness, FLOAT32, [math.nan, -math.inf, math.nan, 3.0], 4)
+    assert [index for index, _ in found] == [3, 1, 0, 2]
+    assert [index for index, _ in rank(harness, FLOAT32, [math.nan, math.nan], 1)] == [0]
+
+
+def test_scores_are_real_values(harness: Path) -> None:
+    assert rank(harness, INT8, [-128, 127], 2, scale=0.25, zero=-128) == [(1, 63.75), (0, 0.0)]
+    assert rank(harness, UINT8, [0, 255], 2, scale=0.5, zero=255) == [(1, 0.0), (0, -127.5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "top", "expected"),
+    [
+        ("label", 5, struct.pack("<I", 2)),
+        ("top1", 5, struct.pack("<If", 2, 9.5)),
+        ("topk", 2, struct.pack("<IfIf", 2, 9.5, 0, 1.25)),
+        ("scores", 2, struct.pack("<4f", 1.25, -1, 9.5, 0)),
+    ],
+)
+def test_exactly_what_may_leave_is_written(harness: Path, kind: str, top: int, expected: bytes) -> None:
+    data = struct.pack("<4f", 1.25, -1, 9.5, 0)
+    assert ask(harness, "released", kind, str(top), data.hex()).stdout.strip() == expected.hex() + "ee"
+
+
+@pytest.mark.parametrize("text", ["plain", 'a"b\\c', "tab\tnew\nline\x1b\x7f", "Ärger", "日本", "😀", "", "x" * 300])
+def test_strings_are_json(harness: Path, text: str) -> None:
+    assert json.loads(ask(harness, "string", text).stdout) == text
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"a\xc3", b"\xc0\xafb", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82"])
+def test_bytes_that_are_no_text(harness: Path, raw: bytes) -> None:
+    found = json.loads(ask(harness, "string", raw).stdout)
+    assert "\ufffd" in found
+    assert found.strip("\ufffd") == raw.decode("ascii", "ignore")
+
+
+def test_packets(harness: Path) -> None:
+    text = """Inter-|   Receive                  |  Transmit
+ face |bytes    packets errs drop |bytes    packets
+    lo:     900      11    0    0      900      11
+  eth0: 1234567     321    0    0     4242      20
+eth1:98765432109 4000000000    0    0        0       0
+"""
+    assert ask(harness, "packets", text=text).stdout == "4000000321\n"
+
+
+def test_options_are_understood(harness: Path) -> None:
+    more = ["--top", "3", "--arm", "5000", "--align-us", "250", "--labels", "l", "--say", "/dev/hvc0"]
+    done = ask(harness, "options", *GOOD, *more, "all done")
+    assert done.stdout == "m i r 3 0 2 topk 3 7 1 5000 250 /dev/hvc0 all done\n"
+    assert ask(harness, "options", *GOOD).stdout == "m i r 3 0 2 topk 5 7 0 0 0 - -\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("--iterations", "0"), "--iterations: a number from 1 to 1000000 expected"),
+        (("--iterations", "-1"), "--iterations: a number from"),
+        (("--iterations", "3x"), "--iterations: a number from"),
+        (("--threads", "65"), "--threads: a number from 1 to 64 expected"),
+        (("--id", "9223372036854775807"), "--id: a number from"),
+        (("--id", "99999999999999999999"), "--id: a number from"),
+        (("--output", "logits"), "--output: one of scores, topk, top1, label expected"),
+    ],
+)
+def test_bad_values(harness: Path, change: tuple[str, str], problem: str) -> None:
+    words = [*GOOD]
+    words[words.index(change[0]) + 1] = change[1]
+    done = ask(harness, "options", *words)
+    assert done.returncode == 2
+    assert problem in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (["--model", "n"], "--model is given twice"),
+        (["--modle", "n"], "unknown option: --modle"),
+        (["--say", "x"], "--say: value missing"),
+        (["--labels"], "--labels: value missing"),
+        (["--align-us", "5"], "--align-us means nothing without --arm"),
+        (["--arm", "65536"], "--arm: a number from 1 to 65535 expected"),
+        (["--top", "101"], "--top: a number from 1 to 100 expected"),
+        (["word"], "unknown option: word"),
+    ],
+)
+def test_bad_options(harness: Path, more: list[str], problem: str) -> None:
+    done = ask(harness, "options", *GOOD, *more)
+    assert (done.returncode, done.stdout) == (2, problem + "\n")
+
+
+def test_missing_options(harness: Path) -> None:
+    for at in range(0, len(GOOD), 2):
+        done = ask(harness, "options", *GOOD[:at], *GOOD[at + 2 :])
+        assert (done.returncode, done.stdout) == (2, f"{GOOD[at]} is missing\n")
+    words = [each if each != "topk" else "label" for each in GOOD]
+    assert "--top means nothing" in ask(harness, "options", *words, "--top", "3").stdout
