@@ -74,6 +74,7 @@ def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
             if row.verdict is Verdict.SLOWER
         ),
         sections=(Section("comparison", "Comparison", tuple(items)),),
+        alarm_title="Slower beyond the margin:",
         footer=("Made by `orch compare`, the same each time.",),
     )
 
@@ -89,13 +90,19 @@ def _interval(row: CompareRow) -> Interval:
 
 
 def _plot(comparison: Comparison) -> Plot:
-    rows = []
+    groups: dict[str, list[tuple[str, plots.Range, str]]] = {}
     for row in comparison.rows:
         value = percent_over(_interval(row))
         if value is not None:
-            rows.append((f"{row.cell_id}, {WORLD_NAMES[row.world]}, {PHASE_NAMES[row.phase]}", value, str(row.verdict)))
-    told = "; ".join(f"{label}: {plots.signed(value.value)} %, {verdict}" for label, value, verdict in rows)
-    svg = plots.ratios("plot-ratios", "Change from run A to run B", f"{told}.", rows, 100 * comparison.rows[0].margin)
+            name = f"{WORLD_NAMES[row.world]}, {PHASE_NAMES[row.phase]}"
+            groups.setdefault(row.cell_id, []).append((name, value, str(row.verdict)))
+    told = "; ".join(
+        f"{cell}, {label}: {plots.signed(value.value)} %, {verdict}"
+        for cell, rows in groups.items()
+        for label, value, verdict in rows
+    )
+    margin = 100 * comparison.rows[0].margin
+    svg = plots.ratios("plot-ratios", "Change from run A to run B", f"{told}.", list(groups.items()), margin)
     return Plot("ratios", svg, "Instructions of B over those of A, with 95 % intervals; grey: the margin.")
 
 

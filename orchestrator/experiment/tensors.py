@@ -131,7 +131,9 @@ def _from_file(path: Path, shape: Shape, preparation: Preparation) -> NDArray[An
         return picture(path, shape, preparation.crop)[np.newaxis]
     try:
         array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"{path}: no array: {error}") from None
     if array.dtype not in (np.uint8, np.float32):
         raise UsageError(f"{path}: expected uint8 (pixels) or float32 (prepared), found {array.dtype}")
@@ -153,6 +155,8 @@ def picture(path: Path, shape: Shape, crop: float) -> Pixels:
     try:
         with Image.open(path) as opened:
             image = opened.convert("L" if channels == 1 else "RGB")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path}: no picture: {error}") from None
     side = min(image.size) * crop

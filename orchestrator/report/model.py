@@ -106,3 +106,4 @@ class Page:
     alarms: tuple[str, ...]
     sections: tuple[Section, ...]
     footer: tuple[str, ...] = ()
+    alarm_title: str = "Not everything went well."

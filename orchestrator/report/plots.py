@@ -293,23 +293,33 @@ def strips(
     return draw(name, title, alt, 0.7 + 0.30 * rows + 0.28 * len(groups), paint)
 
 
-def ratios(name: str, title: str, alt: str, rows: Sequence[tuple[str, Range, str]], margin: float) -> str:
-    """Changes from one run to another (label, range in percent, verdict)."""
+def ratios(
+    name: str, title: str, alt: str, groups: Sequence[tuple[str, Sequence[tuple[str, Range, str]]]], margin: float
+) -> str:
+    """Changes from one run to another, percent: groups of (label, range, verdict)."""
     colours = {"slower": WORLD_COLOURS["realm"], "faster": "#228833"}
+    count = sum(len(rows) for _, rows in groups)
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         axes.axvspan(-margin, margin, color="#e9ecef", linewidth=0)
         axes.axvline(0, color=INK, linewidth=0.8)
-        for at, (_, value, verdict) in enumerate(rows):
-            _whisker(axes, at, value, colours.get(verdict, MUTED), "D")
-        axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        at, ticks, labels = 0, [], []
+        for group, rows in groups:
+            axes.text(0, at, group, transform=axes.get_yaxis_transform(), weight="bold", va="center")
+            for label, value, verdict in rows:
+                at += 1
+                _whisker(axes, at, value, colours.get(verdict, MUTED), "D")
+                ticks.append(at)
+                labels.append(label)
+            at += 2
+        axes.set_yticks(ticks, labels)
+        axes.set_ylim(at - 1.2, -0.7)
         axes.margins(x=0.08)
-        axes.set_xlabel("B over A, %; grey: margin")
+        axes.set_xlabel("B over A, %")
         axes.spines["left"].set_visible(False)
 
-    return draw(name, title, alt, 0.8 + 0.26 * len(rows), paint)
+    return draw(name, title, alt, 0.6 + 0.2 * (count + 2 * len(groups)), paint)
 
 
 def number(value: float) -> str:

@@ -95,7 +95,15 @@ def test_arrays_that_do_not_fit(tmp_path: Path, array: np.ndarray, problem: str)
 def test_files_that_are_no_inputs(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"nothing")
     (tmp_path / "a.npy").write_bytes(b"nothing")
-    for name, problem in (("a.png", "no picture"), ("a.npy", "no array"), ("b.png", "no picture"), ("b.npy", "no arr")):
+    (tmp_path / "empty.npy").touch()
+    cases = {
+        "a.png": "no picture",
+        "a.npy": "no array",
+        "empty.npy": "no array",
+        "b.png": "such file",
+        "b.npy": "such file",
+    }
+    for name, problem in cases.items():
         with pytest.raises(UsageError, match=problem):
             file_examples([tmp_path / name], (2, 2, 1), UNIT)
     with pytest.raises(UsageError, match="no input files"):

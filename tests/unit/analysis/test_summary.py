@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is computed from samples of which the truth is known: summary, decomposition, exits, pages, checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic import PAGE, QUIET, REALM_EXIT, VM_EXIT, Cell, Plan, make_run
+
+from orchestrator.analysis.checks import answers, el0_equality, left_out, spreads, sums
+from orchestrator.analysis.decompose import UNATTRIBUTED
+from orchestrator.analysis.facts import TOTAL, RunFacts, gather
+from orchestrator.analysis.pages import page_costs, slope
+from orchestrator.analysis.run_folder import load_run
+from orchestrator.analysis.tables import write_tables
+from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY, Phase, Verdict, World
+
+CELL = Cell()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = make_run(tmp_path_factory.mktemp("results"))
+    write_tables(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def facts(folder: Path) -> RunFacts:
+    return gather(load_run(folder))
+
+
+def truth(cell: Cell) -> tuple[float, float]:
+    """Expected instructions of an inference in vm and realm."""
+    own, exits = cell.user * 1.1, cell.exits(1.0)
+    return own + exits * sum(VM_EXIT.values()), own + exits * sum(REALM_EXIT.values())
+
+
+def row(folder: Path, **wanted: str) -> pd.Series:
+    summary = pd.read_csv(folder / "summary.csv")
+    for name, value in wanted.items():
+        summary = summary[summary[name] == value]
+    assert len(summary) == 1
+    return summary.iloc[0]
+
+
+@pytest.mark.parametrize(("cell", "verdict"), [(CELL, "slower"), (QUIET, "indistinguishable")])
+def test_ratios_hold_the_truth(folder: Path, cell: Cell, verdict: str) -> None:
+    found = row(folder, cell_id=cell.cell_id, world="realm", phase="infer", component="all", metric="instructions")
+    vm, realm = truth(cell)
+    assert found["ratio_to_vm"] == pytest.approx(realm / vm, rel=2e-3)
+    assert found["ratio_ci_low"] < found["ratio_to_vm"] < found["ratio_ci_high"]
+    assert found["ratio_ci_high"] - found["ratio_ci_low"] < 0.004
+    assert (found["boots"], found["samples"], found["verdict"]) == (4, 24, verdict)
+    assert found["q1"] <= found["median"] <= found["q3"]
+
+
+def test_summary_has_its_columns_and_every_group(folder: Path) -> None:
+    rows = list(SUMMARY.rows(folder / "summary.csv"))
+    samples = pd.read_csv(folder / "samples.csv")
+    used = samples[(samples["status"] == "ok") & (samples["is_warmup"] == 0)]
+    assert len(rows) == used.groupby(["cell_id", "world", "phase", "component", "metric", "method"]).ngroups
+    assert sum(row.samples for row in rows) == len(used)
+    assert all(row.ratio_to_vm is None for row in rows if row.world is World.VM or row.metric == "correct")
+    assert all(row.ratio_to_vm is None for row in rows if row.method == "host_clock")
+    assert not any(row.world is World.HOST and row.metric in {"exits", "host_exits"} for row in rows)
+
+
+def test_warm_ups_and_bad_rows_are_counted_and_left_out(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, Plan(wrong=2, broken=((QUIET.cell_id, "realm"),)))
+    before = row_of_inference(folder)
+    path = folder / "samples.csv"
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    chosen = (frame["is_warmup"] == "1") & (frame["metric"] == "instructions")
+    frame.loc[chosen, "value"] = "999999999999"
+    frame.to_csv(path, index=False, lineterminator="\n")
+    assert row_of_inference(folder) == before
+    left = {(each.cell_id, each.world): each for each in left_out(load_run(folder).samples)}
+    assert left[CELL.cell_id, "realm"].not_ok == {"failed": 2}
+    assert left[QUIET.cell_id, "realm"].not_ok == {"error": 1}
+    assert left[CELL.cell_id, "vm"].warmups > 0
+
+
+def row_of_inference(folder: Path) -> list[object]:
+    write_tables(folder)
+    found = row(folder, cell_id=CELL.cell_id, world="realm", phase="infer", component="all", metric="instructions")
+    return list(found)
+
+
+def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (make_run(tmp_path / name) for name in "ab")
+    for folder in (first, second):
+        write_tables(folder)
+    names = sorted(path.name for path in first.iterdir())
+    assert {"summary.csv", "samples.parquet", "summary.parquet", "privacy.parquet", "report.html"} <= set(names)
+    assert [(first / name).read_bytes() for name in names] == [(second / name).read_bytes() for name in names]
+    before = (first / "report.html").read_bytes()
+    write_tables(first)
+    assert (first / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize("table", [SAMPLES, SUMMARY, PRIVACY], ids=lambda table: table.name)
+def test_parquet_twins_hold_the_same(folder: Path, table: object) -> None:
+    csv = pd.read_csv(folder / table.name)
+    twin = pd.read_parquet((folder / table.name).with_suffix(".parquet"))
+    assert list(csv.columns) == list(twin.columns) == table.names
+    for name in csv:
+        left, right = csv[name], twin[name]
+        if name.endswith("_utc"):
+            left = pd.to_datetime(left, utc=True)
+        assert (left.isna() == right.isna()).all(), name
+        whole = left.notna()
+        equal = left[whole].astype(str) == right[whole].astype(str) if name == "unit" else left[whole] == right[whole]
+        assert equal.all(), name
+
+
+def test_the_decomposition_adds_up_to_the_overhead(facts: RunFacts) -> None:
+    for cell in facts.cells:
+        for split in (cell.infer, cell.all_phases):
+            assert split is not None
+            assert sum(share.points for share in split.shares) == pytest.approx(split.overhead, abs=1e-9)
+            assert split.points(component=UNATTRIBUTED) == 0
+            assert sum(split.points(phase=phase) for phase in split.phases) == pytest.approx(split.overhead, abs=1e-9)
+        assert cell.infer.points(component="guest_user") == 0
+        assert cell.exits is not None
+        reasons = cell.exits.guest_points + cell.exits.more_exits_points + cell.exits.dearer_exits_points
+        assert reasons == pytest.approx(cell.infer.overhead, abs=1e-9)
+    ratio = facts.cells[0].over_vm[World.REALM, Phase.INFER].estimate
+    assert facts.cells[0].infer.overhead == pytest.approx(100 * (ratio - 1), abs=0.1)
+
+
+def test_what_an_exit_costs_is_found(facts: RunFacts) -> None:
+    cost = facts.cells[0].exits
+    assert cost.realm.exits == pytest.approx(CELL.exits(1.0), rel=0.01)
+    assert cost.vm.instructions_per_exit == pytest.approx(sum(VM_EXIT.values()), rel=1e-3)
+    assert cost.realm.instructions_per_exit == pytest.approx(sum(REALM_EXIT.values()), rel=1e-3)
+    assert cost.extra_per_host_exit["rmm"] == pytest.approx(REALM_EXIT["rmm"], rel=1e-3)
+    assert cost.realm.per_million == pytest.approx(1e6 * CELL.exits(1.0) / (CELL.user * 1.1), rel=0.01)
+
+
+def test_the_total_is_load_and_one_inference(facts: RunFacts) -> None:
+    total = facts.cells[0].over_vm[World.REALM, TOTAL].estimate
+    assert total == pytest.approx(1 + facts.cells[0].all_phases.overhead / 100, abs=2e-3)
+
+
+def test_pages_and_their_slope(tmp_path: Path) -> None:
+    cells = (CELL, Cell("large-x", mem_mib=512))
+    rows = gather(load_run(make_run(tmp_path, Plan(cells=cells)))).rows
+    costs = page_costs(rows, {CELL.cell_id: "small", "large-x": "large"})
+    assert [(cost.guest, cost.phase) for cost in costs] == [
+        (guest, phase) for guest in ("small", "large") for phase in (Phase.REALM_CREATE, Phase.TEARDOWN)
+    ]
+    for cost in costs:
+        for world, interval in cost.worlds.items():
+            assert interval.estimate == pytest.approx(PAGE[world, cost.phase], rel=0.01)
+        expected = PAGE["realm", cost.phase] - PAGE["vm", cost.phase]
+        assert cost.difference == pytest.approx(expected, rel=0.02)
+    each, fit = slope(costs, Phase.TEARDOWN, World.REALM)
+    assert each == pytest.approx(PAGE["realm", "teardown"], rel=0.03)
+    assert fit > 0.999
+    assert slope(costs[:2], Phase.TEARDOWN, World.REALM) is None
+
+
+def test_el0_is_compared_exactly(tmp_path: Path, facts: RunFacts) -> None:
+    assert all(found.equal and found.compared == 4 * 6 * 3 + 4 for found in el0_equality(facts.run.samples))
+    off = load_run(make_run(tmp_path, Plan(cells=(CELL,), el0_off=3)))
+    (found,) = el0_equality(off.samples)
+    assert len(found.differences) == found.compared == 76
+    assert {each.realm - each.vm for each in found.differences} == {3}
+    alone = load_run(make_run(tmp_path, Plan(name="alone", worlds=("realm",))))
+    assert not any(found.equal or found.compared for found in el0_equality(alone.samples))
+
+
+def test_other_checks(tmp_path: Path, facts: RunFacts) -> None:
+    right, compared, gap = sums(facts.run.samples)
+    assert right == compared > 0
+    assert gap == 0
+    wrong = load_run(make_run(tmp_path, Plan(cells=(CELL,), wrong=2)))
+    passed = {(each.world, each.metric): (each.passed, each.given) for each in answers(wrong.samples)}
+    assert passed["realm", "correct"] == (30, 32)
+    assert passed["vm", "correct"] == passed["realm", "bit_exact"] == (32, 32)
+    assert all(0 < each.between < 0.003 and 0 < each.within < 0.01 for each in spreads(facts.run.samples))
+
+
+def test_components_that_do_not_add_up_are_told(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, Plan(cells=(CELL,)))
+    path = folder / "samples.csv"
+    kept = [line for line in path.read_text().splitlines(keepends=True) if ",realm,infer,el3," not in line]
+    path.write_text("".join(kept))
+    run = load_run(folder)
+    right, compared, gap = sums(run.samples)
+    assert right < compared
+    assert gap > 1000
+    split = gather(run).cells[0].infer
+    assert split.points(component=UNATTRIBUTED) == pytest.approx(1.75, abs=0.05)
+    assert sum(share.points for share in split.shares) == pytest.approx(split.overhead, abs=1e-9)
+
+
+def test_a_run_in_real_time_and_of_one_boot(tmp_path: Path) -> None:
+    plan = Plan(cells=(Cell("quick-x", icount_shift=None),), boots=1, iterations=1, warmups=1)
+    folder = make_run(tmp_path, plan)
+    written = write_tables(folder)
+    assert "in real time" in written.findings[0]
+    cell = gather(load_run(folder)).cells[0]
+    assert cell.verdict is Verdict.INCONCLUSIVE
+    found = row(folder, world="realm", phase="infer", component="all", metric="instructions")
+    assert found[["ci_low", "ci_high", "ratio_ci_low"]].isna().all()
+    assert found["ratio_to_vm"] > 1
