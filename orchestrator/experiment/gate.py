@@ -82,7 +82,7 @@ def gate_script(what: Measurement, name: GuestName | None, seconds: float) -> st
         [
             # An idle machine's clock may jump from here on, as nothing from outside waits for it.
             spin.format("STOP"),
-            f"read -r go <{GO_FIFO}",
+            "read -r go <&3; exec 3<&-",
             f"marker begin {MEASURE} {what.base}",
             work,
             f"echo $? >{CODE}",
@@ -90,5 +90,6 @@ def gate_script(what: Measurement, name: GuestName | None, seconds: float) -> st
             spin.format("CONT"),
         ]
     )
-    fresh = f"rm -f {GO_FIFO} {CODE} && mkfifo {GO_FIFO}"
+    # Opened for both directions it waits for nobody, and has a reader before this command returns.
+    fresh = f"rm -f {GO_FIFO} {CODE} && mkfifo {GO_FIFO} && exec 3<>{GO_FIFO}"
     return f"{fresh} && {{ setsid sh -c {shlex.quote(gate)} </dev/null >{LOG} 2>&1 & }}"

@@ -160,10 +160,10 @@ class Runner:
 
     def _step(self, step: Step, boot_id: int, stage: Stage, problem: OrchError | None) -> None:
         """One cell in one world: rows and the journal's word on it, whatever happens."""
+        self._done += 1
         if problem is not None:
             self._step_failed(step, boot_id, problem)
             return
-        self._done += 1
         cell = step.cell
         label = f"[{self._done}/{self._total}] {cell.model} {cell.quantization} in {step.world}, boot {step.boot + 1}"
         now, began = "deploying", time.monotonic()
