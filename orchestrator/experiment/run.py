@@ -101,7 +101,8 @@ class Runner:
                 problem = absent or _twin_difference(prints)
                 for step in session.steps:
                     left.remove(step)
-                    self._step(step, boot_id, stage, problem)
+                    if not self._step(step, boot_id, stage, problem) and not problem:
+                        self._revive(step, stage, more=step is not session.steps[-1])
 
     @contextmanager
     def _world(self, session: Session, boot_id: int, stage: Stage, *, stay: bool) -> Iterator[OrchError | None]:
@@ -158,12 +159,12 @@ class Runner:
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
-    def _step(self, step: Step, boot_id: int, stage: Stage, problem: OrchError | None) -> None:
-        """One cell in one world: rows and the journal's word on it, whatever happens."""
+    def _step(self, step: Step, boot_id: int, stage: Stage, problem: OrchError | None) -> bool:
+        """One cell in one world: rows and the journal's word on it, whatever happens; whether it was measured."""
         self._done += 1
         if problem is not None:
             self._step_failed(step, boot_id, problem)
-            return
+            return False
         cell = step.cell
         label = f"[{self._done}/{self._total}] {cell.model} {cell.quantization} in {step.world}, boot {step.boot + 1}"
         now, began = "deploying", time.monotonic()
@@ -178,8 +179,9 @@ class Runner:
                 self._measure(step, boot_id, stage, say)
         except OrchError as error:
             self._step_failed(step, boot_id, error)
-            self._revive(step, stage)
+            return False
         self._seconds.append(time.monotonic() - began)
+        return True
 
     def _left(self) -> str:
         """How long the steps after this one may take, from those before it."""
@@ -269,12 +271,12 @@ class Runner:
             note=error.message,
         )
 
-    def _revive(self, step: Step, stage: Stage) -> None:
-        """After a failure the next cell gets a fresh guest, and a machine that is gone ends the boot."""
+    def _revive(self, step: Step, stage: Stage, *, more: bool) -> None:
+        """After a failure the next cell (if there is `more`) gets a fresh guest; a machine that is gone ends the boot."""
         if not stage.bed.instance.status().alive:
             raise BootError("the machine ended")
         name = guest_of(step.world)
-        if name is None:
+        if name is None or not more:
             return
         with self._part("guest-start", world=step.world):
             stage.bed.guests.stop(name)
