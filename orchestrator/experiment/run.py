@@ -272,7 +272,7 @@ class Runner:
         )
 
     def _revive(self, step: Step, stage: Stage, *, more: bool) -> None:
-        """After a failure the next cell (if there is `more`) gets a fresh guest; a machine that is gone ends the boot."""
+        """After a failure the next cell, if there is `more`, gets a fresh guest; a dead machine ends the boot."""
         if not stage.bed.instance.status().alive:
             raise BootError("the machine ended")
         name = guest_of(step.world)
