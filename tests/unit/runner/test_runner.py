@@ -21,7 +21,8 @@ import tiny_model
 from runner_program import CLASSES, Runner
 
 TIMES = ("ns", "clock_ns", "peak_rss_kib", "minor_faults", "major_faults", "rx_packets_during")
-CORRUPTIONS = 200
+FASHION = Path(__file__).parents[3] / "workloads" / "models" / "fashion_cnn"
+PIXELS = 28 * 28
 WAIT = 60.0  # s
 
 
@@ -68,6 +69,32 @@ def test_quantized_scores(runner: Runner, quantized: Path) -> None:
     assert runner.outputs() == [scores] * 5
     assert runner(*runner.words(quantized, inputs, "topk", "--top", "3")).returncode == 0
     assert runner.outputs() == [{"topk": [[1, 62.0], [2, 0.0], [3, 0.0]]}] * 5
+
+
+@pytest.mark.parametrize("quantization", ["int8", "float32"])
+def test_a_trained_model(runner: Runner, quantization: str) -> None:
+    """Each setting lets out what follows from the scores, for pictures of noise."""
+    kind, width = ("b", 1) if quantization == "int8" else ("f", 4)
+    source = random.Random(2)
+    pixels = [source.randrange(-128, 128) / (1 if width == 1 else 255) for _ in range(2 * PIXELS)]
+    data = struct.pack(f"<{len(pixels)}{kind}", *(int(each) if width == 1 else each for each in pixels))
+    model, inputs = FASHION / f"fashion_cnn_{quantization}.tflite", runner.file("inputs", data)
+    assert runner(*runner.words(model, inputs, "scores")).returncode == 0
+    scores = runner.outputs()
+    ranked = []
+    for each in scores:
+        raw = struct.unpack(f"<10{kind}", bytes.fromhex(each["scores_hex"]))
+        real = [(value - each["zero_point"]) * each["scale"] if width == 1 else value for value in raw]
+        ranked.append(sorted(([i, value] for i, value in enumerate(real)), key=lambda pair: (-pair[1], pair[0])))
+    assert ranked[0] != ranked[1]
+    assert ranked[0] == ranked[2]
+    for output, expected in (
+        (["topk", "--top", "3"], [{"topk": [[i, pytest.approx(v)] for i, v in each[:3]]} for each in ranked]),
+        (["top1"], [{"top1": [each[0][0], pytest.approx(each[0][1])]} for each in ranked]),
+        (["label"], [{"label": each[0][0]} for each in ranked]),
+    ):
+        assert runner(*runner.words(model, inputs, *output)).returncode == 0
+        assert runner.outputs() == expected
 
 
 def released(runner: Runner, words: list[Any]) -> tuple[list[dict[str, Any]], bytes]:
@@ -260,18 +287,25 @@ def corrupted(source: random.Random, good: bytes, n: int) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("int8", [False, True])
-def test_corrupt_models_do_not_crash_it(plain: Runner, int8: bool) -> None:
-    good = tiny_model.identity(CLASSES, scale=0.5, zero=3) if int8 else tiny_model.identity(CLASSES)
+@pytest.mark.parametrize(
+    ("good", "size", "times"),
+    [
+        (tiny_model.identity(CLASSES), 4 * CLASSES, 50),
+        (tiny_model.identity(CLASSES, scale=0.5, zero=3), CLASSES, 50),
+        ((FASHION / "fashion_cnn_int8.tflite").read_bytes(), PIXELS, 100),
+    ],
+    ids=["float32", "int8", "trained"],
+)
+def test_corrupt_models_do_not_crash_it(plain: Runner, good: bytes, size: int, times: int) -> None:
     source = random.Random(5)
-    inputs = plain.file("inputs", bytes(4 * CLASSES))
+    inputs = plain.file("inputs", bytes(size))
     seen = set()
 
     def limit() -> None:
         """A shape of gigabytes fails and does not use up this computer."""
         resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 
-    for n in range(CORRUPTIONS // 2):
+    for n in range(times):
         model = plain.file("model", corrupted(source, good, n))
         done = plain(*plain.words(model, inputs, "label"), preexec_fn=limit)
         assert done.returncode in (0, 1, 3), (n, done)
