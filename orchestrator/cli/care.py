@@ -9,6 +9,8 @@ from orchestrator.cli.build import print_plan
 from orchestrator.cli.context import Context, pass_context
 from orchestrator.errors import EnvError
 
+RUN_NODES = ("runner", "runner:arch=amd64", "attack", "data-fashion-mnist")  # what workloads/quickstart.yaml needs
+
 
 @click.command("testbed")
 @click.option("--frozen", is_flag=True, help="refuse to replace a pinned package that the mirror has dropped")
@@ -21,10 +23,12 @@ def testbed(context: Context, *, frozen: bool, dry_run: bool) -> None:
     context.frozen = frozen
     bed = context.testbed
     guests = bed.guests.nodes(bed.guests.possible())
-    nodes = list(dict.fromkeys([*context.project.machine_nodes(bed.graph).values(), *guests]))
+    runs = [bed.graph.node(request) for request in RUN_NODES]
+    nodes = list(dict.fromkeys([*context.project.machine_nodes(bed.graph).values(), *guests, *runs]))
     print_plan(context, bed.builder.plan(nodes))
     if dry_run:
         return
+    bed.builder.build(runs)
     lines = check_machine(bed)
     for line in lines:
         click.echo(line)
