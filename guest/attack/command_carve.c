@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Rebuild model files from page caches: of the host itself, and of VMs whose memory their VMM's processes hold. */
+/* Rebuild model files from page caches of VMs, whose memory their VMM's processes hold; name those of the host. */
+#define _GNU_SOURCE
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands.h"
-#include "exposed.h"
 #include "page_cache.h"
 #include "ram.h"
 #include "say.h"
-#include "sweep.h"
 
 #define IDENTIFIER "TFL3" /* of a TFLite flatbuffer */
-/* Where RAM begins, for the host (QEMU's virt machine) as for its guests (guest/rvmm/layout.h). */
+/* Where RAM of guests begins (guest/rvmm/layout.h). */
 #define RAM_BASE   UINT64_C(0x40000000)
 #define GIB        (UINT64_C(1) << 30)
 /* The largest file that is rebuilt. */
@@ -27,13 +28,6 @@ struct carving {
 	struct cached_file files[CACHED_FILES_MAX];
 	size_t count;
 };
-
-static void search(void *context)
-{
-	struct carving *carving = context;
-
-	carving->count = cached_files(&carving->memory, IDENTIFIER, carving->files);
-}
 
 static void write_file(const struct carving *carving, size_t which)
 {
@@ -68,40 +62,35 @@ static void say_files(const struct carving *carving)
 	fflush(stdout);
 }
 
-/* ---- The host's own page cache ---------------------------------------------------------------------------------- */
+/* ---- The host's own files --------------------------------------------------------------------------------------- */
 
-static const uint8_t *ram_page(void *context, size_t number)
+static int visit(const char *path, const struct stat *status, int kind, struct FTW *place)
 {
-	uint64_t address = RAM_BASE + number * PAGE;
-	struct span *span = ram_span(context, address);
+	char begin[8];
+	int file;
 
-	if (span == NULL || span->classes[(address - span->base) / PAGE] != PAGE_READS)
-		return NULL;
-	return span->bytes + (address - span->base);
+	(void)place;
+	if (kind != FTW_F || !S_ISREG(status->st_mode))
+		return 0;
+	file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (file < 0)
+		return 0;
+	if (pread(file, begin, sizeof(begin), 0) == (ssize_t)sizeof(begin) && memcmp(begin + 4, IDENTIFIER, 4) == 0 &&
+	    strpbrk(path, "\"\\\n") == NULL)
+		printf("{\"event\":\"carved\",\"from\":\"files\",\"path\":\"%s\",\"pages\":%lld}\n", path,
+		       (long long)((status->st_size + PAGE - 1) / PAGE));
+	close(file);
+	return 0;
 }
 
-/* A page may be delegated under us: the search is made again with what can then be read. */
-static void carve_ram(const char *folder)
+/* They need not be put together: they are told as they are. */
+static void carve_files(void)
 {
-	struct carving carving = { .folder = folder, .name = "ram" };
-	unsigned int attempts = 3;
-	struct ram ram;
+	static const char *const folders[] = { "/", "/tmp", "/run" };
+	size_t i;
 
-	ram_open(&ram, false);
-	carving.memory = (struct memory){
-		.base = RAM_BASE, .page = ram_page, .context = &ram,
-		.pages = (ram.spans[ram.count - 1].base - RAM_BASE) / PAGE + ram.spans[ram.count - 1].pages,
-	};
-	do {
-		size_t i;
-
-		if (attempts-- == 0)
-			fail_with("pages change sides too fast");
-		for (i = 0; i < ram.count; i++)
-			memset((uint8_t *)(uintptr_t)ram.spans[i].classes, PAGE_UNKNOWN, ram.spans[i].pages);
-		sweep_ram(&(struct sweep){ .needles = NULL }, &ram);
-	} while (!run_exposed(search, &carving));
-	say_files(&carving);
+	for (i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+		nftw(folders[i], visit, 16, FTW_PHYS | FTW_MOUNT);
 }
 
 /* ---- A VM's ------------------------------------------------------------------------------------------------------ */
@@ -158,7 +147,7 @@ static void carve_guest(const char *folder, const char *pid)
 	carving.memory = (struct memory){
 		.base = RAM_BASE, .page = guest_page, .context = &guest, .pages = find_guest(pid, &guest),
 	};
-	search(&carving);
+	carving.count = cached_files(&carving.memory, IDENTIFIER, carving.files);
 	say_files(&carving);
 	close(guest.file);
 }
@@ -172,6 +161,6 @@ int command_carve(int count, char **words)
 	for (word = 1; word < count; word++)
 		carve_guest(words[0], words[word]);
 	if (count == 1)
-		carve_ram(words[0]);
+		carve_files();
 	return 0;
 }

@@ -13,7 +13,7 @@ static const struct {
 	{ "scan", command_scan, "NEEDLES [PID...]      search physical memory, processes and files" },
 	{ "stream", command_stream, "NEEDLES BASE [LIST]  search standard input, memory from address BASE on; apart in pages of LIST" },
 	{ "touch", command_touch, "delegated|other COUNT SEED  read random pages, a process each" },
-	{ "carve", command_carve, "FOLDER [PID...]      rebuild model files from the host's page cache, or from those of these VMMs' guests" },
+	{ "carve", command_carve, "FOLDER [PID...]      rebuild model files from page caches of these VMMs' guests, or name the host's own" },
 	{ "dma", command_dma, "ADDRESS                have a device write to a page" },
 	{ "scrub", command_scrub, "                     overwrite free memory" },
 };

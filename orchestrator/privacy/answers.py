@@ -56,7 +56,7 @@ class Touches:
 
 @dataclass(frozen=True)
 class Carved:
-    """A file that was rebuilt in the host: from whose page cache, where it is, and its pages."""
+    """A model file of the host (`files`), or rebuilt from a guest's page cache; its path in the host and its pages."""
 
     source: str
     path: str

@@ -41,12 +41,13 @@ class Attacker:
         return answers.read_touches(self._run("touch", kind, str(count), str(seed)))
 
     def carve(self, pids: Sequence[int], into: Path) -> list[Path]:
-        """Rebuild model files from page caches, of these VMMs' guests or the host's own; copied to folder `into`."""
+        """Model files rebuilt from page caches of these VMMs' guests, or the host's own; copied to folder `into`."""
         carved = answers.read_carved(self._run("carve", FOLDER, *map(str, pids)))
         files = [into / f"carved-{number}.bin" for number in range(len(carved))]
         for each, file in zip(carved, files, strict=True):
             ssh.get(self.link, each.path, file)
-            ssh.capture(self.link, shlex.join(["rm", each.path]))
+            if each.path.startswith(f"{FOLDER}/"):
+                ssh.capture(self.link, shlex.join(["rm", each.path]))
         return files
 
     def dma(self, address: int) -> bool:

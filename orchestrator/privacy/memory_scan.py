@@ -78,7 +78,7 @@ def _touch(host: Attacker, about: About, seed: int, samples: int) -> list[Privac
 
 
 def _carve(host: Attacker, world: str, folder: Path) -> list[Path]:
-    """Files put together from the page cache of the guest and from the host's own."""
+    """Files put together from the guest's page cache, and the host's own."""
     files: list[Path] = []
     for number, pids in enumerate([[]] if world == "host" else [host.vmm(world), []]):
         part = folder / f"carved-{number}"
