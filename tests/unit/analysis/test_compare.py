@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two runs beside each other, the history of many, and how runs are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from synthetic import Cell, Plan, make_run
+
+from orchestrator.analysis.compare import COMPARE, compare
+from orchestrator.analysis.history import HISTORY, append_history
+from orchestrator.analysis.run_folder import find_run, load_run
+from orchestrator.cli.main import orch
+from orchestrator.errors import OrchError, UsageError
+from orchestrator.schema.samples import Verdict
+
+CELL = Cell()
+NIGHT = Plan(cells=(CELL,), boots=3, iterations=4, warmups=1)
+NEXT = NIGHT.but(seed=2, started_utc="2026-02-01T12:00:00Z")
+
+
+def run_orch(*words: str) -> Result:
+    return CliRunner().invoke(orch, list(words))
+
+
+def verdicts(results: Path, a: Plan, b: Plan, margin: float = 0.02) -> tuple[dict[tuple[str, str], Verdict], int]:
+    runs = [load_run(make_run(results, plan, privacy=False)) for plan in (a, b)]
+    found = compare(*runs, margin)
+    return {(row.world, row.phase): row.verdict for row in found.rows}, found.exit_code
+
+
+def test_another_night_is_indistinguishable(tmp_path: Path) -> None:
+    words, code = verdicts(tmp_path, NIGHT, NEXT)
+    assert set(words.values()) == {Verdict.INDISTINGUISHABLE}
+    assert {world for world, _ in words} == {"host", "vm", "realm"}
+    assert {"boot", "realm_create", "load", "read", "infer", "write", "teardown"} == {phase for _, phase in words}
+    assert code == 0
+
+
+def test_a_slower_realm_is_found_and_nothing_else(tmp_path: Path) -> None:
+    words, code = verdicts(tmp_path, NIGHT, NEXT.but(slowdown=1.05))
+    slower = {key for key, word in words.items() if word is Verdict.SLOWER}
+    assert slower == {("realm", phase) for phase in ("load", "read", "infer", "write")}
+    assert code == 1
+
+
+def test_the_margin_decides(tmp_path: Path) -> None:
+    words, code = verdicts(tmp_path / "wide", NIGHT, NEXT.but(slowdown=1.05), margin=0.1)
+    assert set(words.values()) == {Verdict.INDISTINGUISHABLE}
+    assert code == 0
+    words, code = verdicts(tmp_path / "back", NIGHT.but(slowdown=1.05), NEXT)
+    assert words["realm", "infer"] is Verdict.FASTER
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (Cell(icount_shift=0), "icount_shift 3 and 0"),
+        (Cell(guest_hz=250), "guest_hz 100 and 250"),
+        (Cell(model="another-v2"), "the model's file"),
+    ],
+)
+def test_cells_that_changed_are_refused(tmp_path: Path, other: Cell, told: str) -> None:
+    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT, NEXT.but(cells=(other,))))
+    found = compare(a, b, 0.02)
+    assert found.rows == ()
+    assert told in found.refused[0]
+    assert found.exit_code == 2
+
+
+def test_a_run_beside_itself_is_not_resampled_alike(tmp_path: Path) -> None:
+    """Equal random numbers would give every replicate the ratio 1."""
+    run = load_run(make_run(tmp_path, NIGHT))
+    rows = {(row.world, row.phase): row for row in compare(run, run, 0.02).rows}
+    infer = rows["realm", "infer"]
+    assert infer.ratio == 1
+    assert infer.ci_low < 1 < infer.ci_high
+
+
+def test_orch_compare_prints_writes_and_tells_by_its_exit_code(tmp_path: Path) -> None:
+    make_run(tmp_path, NIGHT)
+    make_run(tmp_path, NEXT.but(slowdown=1.05))
+    make_run(tmp_path, NIGHT.but(name="other", cells=(Cell("elsewhere-x"),)))
+    common = ("--results", str(tmp_path))
+    slower = run_orch("compare", "demo-20260131", "demo-20260201", *common, "--output", str(tmp_path / "out"))
+    assert slower.exit_code == 1, slower.output
+    assert "4 slower" in slower.output
+    rows = list(COMPARE.rows(tmp_path / "out/compare.csv"))
+    assert len(rows) == len(pd.read_csv(tmp_path / "out/compare.csv")) == 18
+    page = (tmp_path / "out/compare.html").read_text()
+    assert "Slower beyond the margin" in page
+    assert "<svg" in page
+    assert run_orch("compare", "demo-20260131", "demo-20260201", *common, "--margin", "0.2").exit_code == 0
+    nothing = run_orch("compare", "demo-20260131", "other", *common)
+    assert nothing.exit_code == 2
+    assert "only in B: elsewhere-x" in nothing.output
+
+
+def test_orch_report_makes_everything_again(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, NIGHT.but(broken=((CELL.cell_id, "host"),)))
+    result = run_orch("report", "latest", "--results", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "more instructions for one inference" in result.output
+    assert "error: " in result.output
+    assert {"report.html", "summary.csv", "summary.parquet"} <= {path.name for path in folder.iterdir()}
+
+
+def test_history_grows_once_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "history/history.csv"
+    night, following = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
+    assert append_history(path, night) == 1
+    assert append_history(path, night) == 0
+    with path.open("a") as stream:
+        stream.write("2026-02-01T12:00:00Z,demo")  # killed while writing
+    assert append_history(path, following) == 1
+    rows = list(HISTORY.rows(path))
+    assert [row.utc for row in rows] == [NIGHT.started_utc, NEXT.started_utc]
+    assert all(row.verdict is Verdict.SLOWER and row.ci_low < row.ratio < row.ci_high for row in rows)
+    assert rows[0].git_revision == "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_runs_are_found_by_path_beginning_and_as_the_newest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run there yet"):
+        find_run("latest", tmp_path / "none")
+    older, newer = (make_run(tmp_path, plan, privacy=False) for plan in (NEXT.but(name="z"), NIGHT.but(name="a")))
+    assert find_run(str(older), tmp_path) == older
+    assert find_run("z-", tmp_path) == older
+    assert find_run("latest", tmp_path) == older  # started later
+    assert newer != older
+    make_run(tmp_path, NEXT.but(name="zz"), privacy=False)
+    with pytest.raises(UsageError, match="more than one run begins with 'z'"):
+        find_run("z", tmp_path)
+    with pytest.raises(UsageError, match="no run begins with 'q'"):
+        find_run("q", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("run.yaml", "a: [", "not valid YAML"),
+        ("run.yaml", "margin: 7\n", "margin"),
+        ("samples.csv", "a,b\n1,2\n", "not a samples.csv"),
+        ("samples.csv", None, "not a samples.csv"),
+    ],
+)
+def test_a_broken_folder_is_one_line(tmp_path: Path, name: str, content: str | None, message: str) -> None:
+    folder = make_run(tmp_path, NIGHT, privacy=False)
+    path = folder / name
+    if content is None:
+        content = path.read_text().replace(",123456", ",x", 1).replace(",1,256,", ",one,256,")
+    path.write_text(content)
+    with pytest.raises(OrchError, match=message):
+        load_run(folder)
+
+
+def test_what_is_missing_is_no_mistake(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, NIGHT, privacy=False)
+    (folder / "events.jsonl").unlink()
+    (folder / "run.yaml").write_text(yaml.safe_dump({"status": "running", "future_key": {"x": 1}}))
+    run = load_run(folder)
+    assert (run.info.run_id, run.info.status, run.privacy.empty, run.events) == (folder.name, "running", True, [])
+    (folder / "run.yaml").unlink()
+    assert load_run(folder).info.run_id == folder.name
+    (folder / "samples.csv").unlink()
+    with pytest.raises(UsageError, match="no run"):
+        load_run(folder)
