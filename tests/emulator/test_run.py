@@ -86,6 +86,25 @@ def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
     assert len(inferences) == 5001
 
 
+def test_a_connection_that_drops_in_a_copy_costs_its_world(bed: Bed, tmp_path: Path) -> None:
+    """The server's side of the copy into the VM is killed; the host, which comes after, is measured all the same."""
+    command = bed.command("run", str(SMOKE), *FAST, "--set", "worlds=[host, vm]", "--results", str(tmp_path))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "vm ssh: done" in line:
+                break
+        hit = bed.orch("ssh", "vm", "--", "until pid=$(pidof sftp-server); do :; done; kill -9 $pid", timeout=100)
+        assert hit.returncode == 0, hit.stderr
+        _, said = process.communicate(timeout=200)
+    assert process.returncode == 1, said
+    samples = samples_of(only_run(tmp_path))
+    (error,) = samples.query("status == 'error'").to_dict("records")
+    assert error["world"] == "vm"
+    assert "copy" in error["note"] or "no longer answers" in error["note"]
+    assert set(samples.query("status == 'ok' and phase == 'infer'")["world"]) == {"host"}
+
+
 def await_inference(bed: Bed, seconds: float = 120) -> None:
     """Return in the middle of a measurement."""
     deadline = time.monotonic() + seconds
