@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate: a shell program that waits for a word, stops the spinner, marks, works, marks, and lets it spin again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.experiment import gate
+from orchestrator.experiment.gate import Measurement, gate_script, runner_command
+from orchestrator.experiment.plan import cells_of
+from orchestrator.schema.workload import Workload
+from orchestrator.schema.yamlfile import loads
+from orchestrator.testbed.guest import GuestName, World
+
+
+def measurement(output: str = "scores") -> Measurement:
+    cells = cells_of(loads(f"name: w\nmodels: fashion_cnn\noutput: {output}\n", "w.yaml", Workload))
+    return Measurement(cells[0], gate.ID_STEP, 4, 1, 5)
+
+
+def test_the_runner_is_told_all_that_the_cell_says() -> None:
+    words = " ".join(runner_command(measurement(), armed=True))
+    assert words.startswith("/tmp/orch/bundle/runner run --model /tmp/orch/model.tflite --inputs /tmp/orch/inputs.bin")
+    for part in ("--iterations 4", "--warmups 1", "--threads 1", "--output scores", f"--id {gate.ID_STEP}"):
+        assert part in words
+    assert f"--arm {gate.PORT} --align-us {gate.ALIGN_US} --say {gate.CONSOLE} orch: measured {gate.ID_STEP}" in words
+    assert "--arm" not in runner_command(measurement(), armed=False)
+    assert "--top" not in words
+    assert "--top 5" in " ".join(runner_command(measurement("topk"), armed=False))
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Programs that write down how they are called in place of the machine's, and a spinner."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("marker", "rvmm"):
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/called\n')
+        (programs / name).chmod(0o755)
+    bundle = tmp_path / "orch/bundle"
+    bundle.mkdir(parents=True)
+    state = "$(cut -d' ' -f3 /proc/$(cat " + str(tmp_path / "spin.pid") + ")/stat)"
+    (bundle / "runner").write_text(f'#!/bin/sh\necho runner "$1" {state} >>{tmp_path}/called\nexit 3\n')
+    (bundle / "runner").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    for name, path in (
+        ("GO_FIFO", "go"),
+        ("SPIN_PID", "spin.pid"),
+        ("LOG", "log"),
+        ("CODE", "code"),
+        ("FOLDER", "orch"),
+    ):
+        monkeypatch.setattr(gate, name, str(tmp_path / path))
+    return tmp_path
+
+
+def lines_of(path: Path, count: int) -> list[str]:
+    """The file's lines once there are so many."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lines = path.read_text().splitlines() if path.exists() else []
+        if len(lines) >= count:
+            return lines
+        time.sleep(0.02)
+    raise AssertionError(f"{path}: {count} lines expected")
+
+
+@pytest.mark.parametrize(("name", "work"), [(None, ["runner run T"]), (GuestName(World.REALM), ["runner go T"])])
+def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | None, work: list[str]) -> None:
+    with subprocess.Popen(["sleep", "60"]) as spinner:
+        (machine / "spin.pid").write_text(str(spinner.pid))
+        subprocess.run(["sh", "-c", gate_script(measurement(), name, 9.6)], check=True, timeout=10)
+        # It has a reader already, so that this does not wait, and nothing was done yet.
+        fifo = os.open(machine / "go", os.O_WRONLY | os.O_NONBLOCK)
+        assert not (machine / "called").exists()
+        os.write(fifo, b"go\n")
+        os.close(fifo)
+        called = lines_of(machine / "called", 3)
+        begin, end = f"marker begin {gate.MEASURE} {gate.ID_STEP}", f"marker end {gate.MEASURE} {gate.ID_STEP}"
+        assert called == [begin, *work, end]
+        assert lines_of(machine / "code", 1) == ["3"]
+        spinner.terminate()  # which a stopped process would not see
+        assert spinner.wait(timeout=10) == -15
