@@ -14,11 +14,16 @@ from orchestrator.report.model import Page, Plot
 def render(page: Page) -> str:
     """The file's text; the same page always gives the same text."""
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_unbroken
     )
     environment.filters["figure"] = _figure
     source = resources.files(__package__ or "orchestrator.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source).render(page=page)
+
+
+def _unbroken(value: object) -> object:
+    """No line ends between a number and its percent sign."""
+    return value.replace(" %", "\u00a0%") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _figure(plot: Plot) -> Markup:

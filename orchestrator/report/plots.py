@@ -58,7 +58,7 @@ def world_bars(name: str, title: str, alt: str, groups: Sequence[tuple[str, Sequ
         axes = figure.subplots()
         at, ticks, labels = 0.0, [], []
         for label, bars in groups:
-            axes.text(0, at - 0.62, label, transform=axes.get_yaxis_transform(), weight="bold", va="center")
+            _group(axes, at - 0.62, label)
             for bar in bars:
                 _stack(axes, at, bar.parts, 0.62)
                 axes.text(1, at, bar.text, transform=axes.get_yaxis_transform(), va="center", ha="right", fontsize=8)
@@ -271,7 +271,7 @@ def strips(
         axes = figure.subplots()
         at, ticks, labels = 0.0, [], []
         for label, worlds in groups:
-            axes.text(0, at - 0.66, label, transform=axes.get_yaxis_transform(), weight="bold", va="center")
+            _group(axes, at - 0.66, label)
             for world, boots in worlds.items():
                 for place, values in enumerate(boots):
                     y = at + 0.56 * ((place + 0.5) / len(boots) - 0.5)
@@ -306,7 +306,7 @@ def ratios(
         axes.axvline(0, color=INK, linewidth=0.8)
         at, ticks, labels = 0, [], []
         for group, rows in groups:
-            axes.text(0, at, group, transform=axes.get_yaxis_transform(), weight="bold", va="center")
+            _group(axes, at, group)
             for label, value, verdict in rows:
                 at += 1
                 _whisker(axes, at, value, colours.get(verdict, MUTED), "D")
@@ -335,6 +335,14 @@ def signed(value: float) -> str:
     text = f"{abs(value):,.{digits}f}"
     zero = not float(text.replace(",", ""))
     return text if zero else ("+" if value > 0 else MINUS) + text
+
+
+def _group(axes: Axes, at: float, label: str) -> None:
+    """The heading of a group of rows, clear of the lines behind it."""
+    axes.text(
+        0.002, at, label, transform=axes.get_yaxis_transform(), weight="bold", va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+    )  # fmt: skip
 
 
 def _labels(axes: Axes, labels: Sequence[str]) -> None:
