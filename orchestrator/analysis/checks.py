@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,13 +18,14 @@ SHOWN = 20  # differences that are listed
 
 @dataclass(frozen=True)
 class Difference:
-    """Instructions at EL0 that vm and realm do not agree on."""
+    """Instructions at EL0 that vm and realm do not agree on, and how often both were left meanwhile."""
 
     phase: str
     boot: int
     iteration: int | None
     vm: int
     realm: int
+    exits: tuple[int | None, int | None]
 
 
 @dataclass(frozen=True)
@@ -76,37 +78,41 @@ class Left:
 def el0_equality(samples: pd.DataFrame) -> list[Equality]:
     """Compare guest_user instructions of vm and realm, cell by cell; boots are paired by their order."""
     rows = usable(samples)
-    rows = rows[
-        (rows["metric"] == "instructions")
-        & (rows["component"] == Component.GUEST_USER)
-        & rows["phase"].isin(INFERENCE)
-        & rows["world"].isin([World.VM, World.REALM])
-    ].copy()
+    rows = rows[rows["phase"].isin(INFERENCE) & rows["world"].isin([World.VM, World.REALM])].copy()
     rows["boot"] = rows.groupby(["cell_id", "world"])["boot_id"].rank(method="dense").astype("int64") - 1
     rows["at"] = rows["iteration"].fillna(-1).astype("int64")
+    counts = rows[(rows["metric"] == "instructions") & (rows["component"] == Component.GUEST_USER)]
     found = []
     for cell in samples["cell_id"].unique():
-        table = rows[rows["cell_id"] == cell].pivot_table(
-            index=["phase", "boot", "at"], columns="world", values="value", aggfunc="first"
-        )
+        table = _by_world(counts[counts["cell_id"] == cell])
         pairs = table.dropna() if {World.VM, World.REALM} <= set(table.columns) else table.iloc[:0]
         different = pairs[pairs[World.VM] != pairs[World.REALM]] if len(pairs) else pairs
-        found.append(Equality(str(cell), len(pairs), tuple(_differences(different.reset_index()))))
+        exits = _by_world(rows[(rows["cell_id"] == cell) & (rows["metric"] == "exits")])
+        found.append(Equality(str(cell), len(pairs), tuple(_differences(different, exits))))
     return found
 
 
-def _differences(pairs: pd.DataFrame) -> list[Difference]:
-    """From rows with phase, boot, at (iteration, or -1) and a column for each world."""
-    return [
-        Difference(
-            str(row["phase"]),
-            int(row["boot"]),
-            None if row["at"] < 0 else int(row["at"]),
-            int(row[World.VM]),
-            int(row[World.REALM]),
+def _by_world(rows: pd.DataFrame) -> pd.DataFrame:
+    """Values by phase, boot and iteration (-1: none), a column for each world."""
+    return rows.pivot_table(index=["phase", "boot", "at"], columns="world", values="value", aggfunc="first")
+
+
+def _differences(pairs: pd.DataFrame, exits: pd.DataFrame) -> Iterator[Difference]:
+    """Each row of `pairs`, with the exits of the same place."""
+    left = exits.reindex(pairs.index)
+    for row, times in zip(pairs.reset_index().to_dict("records"), left.to_dict("records"), strict=True):
+        vm, realm = (times.get(world) for world in (World.VM, World.REALM))
+        yield Difference(
+            phase=str(row["phase"]),
+            boot=int(row["boot"]),
+            iteration=None if row["at"] < 0 else int(row["at"]),
+            vm=int(row[World.VM]),
+            realm=int(row[World.REALM]),
+            exits=(
+                None if vm is None or pd.isna(vm) else int(vm),
+                None if realm is None or pd.isna(realm) else int(realm),
+            ),
         )
-        for row in pairs.to_dict("records")
-    ]
 
 
 def sums(samples: pd.DataFrame) -> tuple[int, int, float]:
@@ -128,7 +134,7 @@ def answers(samples: pd.DataFrame) -> list[Answers]:
     rows = samples[samples["metric"].isin(FLAGS) & samples["value"].notna()]
     return [
         Answers(str(cell), str(world), str(metric), int((part["value"] == 1).sum()), len(part))
-        for (cell, world, metric), part in rows.groupby(["cell_id", "world", "metric"], sort=False)
+        for (cell, world, metric), part in _in_order(rows).groupby(["cell_id", "world", "metric"], sort=False)
     ]
 
 
@@ -143,7 +149,7 @@ def spreads(samples: pd.DataFrame) -> list[Spread]:
     rows = usable(samples)
     chosen = (rows["metric"] == "instructions") & (rows["component"] == Component.ALL) & (rows["phase"] == Phase.INFER)
     found = []
-    for (cell, world), part in rows[chosen].groupby(["cell_id", "world"], sort=False):
+    for (cell, world), part in _in_order(rows[chosen]).groupby(["cell_id", "world"], sort=False):
         boots = part.groupby("boot_id")["value"]
         medians = boots.median()
         middle = float(part["value"].median())
@@ -156,8 +162,15 @@ def spreads(samples: pd.DataFrame) -> list[Spread]:
 def left_out(samples: pd.DataFrame) -> list[Left]:
     """What statistics leave out, by cell and world."""
     found = []
-    for (cell, world), part in samples.groupby(["cell_id", "world"], sort=False):
+    for (cell, world), part in _in_order(samples).groupby(["cell_id", "world"], sort=False):
         bad = part[part["status"] != Status.OK]["status"].value_counts()
         not_ok = {str(status): int(count) for status, count in bad.items()}
         found.append(Left(str(cell), str(world), len(part), int(part["is_warmup"].sum()), not_ok))
     return found
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows by cell as these first came, then host, vm, realm; else as they were."""
+    ranks = {"cell_id": {cell: place for place, cell in enumerate(rows["cell_id"].unique())}}
+    ranks["world"] = {str(world): place for place, world in enumerate(World)}
+    return rows.sort_values(["cell_id", "world"], kind="stable", key=lambda column: column.map(ranks[str(column.name)]))

@@ -54,7 +54,7 @@ def millions(value: float | None) -> str:
     if value is None or math.isnan(value):
         return NONE
     size = abs(value) / 1e6
-    digits = 0 if size >= 10_000 or not size else 1 if size >= 100 else 2 if size >= 10 else 3
+    digits = 0 if size >= 10_000 or not size else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 1 else 4
     return f"{value / 1e6:,.{digits}f}"
 
 

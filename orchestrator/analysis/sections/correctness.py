@@ -123,6 +123,7 @@ def _differences(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
         Heading("Normal VM", "instructions"),
         Heading("Realm", "instructions"),
         Heading("Difference", "instructions"),
+        Heading("Exits", "VM, realm"),
     )
     grids = []
     for each in equalities:
@@ -136,6 +137,7 @@ def _differences(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
                 whole(found.vm),
                 whole(found.realm),
                 whole(found.realm - found.vm),
+                ", ".join(NONE if each is None else str(each) for each in found.exits),
             )
             for found in each.differences[:SHOWN]
         )

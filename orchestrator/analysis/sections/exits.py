@@ -37,14 +37,14 @@ def section(facts: RunFacts) -> Section | None:
 def _sentence(found: list[tuple[CellFacts, ExitCost]]) -> str:
     cell, cost = max(found, key=lambda pair: pair[1].realm.per_million)
     dearest = max(_OUTSIDE, key=lambda part: cost.extra_per_host_exit[part])
+    who = COMPONENT_NAMES[dearest].replace(", ", " at ")
     return (
         f"Overhead is exits times what an exit costs. In {cell.line} the realm is left "
         f"{number(cost.realm.per_million)} times per million instructions of its own (the VM: "
-        f"{number(cost.vm.per_million)}), and each exit that reaches the host takes {whole(cost.extra)} instructions "
-        "more than "
-        f"in the VM, {whole(cost.extra_per_host_exit[dearest])} of them in {COMPONENT_NAMES[dearest]}. Ticks are the "
-        "main "
-        "reason for exits of a guest that computes, so that a figure holds for its ticks only."
+        f"{number(cost.vm.per_million)}), and its additional instructions outside the guest come to "
+        f"{whole(cost.extra)} for "
+        f"each exit that reaches the host, most of them ({whole(cost.extra_per_host_exit[dearest])}) in the {who}. "
+        "Ticks are the main reason for exits of a guest that computes, so that a figure holds for its ticks only."
     )
 
 
@@ -87,9 +87,9 @@ def _table(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
     rows: list[tuple[Content, ...]] = [
         (
             cell.word,
-            whole(cost.vm.exits),
-            whole(cost.realm.exits),
-            whole(cost.realm.host_exits),
+            number(cost.vm.exits),
+            number(cost.realm.exits),
+            number(cost.realm.host_exits),
             number(cost.vm.per_million),
             number(cost.realm.per_million),
             whole(cost.vm.instructions_per_exit),
@@ -115,7 +115,9 @@ def _prices(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
         for cell, cost in found
     ]
     note = f"(Realm {MINUS} VM) of an inference, over the realm's exits that reach the host."
-    return Grid("What an exit costs more in a realm, instructions by component", headings, tuple(rows), (note,))
+    return Grid(
+        "Additional instructions of the realm for each of its exits that reach the host", headings, tuple(rows), (note,)
+    )
 
 
 def _reasons_that_add_up(found: list[tuple[CellFacts, ExitCost]]) -> Grid:

@@ -53,7 +53,7 @@ def _plot(costs: list[PageCost]) -> Plot:
     )
     svg = plots.pages("plot-pages", "Instructions for each page of guest memory", f"{told}.", panels)
     caption = "Making and ending a guest: instructions of the whole machine for each 4 KiB page of its memory, medians."
-    return Plot("pages", svg, caption + " Whiskers: 95 % intervals, where there is more than one boot.")
+    return Plot("pages", svg, caption + " Whiskers: 95 % intervals, where there is more than one sample.")
 
 
 def _range(value: Interval) -> Range | None:

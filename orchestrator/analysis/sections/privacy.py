@@ -120,7 +120,9 @@ def _share(row: dict[Any, Any]) -> Range:
 
 
 def _table(caption: str, rows: pd.DataFrame, facts: RunFacts) -> Grid:
-    ordered = rows.sort_values(["attack", "cell_id"], kind="stable", key=lambda column: column.map(_first_seen(column)))
+    places = {name: _first_seen(rows[name]) for name in ("attack", "cell_id")}
+    places["world"] = {str(world): place for place, world in enumerate(World)}
+    ordered = rows.sort_values(list(places), kind="stable", key=lambda column: column.map(places[str(column.name)]))
     found = ditto((_row(row, facts) for row in ordered.to_dict("records")), 2)
     return Grid(caption, _HEADINGS, found, folded=len(found) > _LONG)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.run_folder import RunInfo
-from orchestrator.analysis.words import NONE, TIMES, seconds, whole
+from orchestrator.analysis.words import NONE, TIMES, plural, seconds, whole
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Paragraph, Section, Word
 from orchestrator.report.style import WORLD_NAMES
 from orchestrator.schema.samples import PRIVACY, SAMPLES
@@ -132,8 +132,8 @@ def _facts(facts: RunFacts) -> list[tuple[str, Content]]:
         ("Started, ended", f"{info.started_utc or NONE}, {info.ended_utc or NONE}"),
         ("Revision", Word(revision + (" and uncommitted changes" if dirty else ""), tone)),
     ]
-    words = {"boots": "boots", "iterations": "iterations", "warmups": "warm-ups"}
-    sizes = [f"{wanted[key]} {word}" for key, word in words.items() if isinstance(wanted.get(key), int)]
+    words = {"boots": "boot", "iterations": "iteration", "warmups": "warm-up"}
+    sizes = [plural(wanted[key], word) for key, word in words.items() if isinstance(wanted.get(key), int)]
     if sizes:
         found.append(
             ("Each cell", f" {TIMES} ".join(sizes[:2]) + (f", after {sizes[2]} in each boot" if sizes[2:] else ""))
