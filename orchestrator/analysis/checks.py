@@ -27,6 +27,11 @@ class Difference:
     realm: int
     exits: tuple[int | None, int | None]
 
+    @property
+    def explained(self) -> bool:
+        """Whether it is one instruction an exit at most: FP registers come back by a trap (docs/counting.md)."""
+        return abs(self.realm - self.vm) <= max((each for each in self.exits if each is not None), default=0)
+
 
 @dataclass(frozen=True)
 class Equality:
@@ -40,6 +45,11 @@ class Equality:
     def equal(self) -> bool:
         """True if there was something to compare and all of it is equal."""
         return self.compared > 0 and not self.differences
+
+    @property
+    def explained(self) -> bool:
+        """True if all that differs is what exits make a program repeat."""
+        return self.compared > 0 and all(each.explained for each in self.differences)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,8 @@ def kernel_command_line(guest: Guest, user_key: str) -> str:
         "quiet",
         "nokaslr",
         "arm64.nomops",  # as in the host: FEAT_MOPS would count a whole memcpy as one instruction
+        # A bounce buffer is filled from the page that a device will write to, whatever was in there: docs/privacy.md.
+        "init_on_alloc=1",
         f"swiotlb={guest.swiotlb_slabs}",
         f"orch.key={user_key}",
         guest.cmdline_extra,

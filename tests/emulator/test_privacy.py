@@ -19,8 +19,6 @@ from orchestrator.schema.samples import PrivacyRow
 BYTES = 400_000
 SAMPLES = 2000
 DIRTY = "dmesg | grep -E 'Oops|WARNING|BUG:|leaked' | head; true"
-# A new page of the guest's may hold old data of others, which its kernel copies to shared buffers: docs/privacy.md.
-GUEST = "guest:\n  cmdline_extra: init_on_alloc=1\nkernel:"
 
 
 def make_model(path: Path, seed: int) -> Path:
@@ -37,7 +35,7 @@ def values(found: list[PrivacyRow]) -> dict[str, float | None]:
 
 @pytest.mark.timeout(900)
 def test_memory_scan(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
-    bed = make_bed(("kernel:", GUEST))
+    bed = make_bed()
     done = bed.orch("up", "--realm")
     assert done.returncode == 0, done.stderr
     testbed, model = bed.open(), make_model(tmp_path / "model.tflite", 1)

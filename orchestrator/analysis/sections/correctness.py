@@ -21,6 +21,8 @@ from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Plot,
 from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
 from orchestrator.schema.samples import Component, Phase, World
 
+DIFFERENT = Word("different", "warn")
+
 
 def section(facts: RunFacts) -> Section | None:
     """Nothing without samples."""
@@ -52,8 +54,9 @@ def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Conte
         )
     equal = [equality for equality in equalities if equality.compared]
     if equal:
-        same = sum(equality.equal for equality in equal)
-        told = f"equal in {same} of {plural(len(equal), 'cell')} with both worlds"
+        same = sum(equality.explained for equality in equal)
+        cells = plural(len(equal), "cell")
+        told = f"equal, but for one instruction an exit at most, in {same} of {cells} with both worlds"
         found.append(("EL0, vm and realm", Word(told, "good" if same == len(equal) else "warn")))
     right, compared, worst = sums(facts.run.samples)
     if compared:
@@ -104,13 +107,15 @@ def _equality(equalities: list[Equality], facts: RunFacts) -> Grid:
     rows: list[tuple[Content, ...]] = []
     for each in equalities:
         most = max((abs(found.realm - found.vm) for found in each.differences), default=0)
-        word = Word("equal", "good") if each.equal else Word("different", "warn")
+        word = Word("equal", "good") if each.equal else Word("one an exit", "good") if each.explained else DIFFERENT
         verdict: Content = word if each.compared else Word("nothing to compare", "muted")
         rows.append(
             (facts.name(each.cell_id), whole(each.compared), whole(len(each.differences)), whole(most), verdict)
         )
     note = (
-        "Instructions at the guest's EL0 of vm and realm, boot by boot and iteration by iteration, warm-ups left out."
+        "Instructions at the guest's EL0 of vm and realm, boot by boot and iteration by iteration, warm-ups left out. "
+        "One an exit: the first FP or SIMD instruction after an exit traps, as KVM and the RMM hand FP registers back "
+        "only when they are used, and is executed twice."
     )
     return Grid("Equal work at EL0", headings, tuple(rows), (note,))
 

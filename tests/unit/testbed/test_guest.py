@@ -52,7 +52,7 @@ def test_the_hardware_address_tells_run_and_network() -> None:
 
 def test_kernel_command_line() -> None:
     assert guest.kernel_command_line(Guest(), KEY) == (
-        "console=ttyAMA0 panic=-1 quiet nokaslr arm64.nomops swiotlb=4096 orch.key=AAAAC3Nza"
+        "console=ttyAMA0 panic=-1 quiet nokaslr arm64.nomops init_on_alloc=1 swiotlb=4096 orch.key=AAAAC3Nza"
     )
     assert guest.kernel_command_line(Guest(cmdline_extra="loglevel=8"), KEY).endswith(" loglevel=8")
 
