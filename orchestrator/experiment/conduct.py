@@ -14,6 +14,7 @@ import yaml
 from orchestrator.build.cache import key_of
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
+from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.journal import Journal, utc_now
 from orchestrator.experiment.plan import Cell, MachineKind, cells_of, plan
@@ -127,7 +128,7 @@ class Conductor:
                 subjects=subjects,
                 bundle=parts.bundle,
                 rows=self._rows(beds, subjects),
-                scratch=scratch,
+                attacks=Attacks(self.workload, self.journal.run_id, scratch),
                 keep=self.options.keep,
                 costs=costs,
             )

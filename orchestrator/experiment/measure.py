@@ -182,6 +182,12 @@ class Stage:
         """Raises OrchError if the counter knows that it counted wrongly or lost markers."""
         self.client.counters().check()
 
+    def granules(self) -> int:
+        """How many granules are delegated to the realm world now."""
+        with self.bed.host() as host:
+            count = ask(host).driver.get("granules", "")
+        return int(count) if count.isdigit() else 0
+
     def fingerprint(self, world: str) -> dict[str, str]:
         """What programs see of machine and kernel in a guest, which is to be equal for the twins."""
         identification = "/sys/devices/system/cpu/cpu0/regs/identification"

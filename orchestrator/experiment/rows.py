@@ -12,7 +12,7 @@ from orchestrator.schema import samples
 from orchestrator.schema.samples import PrivacyRow, SampleRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.experiment.plan import MachineKind, Step
 
@@ -36,10 +36,13 @@ class RowMaker:
         self._append(step, boot_id, [Observation("boot", "all", "duration", seconds, "s", "host_clock")])
         self.journal.written(self.sizes())
 
-    def life(self, step: Step, boot_id: int, observations: Iterable[Observation], pages: int) -> None:
-        """What creation, boot and end of a guest cost; written with the first cell that was measured in it."""
-        about = Observation("realm_create", "all", "pages", pages, "1", "procfs")
-        self._append(step, boot_id, [*observations, about])
+    def life(self, step: Step, boot_id: int, observations: Iterable[Observation], counts: Mapping[str, int]) -> None:
+        """What creation, boot and end of a guest cost; written with the first cell that was measured in it.
+
+        `counts`: of its pages, and of the granules that were delegated when it was ready.
+        """
+        about = [Observation("realm_create", "all", name, count, "1", "procfs") for name, count in counts.items()]
+        self._append(step, boot_id, [*observations, *about])
         self.journal.written(self.sizes())
 
     def step(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.build.progress import Progress
+    from orchestrator.experiment.attacks import Attacks
     from orchestrator.experiment.journal import Journal
     from orchestrator.experiment.plan import Boot, Cell, GuestKind, MachineKind, Session, Step
     from orchestrator.experiment.prepare import Subject
@@ -48,10 +49,11 @@ class Runner:
     subjects: dict[tuple[str, str], Subject]
     bundle: Path
     rows: RowMaker
-    scratch: Path
+    attacks: Attacks
     keep: bool = False
     costs: Costs = field(default_factory=Costs)
     failures: int = 0
+    _granules: int = 0
     _done: int = 0
     _total: int = 0
     _seconds: list[float] = field(default_factory=list)
@@ -129,6 +131,7 @@ class Runner:
         if name is not None:
             with self._part("guest-start", world=session.world, guest=guest.label):
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+                self._granules = stage.granules()
         with self._part("deploy", world=session.world):
             if name is not None and "host" not in stage.worlds:  # the gate sends the start signal from there
                 stage.deploy_runner("host", self.bundle)
@@ -142,8 +145,8 @@ class Runner:
                 break
             time.sleep(_LOOK)
         observations = [*collect.life_rows(stage.lives.pop(run, []), session.world, run)]
-        pages = session.guest.memory_mib * _PAGES_OF_A_MIB
-        self.rows.life(session.steps[0], boot_id, observations, pages)
+        about = {"pages": session.guest.memory_mib * _PAGES_OF_A_MIB, "granules": self._granules}
+        self.rows.life(session.steps[0], boot_id, observations, about)
 
     def _next_boot_id(self) -> int:
         known = [int(each["boot_id"]) for each in self.journal.events() if each["event"] == "boot-begin"]
@@ -222,39 +225,18 @@ class Runner:
         ]
 
     def _attack(self, step: Step, stage: Stage, subject: Subject, say: Callable[[str], None]) -> list[PrivacyRow]:
-        """What the host gets of the deployed model; on the first boot only, as it is no matter of chance."""
-        if step.boot != 0 or not self.workload.attacks:
-            return []
-        say("attack memory-scan")
-        from orchestrator.privacy.memory_scan import run_memory_scan  # noqa: PLC0415 - a part that few runs need
-        from orchestrator.privacy.rows import About  # noqa: PLC0415
-
-        cell = step.cell
-        about = About(
-            world=step.world,
-            model=cell.model,
-            quantization=cell.quantization,
-            run_id=self.journal.run_id,
-            cell_id=cell.cell_id,
-            protection=cell.protection,
-            output=cell.output,
-        )
-        try:
-            with self._part("attack", step=step.key):
-                return run_memory_scan(
-                    stage.bed,
-                    step.world,
-                    subject.path,
-                    work=self.scratch,
-                    seed=self.workload.seed,
-                    about=about,
-                    accuracy=subject.accuracy,
-                    limit=self.workload.timeouts.attack,
-                )
-        except OrchError as error:  # the measurement before it is sound
-            self.failures += 1
-            self.progress.notice(f"memory-scan in {step.world}: {error.message}")
-            return [about.row("memory-scan", "blocks_recovered", status="error", note=error.message)]
+        """What the host gets of the deployed model; an attack that fails does not cost the measurement before it."""
+        rows: list[PrivacyRow] = []
+        for name in self.attacks.wanted(step):
+            say(f"attack {name}")
+            try:
+                with self._part("attack", step=step.key, attack=name):
+                    rows += self.attacks.run(name, stage.bed, step, subject)
+            except OrchError as error:
+                self.failures += 1
+                self.progress.notice(f"{name} in {step.world}: {error.message}")
+                rows += self.attacks.failed(name, step, error)
+        return rows
 
     def _step_failed(self, step: Step, boot_id: int, error: OrchError) -> None:
         self.failures += 1

@@ -15,7 +15,7 @@ WorldName = Literal["host", "vm", "realm"]
 Quantization = Literal["float32", "int8"]
 Output = Literal["scores", "topk", "top1", "label"]
 Protection = Literal["none"]
-Attack = Literal["memory-scan"]
+Attack = Literal["memory-scan", "dma", "plain-channel"]
 Item = TypeVar("Item")
 
 
