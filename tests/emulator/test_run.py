@@ -143,7 +143,7 @@ def test_resume_after_kills(bed: Bed, tmp_path: Path, moments: tuple[float, ...]
     ("changes", "code", "words"),
     [
         (["models=fashion_cn"], 2, "did you mean 'fashion_cnn'"),
-        (["memory_mib=64", "models={name: big, path: big.tflite, quantization: float32}"], 1, "MiB"),
+        (["memory_mib=64", "models={name: big, path: big.tflite, quantization: int8}"], 1, "MiB"),
         (["models={name: bad, path: bad.tflite, quantization: int8}"], 2, "bad.tflite"),
         (["inputs={files: [wrong.npy]}"], 2, "wrong.npy"),
     ],
