@@ -70,14 +70,14 @@ def test_smoke_in_all_worlds(bed: Bed, tmp_path: Path) -> None:
 def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
     """The VMM is killed in the middle of a long measurement in the realm; the VM is measured all the same."""
     changes = ("--set", "worlds=[vm, realm]", "--set", "iterations=1500")
-    command = bed.command("run", str(SMOKE), *FAST, *changes, "--results", str(tmp_path))
+    command = bed.command("run", str(SMOKE), *FAST, *changes, "--results", str(tmp_path / "results"))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         await_inference(bed)
         killed = bed.orch("ssh", "host", "--", "kill -9 $(cat /run/guest/realm/pid)")
         assert killed.returncode == 0, killed.stderr
         _, said = process.communicate(timeout=250)
     assert process.returncode == 1, said
-    samples = samples_of(only_run(tmp_path))
+    samples = samples_of(only_run(tmp_path / "results"))
     (error,) = samples.query("status == 'error'").to_dict("records")
     assert error["world"] == "realm"
     assert "the realm ended" in error["note"]
@@ -88,7 +88,9 @@ def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
 
 def test_a_connection_that_drops_in_a_copy_costs_its_world(bed: Bed, tmp_path: Path) -> None:
     """The server's side of the copy into the VM is killed; the host, which comes after, is measured all the same."""
-    command = bed.command("run", str(SMOKE), *FAST, "--set", "worlds=[host, vm]", "--results", str(tmp_path))
+    command = bed.command(
+        "run", str(SMOKE), *FAST, "--set", "worlds=[host, vm]", "--results", str(tmp_path / "results")
+    )
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -98,14 +100,14 @@ def test_a_connection_that_drops_in_a_copy_costs_its_world(bed: Bed, tmp_path: P
         assert hit.returncode == 0, hit.stderr
         _, said = process.communicate(timeout=200)
     assert process.returncode == 1, said
-    samples = samples_of(only_run(tmp_path))
+    samples = samples_of(only_run(tmp_path / "results"))
     (error,) = samples.query("status == 'error'").to_dict("records")
     assert error["world"] == "vm"
     assert error["note"] == "the connection to the vm ended, but it still runs"
     assert set(samples.query("status == 'ok' and phase == 'infer'")["world"]) == {"host"}
 
 
-def await_inference(bed: Bed, seconds: float = 120) -> None:
+def await_inference(bed: Bed, seconds: float = 250) -> None:
     """Return in the middle of a measurement."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

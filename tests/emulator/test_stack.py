@@ -196,10 +196,10 @@ def test_a_tap_that_is_still_in_use(bed: Bed) -> None:
     [
         (
             vmm("other {{ kernle }}"),
-            "stack.vmm.command: Value error, unknown variable 'kernle'; there are: world, kernel, ",
+            "stack.vmm.command: unknown variable 'kernle'; there are: world, kernel, ",
         ),
-        (vmm("other {{ kernel }"), "stack.vmm.command: Value error, line 1 of the template: unexpected '}'"),
-        (vmm("other 'a"), "stack.vmm.command: Value error, not a command line (No closing quotation)"),
+        (vmm("other {{ kernel }"), "stack.vmm.command: line 1 of the template: unexpected '}'"),
+        (vmm("other 'a"), "stack.vmm.command: not a command line (No closing quotation)"),
         ("stack:\n  guest_kernel: testbed.yaml\n", "stack.guest_kernel: testbed.yaml is no arm64 kernel Image"),
     ],
 )
