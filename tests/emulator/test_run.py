@@ -53,8 +53,10 @@ def test_smoke_in_all_worlds(bed: Bed, tmp_path: Path) -> None:
     infer = measured[(measured["phase"] == "infer")].pivot_table(
         index=["component", "iteration"], columns="world", values="value"
     )
-    # The same program on the same inputs: what it executes itself is equal to the instruction.
-    assert (infer.loc["guest_user", "vm"] == infer.loc["guest_user", "realm"]).all()
+    # The same program on the same inputs executes the same, but for an FP instruction after an exit: docs/counting.md.
+    left = samples[(samples["metric"] == "exits") & (samples["phase"] == "infer") & (samples["is_warmup"] == 0)]
+    most = left.groupby("iteration")["value"].max()
+    assert ((infer.loc["guest_user", "vm"] - infer.loc["guest_user", "realm"]).abs() <= most).all()
     assert (infer.loc["all", "realm"] >= infer.loc["guest_user", "realm"]).all()
     assert (infer.loc["rmm", "vm"] == 0).all()
     assert (samples[samples["metric"] == "rx_packets"]["value"] == 0).all()
