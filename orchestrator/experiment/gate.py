@@ -31,6 +31,10 @@ ID_STEP = 1 << 20
 """Distance of the ids of two measurements: more than the iterations that a workload can have."""
 ALIGN_US = 100_000  # a multiple of every tick's period
 
+# SSH connections that are still being taken down, by their states in /proc/net/tcp: their last packets are waited for.
+_OPEN = ":0016 ([0-9A-F]+:[0-9A-F]+ )?0[1-589B] "
+_QUIET = f"left=500; while [ $left -gt 0 ] && grep -qE '{_OPEN}' /proc/net/tcp; do left=$((left - 1)); done"
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -83,6 +87,7 @@ def gate_script(what: Measurement, name: GuestName | None, seconds: float) -> st
             # An idle machine's clock may jump from here on, as nothing from outside waits for it.
             spin.format("STOP"),
             "read -r go <&3; exec 3<&-",
+            _QUIET,
             f"marker begin {MEASURE} {what.base}",
             work,
             f"echo $? >{CODE}",
