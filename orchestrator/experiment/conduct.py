@@ -229,7 +229,13 @@ def start(
     """A new run in `results`; returns its journal and the number of steps that failed."""
     journal = Journal.create(results, workload.name)
     conductor = Conductor(project, workload, workload_file, journal, progress, RunOptions(keep=keep))
-    return journal, conductor.conduct()
+    try:
+        return journal, conductor.conduct()
+    except (UsageError, WorkloadError):
+        # A mistake that was found before anything booted is no run, and must not be the latest one.
+        if not any(each["event"] == "boot-begin" for each in journal.events()):
+            shutil.rmtree(journal.folder)
+        raise
 
 
 def resume(project: Project, journal: Journal, progress: Progress, *, keep: bool) -> int:

@@ -104,7 +104,7 @@ class Runner:
                 for step in session.steps:
                     left.remove(step)
                     if not self._step(step, boot_id, stage, problem) and not problem:
-                        self._revive(step, stage, more=step is not session.steps[-1])
+                        problem = self._revive(step, stage, more=step is not session.steps[-1])
 
     @contextmanager
     def _world(self, session: Session, boot_id: int, stage: Stage, *, stay: bool) -> Iterator[OrchError | None]:
@@ -122,7 +122,8 @@ class Runner:
         with self._part("guest-stop", world=session.world):
             try:
                 stage.bed.guests.stop(name)
-                self._life(session, boot_id, stage, run)
+                if problem is None:
+                    self._life(session, boot_id, stage, run)
             except OrchError as error:
                 self.progress.notice(f"{session.world}: {error.message}")
 
@@ -253,18 +254,24 @@ class Runner:
             note=error.message,
         )
 
-    def _revive(self, step: Step, stage: Stage, *, more: bool) -> None:
-        """After a failure the next cell, if there is `more`, gets a fresh guest; a dead machine ends the boot."""
+    def _revive(self, step: Step, stage: Stage, *, more: bool) -> OrchError | None:
+        """After a failure the next cell, if there is `more`, gets a fresh guest; the error if there is none to be had.
+
+        Raises BootError if the machine itself is gone, which ends the boot.
+        """
         if not stage.bed.instance.status().alive:
             raise BootError("the machine ended")
-        name = guest_of(step.world)
+        name, guest = guest_of(step.world), step.cell.guest
         if name is None or not more:
-            return
-        with self._part("guest-start", world=step.world):
-            stage.bed.guests.stop(name)
-            guest = step.cell.guest
-            stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
-            stage.deploy_runner(step.world, self.bundle)
+            return None
+        try:
+            with self._part("guest-start", world=step.world):
+                stage.bed.guests.stop(name)
+                stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+                stage.deploy_runner(step.world, self.bundle)
+        except OrchError as error:
+            return error
+        return None
 
     @contextmanager
     def _part(self, part: str, **facts: Any) -> Iterator[None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orchestrator.build.cache import write_atomic
 from orchestrator.build.run import CommandError, run
 from orchestrator.errors import WorkloadError
 from orchestrator.experiment.collect import RunnerRecord
@@ -90,8 +91,7 @@ def check_equal(outputs: Sequence[Mapping[str, Any]], reference: Path) -> None:
     """
     found = [json.dumps(each, sort_keys=True) for each in outputs]
     if not reference.exists():
-        reference.parent.mkdir(exist_ok=True)
-        reference.write_text("\n".join(found) + "\n", encoding="utf-8")
+        write_atomic(reference, "\n".join(found) + "\n")  # half of it would fail all that are compared with it later
         return
     known = reference.read_text(encoding="utf-8").splitlines()
     for k, (one, other) in enumerate(zip(found, known, strict=False)):
