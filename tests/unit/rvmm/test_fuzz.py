@@ -86,7 +86,7 @@ def test_a_mistake_is_found(tmp_path: Path, mistake: str) -> None:
     assert text.count(right) == 1
     (sources / name).write_text(text.replace(right, wrong), encoding="utf-8")
     program, crash = build(tmp_path / "fuzz", sources), tmp_path / "crash"
-    for seed in SEEDS:  # what is new to the search depends on addresses too: a seed may pass by a mistake
+    for seed in SEEDS:  # another compiler lays the code out otherwise: a seed may then pass by a mistake
         found = fuzz(program, RUNS_MUTANT, crash, seed)
         if found.returncode != 0:
             break
