@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -136,7 +137,11 @@ def soak(testbed: Testbed, seconds: float) -> list[str]:
         testbed.guests.start(name, OPTIONS)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(NAMES)) as pool:
         jobs = {name: pool.submit(burden, testbed, name, seconds, Path(folder)) for name in NAMES}
-        tallies = {name: job.result() for name, job in jobs.items()}
+        try:
+            tallies = {name: job.result() for name, job in jobs.items()}
+        except BaseException:
+            testbed.down()  # the other jobs end with their connections, and the pool waits for them
+            raise
     wrong = []
     for name, tally in tallies.items():
         print(f"{name}: {tally.cpu} rounds of CPU, {tally.memory} of memory, {tally.network} MiB there and back")
@@ -158,6 +163,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="how long each guest is under load [600]")
     parser.add_argument("--testbed", type=Path, help="testbed file [the checkout's]")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes the machine down, as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix="orch-soak-") as state:
         os.environ["XDG_STATE_HOME"] = state
         testbed = Testbed(Project.open(options.testbed), Silent())

@@ -20,6 +20,7 @@ ORCH = Path(sys.executable).parent / "orch"
 WORKLOAD = ROOT / "workloads/smoke.yaml"
 BOOTS, ITERATIONS, WARMUPS = 3, 3, 1
 CHANGES = ("timing={mode: fast}", f"boots={BOOTS}", f"iterations={ITERATIONS}", f"warmups={WARMUPS}")
+LATEST = 60.0  # s after a start or resume that a kill comes at: two steps or so are done by then
 KEY = ["cell_id", "world", "boot_id", "phase", "component", "metric", "method", "iteration"]
 
 
@@ -68,7 +69,7 @@ def main() -> None:
         try:
             for number in range(options.kills):
                 before, steps = ok_rows(results), finished_steps(results)
-                seconds = rng.uniform(3, 40)
+                seconds = rng.uniform(3, LATEST)
                 killed = killed_after(arguments, seconds)
                 if any(results.glob("*/run.yaml")):
                     arguments = ["run", "--resume", "latest", "--results", str(results)]
