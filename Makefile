@@ -37,8 +37,12 @@ unit: venv ## tests without an emulator (seconds)
 
 test: check testbed ## check, then all tests: unit and emulator
 	@$(BIN)/pytest -q -n 2 tests/unit
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not alone" tests/emulator
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not alone and not long" --durations 15 tests/emulator
 	@$(BIN)/pytest -q -m alone tests/emulator
+
+.PHONY: test-long
+test-long: testbed ## the emulator tests that `make test` leaves out
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m long tests/emulator
 
 bench: testbed ## boot, restore and counting costs, starts of guests step by step, as medians and ratios
 	@$(BIN)/python benchmarks/machine.py

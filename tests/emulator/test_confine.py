@@ -35,7 +35,7 @@ def tasks(bed: Bed, world: str) -> tuple[list[dict[str, str]], str]:
     return [{name: " ".join(value.split()) for name, value in fields.items()} for fields in found], root
 
 
-@pytest.mark.parametrize("vcpus", [1, 2])
+@pytest.mark.parametrize("vcpus", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_guest_lives_confined(bed: Bed, vcpus: int) -> None:
     done = bed.orch("up", "--realm", "--vm", "--vcpus", str(vcpus))
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
 from emulated import Bed, host, load_rmi_check, tap_failures
 
 from orchestrator.trace.counters import CounterClient, Tally, World, calibrate, pair_markers
@@ -35,6 +36,7 @@ def test_two_deterministic_boots_execute_the_same(bed: Bed) -> None:
         assert first.by_world()[world] > 0
 
 
+@pytest.mark.long
 def test_fast_counts_equal_the_reference_on_a_boot(make_bed: Callable[..., Bed]) -> None:
     bed = make_bed(extra="timeouts:\n  kernel: 240\n  host_ready: 240\n")  # a call for each instruction takes its time
     done = bed.orch("up", "--fresh", "--count", "--count-mode", "both")

@@ -148,7 +148,7 @@ def test_whole_life(bed: Bed, world: str) -> None:
         assert (driver["granules"], driver["leaked"]) == (0, 0)
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
 def test_down_and_up_again(bed: Bed, world: str) -> None:
     up(bed, f"--{world}", "--mem", "128", "--pretouch")
     assert status(bed)[world]["memory_mib"] == 128
@@ -166,7 +166,7 @@ def test_down_and_up_again(bed: Bed, world: str) -> None:
         assert wait_for_end(bed, world)["state"] == "reset"
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
 def test_the_host_goes_down_with_a_guest_in_it(bed: Bed, world: str) -> None:
     up(bed, f"--{world}")
     assert bed.orch("down").stdout == "stopped\n"

@@ -59,6 +59,7 @@ def check_alive(bed: Bed, name: str) -> None:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_three_realms_and_a_vm(bed: Bed) -> None:
     """The end of one, told or killed, is nothing to the others."""
     make_realms_possible(bed)
