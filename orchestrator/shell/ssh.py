@@ -132,7 +132,7 @@ def closed_after(link: Connection, other: Connection, argv: Sequence[str]) -> It
         channel = other.client.get_transport().open_session()
         channel.exec_command(shlex.join(argv))
     except LOST as error:
-        raise BootError(f"{other.host} no longer answers: {error or type(error).__name__}") from None
+        raise BootError(f"{other.host} no longer answers: {str(error) or type(error).__name__}") from None
 
     def watch() -> None:
         channel.recv_exit_status()
@@ -153,19 +153,15 @@ def _answering(link: Connection) -> Iterator[None]:
     try:
         yield
     except (EOFError, paramiko.SSHException) as error:
-        raise BootError(f"{link.host} no longer answers: {error or type(error).__name__}") from None
+        raise BootError(f"{link.host} no longer answers: {str(error) or type(error).__name__}") from None
 
 
 def capture(link: Connection, command: str, timeout: float = 60.0) -> str:
     """Run a command that must succeed; returns its standard output. `timeout` in seconds."""
-    with _answering(link):
-        done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
-    if done.exited == -1:  # the connection ended before the command did
-        raise BootError(f"{link.host} no longer answers")
-    if done.exited != 0:
-        last = (done.stderr or done.stdout).strip().splitlines()
-        raise OrchError(f"'{command}' ended with exit code {done.exited}: {last[-1] if last else 'no output'}")
-    return str(done.stdout)
+    done = attempt(link, command, timeout)
+    if done.code != 0:
+        raise OrchError(f"'{command}' ended with exit code {done.code}: {done.last or 'no output'}")
+    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -177,10 +173,15 @@ class Finished:
     stderr: str
 
     @property
-    def words(self) -> str:
-        """The last line that it said, on stderr if there is one."""
+    def last(self) -> str:
+        """The last line that it said, on stderr if there is one; nothing if there is none."""
         lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
-        return lines[-1].strip() if lines else f"exit code {self.code} without a word"
+        return lines[-1].strip() if lines else ""
+
+    @property
+    def words(self) -> str:
+        """What to tell of it: its last line, else its exit code."""
+        return self.last or f"exit code {self.code} without a word"
 
 
 def attempt(link: Connection, command: str, timeout: float = 60.0) -> Finished:
@@ -190,7 +191,7 @@ def attempt(link: Connection, command: str, timeout: float = 60.0) -> Finished:
     except CommandTimedOut:
         raise BootError(f"'{command.split(';', maxsplit=1)[0]}' did not end within {timeout:g} s") from None
     except (*LOST, ThreadException) as error:
-        raise BootError(f"{link.host} no longer answers: {error or type(error).__name__}") from None
+        raise BootError(f"{link.host} no longer answers: {str(error) or type(error).__name__}") from None
     if done.exited == -1:  # the connection ended before the command did
         raise BootError(f"{link.host} no longer answers")
     return Finished(int(done.exited), str(done.stdout), str(done.stderr))

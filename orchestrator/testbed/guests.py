@@ -175,8 +175,12 @@ class Guests:
             return None
         server = self.server(name, gateway)
         timeout = self._bed.project.config.timeouts.ssh
-        with self.record.stage(name, "ssh", 1), ssh.opened(server, timeout) as link:
-            ssh.capture(link, "true", timeout)
+        try:
+            with self.record.stage(name, "ssh", 1), ssh.opened(server, timeout) as link:
+                ssh.capture(link, "true", timeout)
+        except BootError:
+            self.need_running(gateway, name)  # a guest that has ended says more than one that is silent
+            raise
         return ssh.fingerprint(server.host_key)
 
     def stop(self, name: GuestName) -> str:

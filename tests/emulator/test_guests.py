@@ -93,15 +93,14 @@ def check_time(guest: Console) -> None:
     guest.say("u() { cut -d' ' -f1 /proc/uptime; }")
     started = time.monotonic()
     guest.say("a=$(t) b=$(u); timeout 2 sh -c 'while :; do :; done'; c=$(u) d=$(t)")
-    outside = time.monotonic() - started
+    outside = time.monotonic() - started  # more than inside as much as this computer is busy
     begin, end, ticks = guest.say("echo $b $c $((d - a))").split()
     inside = float(end) - float(begin)
     assert 1.9 < inside <= outside + 0.1
-    assert outside < 3 * inside
     assert 0.7 * HZ < int(ticks) / inside < 1.2 * HZ, f"{ticks} ticks in {inside} s"
     started = time.monotonic()
     guest.say("sleep 2")  # idle: the tick is off, and a timer has to wake the CPU
-    assert 1.9 < time.monotonic() - started < 6
+    assert time.monotonic() - started > 1.9  # that it wakes at all is the point: `say` has a time-out
 
 
 def check_virtio(guest: Console, world: str) -> None:
