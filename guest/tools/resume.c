@@ -12,9 +12,6 @@
  * Go: hand the line "go" to whoever reads the FIFO /run/go. A measurement that is to
  * start without a packet on any network waits there.
  *
- * Replay: both, in this order. As one record it arrives at one moment of the machine's
- * time, while two would leave it to the build computer when the second one does.
- *
  * It serves records until it is killed; the host may close and reopen its side at any
  * time, a record that was cut off is dropped.
  */
@@ -56,7 +53,6 @@ _Static_assert(sizeof(struct record) == 88, "the host sends 88 bytes");
 
 static const char resume_magic[8] = { 'O', 'R', 'C', 'H', 'R', 'S', 'M', '1' };
 static const char go_magic[8] = { 'O', 'R', 'C', 'H', 'G', 'O', '_', '1' };
-static const char replay_magic[8] = { 'O', 'R', 'C', 'H', 'R', 'P', 'L', '1' };
 
 /* Put the device path of the port called PORT_NAME into `path`; false if there is none. */
 static bool find_port(char *path, size_t size)
@@ -170,11 +166,6 @@ static const char *apply(const struct record *record)
 		return resume(record);
 	if (!memcmp(record->magic, go_magic, sizeof(go_magic)))
 		return go();
-	if (!memcmp(record->magic, replay_magic, sizeof(replay_magic))) {
-		const char *failed = resume(record);
-
-		return failed ? failed : go();
-	}
 	return "unknown record";
 }
 

@@ -25,6 +25,8 @@ PORT = 7070
 GO_FIFO = "/run/go"
 SPIN_PID = "/run/spin.pid"
 CONSOLE = "/dev/hvc0"
+REARM = "/sys/module/rearm/parameters/now"
+"""guest/rearm: whatever is written gives a restored host its timers back."""
 LOG = "/run/measure.log"
 CODE = "/run/measure.code"
 ID_STEP = 1 << 20
@@ -70,10 +72,21 @@ def runner_command(what: Measurement, *, armed: bool) -> list[str]:
     ]
 
 
-def gate_script(what: Measurement, name: GuestName | None, seconds: float) -> str:
+def _by_itself(seconds: int) -> str:
+    """Shell: go on when `seconds` of the machine's time are over, restored meanwhile or not.
+
+    Nothing from outside has a part in it. A restored host has no timers until they are re-armed, hence the loop, which
+    reads the clock without them; nor does it idle, so that the clock does not jump.
+    """
+    now = "read -r up idle </proc/uptime"
+    return f"{now}; end=$((${{up%.*}} + {seconds})); while [ ${{up%.*}} -lt $end ]; do echo 1 >{REARM}; {now}; done"
+
+
+def gate_script(what: Measurement, name: GuestName | None, seconds: float, *, after: int | None = None) -> str:
     """Shell for the host that starts the gate in the background; `name` is the guest, None for the host's own world.
 
-    `seconds` (of the machine's time) is the longest wait for the guest's last word.
+    `seconds` (of the machine's time) is the longest wait for the guest's last word. With `after` the gate waits so many
+    seconds of the machine's time instead of for the start signal.
     """
     if name is None:
         work = shlex.join(runner_command(what, armed=False))
@@ -86,7 +99,7 @@ def gate_script(what: Measurement, name: GuestName | None, seconds: float) -> st
         [
             # An idle machine's clock may jump from here on, as nothing from outside waits for it.
             spin.format("STOP"),
-            "read -r go <&3; exec 3<&-",
+            "read -r go <&3; exec 3<&-" if after is None else _by_itself(after),
             _QUIET,
             f"marker begin {MEASURE} {what.base}",
             work,

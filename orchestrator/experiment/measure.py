@@ -114,8 +114,11 @@ class Stage:
         spent = {reason: count - before.get(reason, 0) for reason, count in after.items()}
         return Measured(markers, RunnerRecord.parse(text), spent)
 
-    def arm(self, what: Measurement, world: str) -> dict[str, int]:
-        """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far."""
+    def arm(self, what: Measurement, world: str, *, after: int | None = None) -> dict[str, int]:
+        """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far.
+
+        The gate waits for the start signal, or for `after` seconds of the machine's time.
+        """
         name = guest_of(world)
         if name is not None:
             with self._link(world) as link:
@@ -124,7 +127,7 @@ class Stage:
                     raise WorkloadError(f"the runner did not start: {done.words}")
         with self.bed.host() as host:
             before = self._vmm_exits(host, name)
-            ssh.capture(host, gate.gate_script(what, name, self.run_seconds))
+            ssh.capture(host, gate.gate_script(what, name, self.run_seconds, after=after))
         return before
 
     def _vmm_exits(self, host: Connection, name: GuestName | None) -> dict[str, int]:

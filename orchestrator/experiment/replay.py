@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.experiment import collect
+from orchestrator.errors import WorkloadError
+from orchestrator.experiment import collect, gate
 from orchestrator.experiment.measure import Stage
 from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.counters import Event, pair_markers
@@ -18,20 +19,26 @@ if TYPE_CHECKING:
     from orchestrator.trace.counters import MarkerRecord, Tally
 
 DETERMINISTIC = UpOptions(fresh=True, deterministic=True, count=True)
+START_SECONDS = 12
+"""Of the machine's time, from the arming of a measurement to its start: the machine is saved in between."""
 
 
 def replays(stage: Stage, what: Measurement, world: str, saved: Path, times: int) -> Iterator[list[dict[str, int]]]:
     """Arm the deployed runner, save the machine to `saved`, and measure `times` from there.
 
     Each item has the instructions of every inference, by component. The machine of `stage` is up with the last one.
+    A measurement starts at a moment of the machine's time that is part of the saved state: a signal would come at
+    another one each time, and find the host's timers elsewhere. Raises WorkloadError if it had begun when saved.
     """
-    stage.arm(what, world)
+    stage.arm(what, world, after=START_SECONDS)
     stage.bed.save(saved)
     for _ in range(times):
         stage.bed.replay(saved, DETERMINISTIC)
         again = Stage.on(stage.bed, deploy_seconds=stage.deploy_seconds, run_seconds=stage.run_seconds)
         markers = again.await_end(what, lambda _: None)
         again.check()
+        if not any(each.event == gate.MEASURE and each.id == what.base and not each.end for each in markers):
+            raise WorkloadError(f"saving the machine took longer than {START_SECONDS} s of its time")
         yield [collect.components(each, world) for each in inferences(markers)]
 
 

@@ -122,14 +122,9 @@ class Instance:
         answer = self._ask({"do": "save", "path": str(path.resolve())}, timeout)
         return Saved(answer["bytes"], answer["seconds"], answer["paused_seconds"])
 
-    def resume_guest(
-        self, seconds: int, nanoseconds: int, seed: bytes, timeout: float = 10.0, *, go: bool = False
-    ) -> None:
-        """Give a restored guest the time (since the epoch) and 64 bytes of randomness; BootError if it is silent.
-
-        With `go` also what `send_go` does, at the same moment of the machine's time.
-        """
-        record = resume_record(seconds, nanoseconds, seed, go=go)
+    def resume_guest(self, seconds: int, nanoseconds: int, seed: bytes, timeout: float = 10.0) -> None:
+        """Give a restored guest the time (since the epoch) and 64 bytes of randomness; BootError if it is silent."""
+        record = resume_record(seconds, nanoseconds, seed)
         self._ask({"do": "resume", "record": record.hex(), "timeout": timeout}, timeout + ANSWER_TIMEOUT)
 
     def resume_guest_now(self, timeout: float = 10.0) -> None:

@@ -10,22 +10,18 @@ from pathlib import Path
 
 MAGIC = b"ORCHRSM1"
 GO_MAGIC = b"ORCHGO_1"
-REPLAY_MAGIC = b"ORCHRPL1"
 SEED_BYTES = 64
 ANSWER = b"ok\n"
 _RECORD = struct.Struct(f"<8sQQ{SEED_BYTES}s")
 
 
-def resume_record(seconds: int, nanoseconds: int, seed: bytes, *, go: bool = False) -> bytes:
-    """The 88 bytes for the guest: magic, time since the epoch (u64 LE s, u64 LE ns), 64 bytes of seed.
-
-    With `go` the reader of the guest's FIFO /run/go goes on at the same moment.
-    """
+def resume_record(seconds: int, nanoseconds: int, seed: bytes) -> bytes:
+    """The 88 bytes for the guest: magic, time since the epoch (u64 LE s, u64 LE ns), 64 bytes of seed."""
     if len(seed) != SEED_BYTES:
         raise ValueError(f"the seed has {len(seed)} bytes instead of {SEED_BYTES}")
     if not 0 <= nanoseconds < 1_000_000_000:
         raise ValueError(f"{nanoseconds} is no number of nanoseconds within a second")
-    return _RECORD.pack(REPLAY_MAGIC if go else MAGIC, seconds, nanoseconds, seed)
+    return _RECORD.pack(MAGIC, seconds, nanoseconds, seed)
 
 
 def go_record() -> bytes:

@@ -24,7 +24,6 @@ from orchestrator.machine.cmdline import cpu_argument, stable_command_line
 from orchestrator.machine.instance import Instance
 from orchestrator.machine.paths import UARTS
 from orchestrator.machine.ports import choose_port
-from orchestrator.machine.resume import SEED_BYTES
 from orchestrator.machine.spec import Counter, Initrd, MachineSpec
 from orchestrator.machine.states import State
 from orchestrator.shell import ssh
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
 KERNEL_ARGS = ("quiet", "arm64.nomops")
 # The host image then runs a task that keeps the CPU from waiting: see docs/machine.md, "Deterministic machines".
 DETERMINISTIC_KERNEL_ARGS = ("orch.deterministic",)
-
-REPLAY_SECONDS = 1767225600  # 2026-01-01, as the clock of a deterministic machine begins
 
 
 @dataclass(frozen=True)
@@ -269,9 +266,10 @@ class Testbed:
             self.instance.save_state(path, self.project.config.timeouts.snapshot)
 
     def replay(self, saved: Path, options: UpOptions) -> None:
-        """Continue from a state in which all waits for the start signal, and give it at once.
+        """Continue from a saved state and tell the machine nothing: neither the time nor new randomness.
 
-        In a deterministic machine everything that follows is the same each time. Raises BootError.
+        In a deterministic machine everything that follows is the same each time. Its EL2 timers stand still until
+        something in it re-arms them (guest/rearm). Raises BootError.
         """
         with self.exclusive(), self.progress.stage("replay", estimate=2, last_line=self._last_line):
             timeouts = self.project.config.timeouts
@@ -281,7 +279,6 @@ class Testbed:
             write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
             self.instance.start(dataclasses.replace(spec, incoming=str(saved)))
             self.instance.wait(State.HOST_READY, timeouts.restore)
-            self.instance.resume_guest(REPLAY_SECONDS, 0, bytes(SEED_BYTES), timeouts.restore, go=True)
 
     def _answer(self, port: int) -> None:
         """State 'ssh': a command over SSH is answered; a machine that dies meanwhile is reported as that."""
