@@ -17,6 +17,7 @@ Output = Literal["scores", "topk", "top1", "label"]
 Protection = Literal["none"]
 Attack = Literal["memory-scan", "dma", "plain-channel"]
 Item = TypeVar("Item")
+BOOTS_MAX = 100
 
 
 def _listed(value: Any) -> Any:
@@ -99,7 +100,7 @@ class Workload(Strict):
     protection: Axis[Protection] = ("none",)
     output: Axis[Output] = Field(default=("scores",), description="what leaves the world of an inference's result")
     top: int = Field(default=5, ge=1, le=1000, description="K of output topk")
-    boots: int = Field(default=1, ge=1, le=100, description="independent boots of the machine and its guests")
+    boots: int = Field(default=1, ge=1, le=BOOTS_MAX, description="independent boots of the machine and its guests")
     iterations: int = Field(default=10, ge=1, le=100_000, description="measured inferences a boot and cell")
     warmups: int = Field(default=2, ge=0, le=1000, description="inferences before these; recorded, flagged")
     threads: Axis[Annotated[int, Field(ge=1, le=GUEST_CPUS_MAX)]] = (1,)
@@ -111,7 +112,9 @@ class Workload(Strict):
     attacks: Annotated[tuple[Attack, ...], BeforeValidator(_listed), AfterValidator(_distinct)] = Field(
         default=(), description="done on the first boot, after a cell's inferences"
     )
-    seed: int = Field(default=1, ge=0, lt=2**32, description="of everything drawn at random")
+    seed: int = Field(
+        default=1, ge=0, lt=2**32, description="of all that is drawn at random; each boot's own follows from it"
+    )
     margin: float = Field(default=0.02, gt=0, lt=1, description="ratios within 1 ± margin count as equal")
     timeouts: Timeouts = Timeouts()
 
@@ -122,3 +125,8 @@ class Workload(Strict):
         if self.vcpus > 1 and any(timing.mode == "deterministic" for timing in self.timing):
             raise ValueError("'vcpus' above 1 need 'timing: {mode: fast}': a deterministic machine has one CPU")
         return self
+
+
+def machine_seed(seed: int, boot: int) -> int:
+    """Of the machine and the guests of a boot (from 0) in a run with this `seed`: no two boots or runs share one."""
+    return seed * BOOTS_MAX + boot
