@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of JSON Schema (2020-12) as the published schema uses; a keyword that is not known here is an error."""
+"""An editor: as much of JSON Schema (2020-12) as the published one uses; a keyword not known here is an error."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
+import yaml
 
 _SAYS_NOTHING = {"$defs", "default", "description", "format", "title"}
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -18,8 +23,16 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+@pytest.fixture(scope="session")
+def underlined() -> Callable[[str], list[str]]:
+    """What an editor would underline in the text of a workload file."""
+    path = Path(__file__).resolve().parents[3] / "docs/workload.schema.json"
+    published = json.loads(path.read_text(encoding="utf-8"))
+    return lambda text: list(problems(yaml.safe_load(text), published, published))
+
+
 def problems(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str = "") -> Iterator[str]:
-    """What an editor would underline in `value`."""
+    """What is wrong with `value`."""
     for keyword, expected in schema.items():
         if keyword not in _SAYS_NOTHING:
             yield from _KEYWORDS[keyword](value, expected, schema, root, at)
