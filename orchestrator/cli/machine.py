@@ -107,7 +107,7 @@ def _dry_up(context: Context, options: UpOptions, names: list[GuestName], wanted
     spec = testbed.spec(testbed.artifacts(), options, context.project.config.ssh.port)
     click.echo(shlex.join(command_line(spec)))
     for name in names:
-        plan = testbed.guests.plan(name, wanted, deterministic=options.deterministic)
+        plan = testbed.guests.plan(name, wanted, seed=options.seed if options.deterministic else None)
         click.echo(shlex.join(start_command(plan)))
 
 

@@ -48,7 +48,7 @@ def run(
         failures = conduct.resume(context.project, journal, context.progress, keep=keep)
     else:
         assert workload_file is not None  # noqa: S101
-        workload = conduct.open_workload(workload_file, changes)
+        workload = conduct.open_workload(workload_file, changes, context.project)
         if dry_run:
             click.echo("\n".join(conduct.plan_lines(workload)))
             return
@@ -82,7 +82,7 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
     from orchestrator.experiment import conduct  # noqa: PLC0415
 
     folder = results or context.project.root / "results"
-    workload = conduct.open_workload(workload_file, changes)
+    workload = conduct.open_workload(workload_file, changes, context.project)
     before = _last_whole_run(folder, workload.name)
     journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=False)
     _finish(context, journal.folder)

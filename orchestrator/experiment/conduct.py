@@ -18,9 +18,11 @@ from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.journal import Journal, utc_now
 from orchestrator.experiment.plan import Cell, MachineKind, cells_of, plan
+from orchestrator.experiment.precheck import mistakes
 from orchestrator.experiment.prepare import Key, Preparer, Subject, build
 from orchestrator.experiment.rows import RowMaker
 from orchestrator.experiment.run import Runner
+from orchestrator.experiment.zoo import Zoo
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.guest import World, files_for
@@ -218,9 +220,10 @@ def machine_testbed(project: Project, progress: Progress, machine: MachineKind) 
     return Testbed(dataclasses.replace(project, config=changed), progress)
 
 
-def open_workload(path: Path, changes: Sequence[str]) -> Workload:
+def open_workload(path: Path, changes: Sequence[str], project: Project) -> Workload:
     """Read a workload file with the command line's `--set`; raises UsageError with file, line and key."""
-    return load(path, Workload, changes)
+    zoo, folder = Zoo.load(project.root), path.resolve().parent
+    return load(path, Workload, changes, lambda workload: mistakes(workload, zoo, project.config, folder))
 
 
 def start(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ _BASE_MIB = 56
 """Of a guest: kernel, initrd, bounce buffers and the unpacked runtime (about 12 MiB)."""
 _COPIES = 4
 """Of a model: its file in the guest's memory, its read copy, packed weights, and room for activations."""
+SCORES = ("FLOAT32", "INT8", "UINT8")
+"""Types of scores whose answers can be checked."""
+RELEASED_MAX = 256 << 20
+"""Bytes that the runner holds of all results: RELEASED_MAX in guest/runner/record.c."""
 _TYPES = {"float32": "FLOAT32", "int8": "INT8"}
 BUNDLE, RUNNER = "bundle.tar.gz", "bundle/runner"
 Key = tuple[str, str]
@@ -99,6 +104,25 @@ def _chosen(zoo: Zoo, cell: Cell, folder: Path) -> Model:
     return own_model(cell.own.name, folder / cell.own.path, cell.own.quantization)
 
 
+def check_output(workload: Workload, name: str, description: ModelDescription) -> None:
+    """Raise UsageError if the workload asks for more of a model's scores than there are, or than the runner holds."""
+    scores = description.outputs[0] if description.outputs else None
+    if scores is None or scores.type not in SCORES:
+        found = scores.type if scores else "none"
+        raise UsageError(f"model {name}: expected an output of type {', '.join(SCORES)}, found {found}")
+    count, inferences = math.prod(scores.shape), workload.iterations + workload.warmups
+    if "topk" in workload.output and workload.top > count:
+        raise UsageError(f"top: {workload.top}: model {name} has {count} classes", hint="`top` in the workload file")
+    beyond = [label for label in workload.inputs.labels if label >= count]
+    if beyond:
+        raise UsageError(f"inputs.labels: {beyond[0]}: model {name} has {count} classes, counted from 0")
+    if "scores" in workload.output and inferences * scores.bytes > RELEASED_MAX:
+        raise UsageError(
+            f"iterations: {inferences} times the scores of model {name} are more than {RELEASED_MAX >> 20} MiB",
+            hint="fewer iterations, more boots, or another `output`",
+        )
+
+
 @dataclass(frozen=True)
 class Preparer:
     """Makes inputs and asks the oracle: files go to `work`, the workload's own files are relative to `folder`."""
@@ -114,6 +138,7 @@ class Preparer:
 
     def _subject(self, model: Model) -> Subject:
         description = tensors.describe(self.parts.runner, model.built)
+        check_output(self.workload, model.name, description)
         made = self._tensors(model, description)
         inputs = self.work / f"{model.name}-{model.quantization}.bin"
         inputs.write_bytes(made.data)

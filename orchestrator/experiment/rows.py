@@ -10,6 +10,7 @@ from orchestrator.experiment.collect import Observation
 from orchestrator.experiment.journal import PRIVACY, SAMPLES, Journal, utc_now
 from orchestrator.schema import samples
 from orchestrator.schema.samples import PrivacyRow, SampleRow
+from orchestrator.schema.workload import machine_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ class RowMaker:
 
     journal: Journal
     workload: str
-    seed: int
+    seed: int  # of the workload
     platform_version: str
     stack_hash: dict[MachineKind, str]
     model_sha256: dict[tuple[str, str], str]
@@ -92,7 +93,7 @@ class RowMaker:
             "host_hz": machine.ticks.host_hz,
             "guest_hz": machine.ticks.guest_hz,
             "stack_hash": self.stack_hash[machine],
-            "seed": self.seed if machine.deterministic else None,
+            "seed": machine_seed(self.seed, step.boot) if machine.deterministic else None,
             "started_utc": self._booted.get(boot_id) or utc_now(),
         }
 

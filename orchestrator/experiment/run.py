@@ -16,6 +16,7 @@ from orchestrator.experiment.gate import Measurement
 from orchestrator.experiment.measure import Measured, Stage, guest_of
 from orchestrator.experiment.plan import plan
 from orchestrator.experiment.rows import RowMaker
+from orchestrator.schema.workload import machine_seed
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.counters import Event
@@ -77,7 +78,8 @@ class Runner:
         try:
             with self._part("boot", boot_id=boot_id):
                 began = time.monotonic()
-                bed.up(UpOptions(fresh=True, deterministic=boot.machine.deterministic, count=True))
+                seed = machine_seed(self.workload.seed, boot.number)
+                bed.up(UpOptions(fresh=True, deterministic=boot.machine.deterministic, count=True, seed=seed))
                 seconds = time.monotonic() - began
             limits = self.workload.timeouts
             stage = Stage.on(bed, deploy_seconds=limits.deploy, run_seconds=limits.run)

@@ -103,12 +103,16 @@ class Zoo:
             raise UsageError(f"unknown model '{name}'{nearest}", hint=f"models: {', '.join(self.models)}")
         return self.models[name]
 
-    def get(self, name: str, quantization: Quantization) -> Model:
-        """One file of a model; `path` is set where it is shipped. Raises UsageError; BuildError if it was changed."""
+    def file_of(self, name: str, quantization: Quantization) -> ModelFile:
+        """What is stated of one file of a model; raises UsageError if there is none."""
         spec = self.describe(name)
         if quantization not in spec.files:
             raise UsageError(f"model {name} has no {quantization} file", hint=f"it has: {', '.join(spec.files)}")
-        stated = spec.files[quantization]
+        return spec.files[quantization]
+
+    def get(self, name: str, quantization: Quantization) -> Model:
+        """One file of a model; `path` is set where it is shipped. Raises UsageError; BuildError if it was changed."""
+        spec, stated = self.describe(name), self.file_of(name, quantization)
         return Model(
             name=name,
             quantization=quantization,

@@ -19,7 +19,6 @@ RAM_END = 0x1_0000_0000
 CPIO_ALIGNMENT = 4
 FIXED_MAC = "52:54:00:cc:a0:01"
 FIXED_RTC = "2026-01-01T00:00:00"
-FIXED_SEED = "42"
 # QEMU reserves 1 GiB for translated code by default; a whole boot fills about a tenth of this.
 TRANSLATION_CACHE_MIB = 256
 RESUME_PORT = "orch.resume"
@@ -85,7 +84,7 @@ def _time(spec: MachineSpec) -> list[str]:
     return [
         *("-icount", f"shift={spec.icount_shift},sleep=off"),
         *("-rtc", f"base={FIXED_RTC},clock=vm"),
-        *("-seed", FIXED_SEED),
+        *("-seed", str(spec.seed)),
     ]
 
 

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+DEFAULT_SEED = 42
+"""Of all that a deterministic machine and its guests draw at random, unless another one is asked for."""
+
 
 @dataclass(frozen=True)
 class Initrd:
@@ -32,7 +35,8 @@ class MachineSpec:
 
     `qemu` is the start of the argument vector and `env` is added to a minimal environment. `sockets` is the
     short runtime folder (paths.runtime_folder). `ssh_port` is on 127.0.0.1. `icount_shift` makes the machine
-    deterministic, 2^shift ns of virtual time an instruction. `incoming` is a saved state to continue from.
+    deterministic, 2^shift ns of virtual time an instruction; its random numbers then follow from `seed`.
+    `incoming` is a saved state to continue from.
     """
 
     qemu: tuple[str, ...]
@@ -47,6 +51,7 @@ class MachineSpec:
     machine: str = "virt-10.0"
     kernel_args: tuple[str, ...] = ()
     icount_shift: int | None = None
+    seed: int = DEFAULT_SEED
     counter: Counter | None = None
     incoming: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)

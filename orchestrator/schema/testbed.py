@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from orchestrator.schema import vmm_template
 from orchestrator.schema.yamlfile import Strict
 
-Seconds = Annotated[float, Field(gt=0, le=3600)]
+Seconds = Annotated[float, Field(strict=True, gt=0, le=3600)]
 Ticks = Literal[100, 250, 300, 1000]
 # The host has 3072 MiB and needs some for itself; below 64 a guest's kernel, initrd and bounce buffers are cramped.
 GUEST_MIB_MIN, GUEST_MIB_MAX = 64, 2560

@@ -6,8 +6,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from orchestrator.schema.csvtable import Name
 from orchestrator.schema.testbed import GUEST_CPUS_MAX, GUEST_MIB_MAX, GUEST_MIB_MIN, Seconds, Ticks
 from orchestrator.schema.yamlfile import Strict
 
@@ -17,6 +28,12 @@ Output = Literal["scores", "topk", "top1", "label"]
 Protection = Literal["none"]
 Attack = Literal["memory-scan", "dma", "plain-channel"]
 Item = TypeVar("Item")
+BOOTS_MAX = 100
+TOP_MAX = 100  # of the runner: RELEASE_TOP_MAX in guest/runner/release.h
+# `boots: yes` is no 1: numbers and flags are what YAML says they are.
+Whole = Annotated[int, Field(strict=True)]
+Real = Annotated[float, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 def _listed(value: Any) -> Any:
@@ -30,13 +47,23 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-Axis = Annotated[tuple[Item, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct)]
+class _OneOrMore:
+    """Tells editors of `_listed`: an item, or a list of them."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        many = handler(core)
+        return {"anyOf": [many["items"], many | {"uniqueItems": True}]}
+
+
+Axis = Annotated[
+    tuple[Item, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct), _OneOrMore()
+]
 
 
 class OwnModel(Strict):
     """A model of the user's own, beside those of the zoo."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$", description="how results call it")
+    name: Name = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$", description="how results call it")
     path: Path = Field(description=".tflite file, relative to the workload file")
     quantization: Quantization = Field(description="of the file: the type of its input")
 
@@ -47,14 +74,33 @@ ModelName = Annotated[
 ]
 
 
+def _told_apart(models: tuple[str | OwnModel, ...]) -> tuple[str | OwnModel, ...]:
+    """Results, and files on their way there, know a model by name and quantization alone."""
+    seen: set[tuple[str, str | None]] = set()
+    for model in models:
+        name, quantization = (model, None) if isinstance(model, str) else (model.name, model.quantization)
+        if seen & {(name, quantization), (name, None)} or (quantization is None and name in {each for each, _ in seen}):
+            raise ValueError(f"'{name}' stands for two models, which results could not tell apart")
+        seen.add((name, quantization))
+    return models
+
+
+def _one_fast(timings: tuple[Timing, ...]) -> tuple[Timing, ...]:
+    if sum(timing.mode == "fast" for timing in timings) > 1:
+        raise ValueError("'fast' is given twice ('shift' means nothing to it): the same cell would be measured twice")
+    return timings
+
+
 class Inputs(Strict):
     """What the models are given; without files, the zoo's data set of each model."""
 
-    count: int = Field(default=8, ge=1, le=4096, description="different inputs; iterations go round them")
+    count: Whole = Field(default=8, ge=1, le=4096, description="inputs at most of a data set; iterations go round them")
     files: tuple[Path, ...] = Field(default=(), description=".npy or image files, relative to the workload file")
-    labels: tuple[int, ...] = Field(default=(), description="the right class of each input in `files`, if known")
-    mean: float = Field(default=0.0, description="subtracted from pixels (0-255) of `files` before `std` divides")
-    std: float = Field(default=1.0, gt=0)
+    labels: tuple[Annotated[Whole, Field(ge=0)], ...] = Field(
+        default=(), description="the right class of each input in `files`, if known"
+    )
+    mean: Real = Field(default=0.0, description="subtracted from pixels (0-255) of `files` before `std` divides")
+    std: Real = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
     def _labels_belong_to_files(self) -> Self:
@@ -76,7 +122,7 @@ class Timing(Strict):
     mode: Literal["deterministic", "fast"] = Field(
         default="deterministic", description="virtual time by executed instructions (1 CPU), or the computer's clock"
     )
-    shift: int = Field(default=3, ge=0, le=10, description="deterministic: 2^shift ns of virtual time an instruction")
+    shift: Whole = Field(default=3, ge=0, le=10, description="deterministic: 2^shift ns of virtual time an instruction")
 
 
 class Timeouts(Strict):
@@ -90,29 +136,35 @@ class Timeouts(Strict):
 class Workload(Strict):
     """The whole of a `workload.yaml`."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="names the run's folder")
+    name: Name = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="names the run's folder")
     summary: str = Field(default="", description="one line for people, shown in the report")
-    models: Axis[ModelName] = Field(description="names of the zoo (`orch models list`), or {name, path, …}")
+    models: Annotated[Axis[ModelName], AfterValidator(_told_apart)] = Field(
+        description="names of the zoo (`orch models list`), or {name, path, …}"
+    )
     quantization: Axis[Quantization] = ("int8",)
     inputs: Inputs = Inputs()
     worlds: Axis[WorldName] = ("host", "vm", "realm")
     protection: Axis[Protection] = ("none",)
     output: Axis[Output] = Field(default=("scores",), description="what leaves the world of an inference's result")
-    top: int = Field(default=5, ge=1, le=1000, description="K of output topk")
-    boots: int = Field(default=1, ge=1, le=100, description="independent boots of the machine and its guests")
-    iterations: int = Field(default=10, ge=1, le=100_000, description="measured inferences a boot and cell")
-    warmups: int = Field(default=2, ge=0, le=1000, description="inferences before these; recorded, flagged")
-    threads: Axis[Annotated[int, Field(ge=1, le=GUEST_CPUS_MAX)]] = (1,)
-    memory_mib: Axis[Annotated[int, Field(ge=GUEST_MIB_MIN, le=GUEST_MIB_MAX, multiple_of=2)]] = (256,)
-    vcpus: int = Field(default=1, ge=1, le=GUEST_CPUS_MAX)
-    pretouch: Axis[bool] = Field(default=(True,), description="populate all of a guest's memory before it runs")
+    top: Whole = Field(
+        default=5, ge=1, le=TOP_MAX, description="K of output topk, at most the model's number of classes"
+    )
+    boots: Whole = Field(default=1, ge=1, le=BOOTS_MAX, description="independent boots of the machine and its guests")
+    iterations: Whole = Field(default=10, ge=1, le=100_000, description="measured inferences a boot and cell")
+    warmups: Whole = Field(default=2, ge=0, le=1000, description="inferences before these; recorded, flagged")
+    threads: Axis[Annotated[Whole, Field(ge=1, le=GUEST_CPUS_MAX)]] = (1,)
+    memory_mib: Axis[Annotated[Whole, Field(ge=GUEST_MIB_MIN, le=GUEST_MIB_MAX, multiple_of=2)]] = (256,)
+    vcpus: Whole = Field(default=1, ge=1, le=GUEST_CPUS_MAX)
+    pretouch: Axis[Flag] = Field(default=(True,), description="populate all of a guest's memory before it runs")
     ticks: Axis[TicksOf] = (TicksOf(),)
-    timing: Axis[Timing] = (Timing(),)
-    attacks: Annotated[tuple[Attack, ...], BeforeValidator(_listed), AfterValidator(_distinct)] = Field(
+    timing: Annotated[Axis[Timing], AfterValidator(_one_fast)] = (Timing(),)
+    attacks: Annotated[tuple[Attack, ...], BeforeValidator(_listed), AfterValidator(_distinct), _OneOrMore()] = Field(
         default=(), description="done on the first boot, after a cell's inferences"
     )
-    seed: int = Field(default=1, ge=0, lt=2**32, description="of everything drawn at random")
-    margin: float = Field(default=0.02, gt=0, lt=1, description="ratios within 1 ± margin count as equal")
+    seed: Whole = Field(
+        default=1, ge=0, lt=2**32, description="of all that is drawn at random; each boot's own follows from it"
+    )
+    margin: Real = Field(default=0.02, gt=0, lt=1, description="ratios within 1 ± margin count as equal")
     timeouts: Timeouts = Timeouts()
 
     @model_validator(mode="after")
@@ -122,3 +174,8 @@ class Workload(Strict):
         if self.vcpus > 1 and any(timing.mode == "deterministic" for timing in self.timing):
             raise ValueError("'vcpus' above 1 need 'timing: {mode: fast}': a deterministic machine has one CPU")
         return self
+
+
+def machine_seed(seed: int, boot: int) -> int:
+    """Of the machine and the guests of a boot (from 0) in a run with this `seed`: no two boots or runs share one."""
+    return seed * BOOTS_MAX + boot

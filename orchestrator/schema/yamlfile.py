@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,18 +15,34 @@ from orchestrator.errors import UsageError
 
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
+# PyYAML lets through what Python says of a date, a number or a depth that there is not.
+_BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class Strict(BaseModel):
-    """Base of all configuration models: frozen, and an unknown key is an error."""
+    """Base of all configuration models: frozen, an unknown key is an error, and so is a number that is none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def load(path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
+class Mistake(NamedTuple):
+    """What is wrong with a document that its schema cannot know: where, and what."""
+
+    at: Location
+    text: str
+    hint: str | None = None
+
+
+def load(
+    path: Path,
+    model: type[Model],
+    changes: Sequence[str] = (),
+    check: Callable[[Model], Iterable[Mistake]] | None = None,
+) -> Model:
     """Parse `path` and validate it as `model`; raises UsageError naming file, line, column and key.
 
-    `changes` are `a.b=VALUE` from a command line, the value in YAML; they win over the file.
+    `changes` are `a.b=VALUE` from a command line, the value in YAML; they win over the file. `check` looks for more
+    mistakes in a document that the schema has nothing against.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -34,31 +50,50 @@ def load(path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
         raise UsageError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
-    return loads(text, str(path), model, changes)
+    return loads(text, str(path), model, changes, check)
 
 
-def loads(text: str, name: str, model: type[Model], changes: Sequence[str] = ()) -> Model:
+def loads(
+    text: str,
+    name: str,
+    model: type[Model],
+    changes: Sequence[str] = (),
+    check: Callable[[Model], Iterable[Mistake]] | None = None,
+) -> Model:
     """Validate YAML `text` as `model`; `name` stands for the file in messages."""
+    data, places = _parse(text, name)
+    for change in changes:
+        _apply(change, data, places)
+    try:
+        document = model.model_validate(data)
+    except ValidationError as error:
+        raise UsageError(_describe(error, places, name, model)) from None
+    mistakes = list(check(document)) if check else []
+    if mistakes:
+        found, _ = _known_part(mistakes[0].at, places)
+        key = _dotted(found or mistakes[0].at)
+        raise UsageError(
+            f"{places.get(found, name)}: {key}: {mistakes[0].text}{_more(mistakes)}", hint=mistakes[0].hint
+        )
+    return document
+
+
+def _parse(text: str, name: str) -> tuple[Any, dict[Location, str]]:
+    """The document, and where each of its keys is."""
+    marks: dict[Location, yaml.Mark] = {}
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        if root is not None:
+            _collect_marks(root, (), marks, name)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise UsageError(f"{where}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except _BAD_YAML as error:
         raise UsageError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    marks: dict[Location, yaml.Mark] = {}
-    if root is not None:
-        _collect_marks(root, (), marks, name)
     places = {at: f"{name}:{mark.line + 1}:{mark.column + 1}" for at, mark in marks.items()}
-    data = {} if data is None else data
-    for change in changes:
-        _apply(change, data, places)
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise UsageError(_describe(error, places, name, model)) from None
+    return ({} if data is None else data), places
 
 
 def _apply(change: str, data: Any, places: dict[Location, str]) -> None:
@@ -69,7 +104,7 @@ def _apply(change: str, data: Any, places: dict[Location, str]) -> None:
         raise UsageError(f"--set {change}: expected KEY=VALUE or KEY.KEY=VALUE")
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except _BAD_YAML:
         raise UsageError(f"--set {change}: the value is not valid YAML") from None
     for key in keys[:-1]:
         if not isinstance(data, dict) or not isinstance(data.setdefault(key, {}), dict):
@@ -106,20 +141,33 @@ def _describe(error: ValidationError, places: dict[Location, str], name: str, mo
     problems = error.errors(include_url=False)
     # A key that is spelled wrong is also one that is missing: the former says more.
     first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
-    found: Location = ()
-    unknown: list[str | int] = []
-    for part in first["loc"]:  # a union adds the name of its branch, which is in no document
-        if (*found, part) in places:
-            found, unknown = (*found, part), []
-        else:
-            unknown.append(part)
+    found, unknown = _known_part(first["loc"], places)
     text = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         text = f"unknown key{_nearest(str(first['loc'][-1]), _known_keys(model, found[:-1]))}"
-    missing = unknown[-1:] if first["type"] == "missing" else []
-    key = ".".join(str(part) for part in (*found, *missing)) or "document"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{places.get(found, name)}: {key}: {text}{more}"
+    missing = unknown[-1:] if first["type"] == "missing" else ()
+    key = _dotted((*found, *missing) or unknown) or "document"
+    return f"{places.get(found, name)}: {key}: {text}{_more(problems)}"
+
+
+def _known_part(at: Location, places: dict[Location, str]) -> tuple[Location, Location]:
+    """As much of a path as is in the document, and what came after; a union adds its branch, which is in none."""
+    found: Location = ()
+    unknown: Location = ()
+    for part in at:
+        if (*found, part) in places:
+            found, unknown = (*found, part), ()
+        else:
+            unknown = (*unknown, part)
+    return found, unknown
+
+
+def _dotted(at: Location) -> str:
+    return ".".join(str(part) for part in at)
+
+
+def _more(problems: Sequence[object]) -> str:
+    return f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
 
 
 def _known_keys(model: type[BaseModel], path: Location) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError, OrchError, UsageError
-from orchestrator.machine.cmdline import FIXED_SEED
+from orchestrator.machine.spec import DEFAULT_SEED
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
@@ -77,8 +77,8 @@ class Guests:
         self._bed.keys.ensure()
         return guest.kernel_command_line(self.config(options), public_blob(self._bed.keys.user))
 
-    def plan(self, name: GuestName, options: GuestOptions, *, deterministic: bool) -> Start:
-        """The next start; in a deterministic machine a guest's entropy is fixed as well.
+    def plan(self, name: GuestName, options: GuestOptions, *, seed: int | None) -> Start:
+        """The next start; `seed` is that of a deterministic machine, from which the guest's entropy follows as well.
 
         Raises UsageError if the VMM that runs this guest cannot do what is asked for.
         """
@@ -91,7 +91,7 @@ class Guests:
             command_line=self.command_line(options),
             run=int(self.record.load()["runs"]) + 1,
             pretouch=options.pretouch,
-            seed=int(FIXED_SEED) if deterministic else None,
+            seed=seed,
             foreign=foreign,
         )
 
@@ -134,7 +134,9 @@ class Guests:
 
     def start(self, name: GuestName, options: GuestOptions) -> GuestStart:
         """Start a guest in the running host and wait until its SSH answers; one that runs already is left alone."""
-        plan = self.plan(name, options, deterministic=bool(self._bed.need_running()["options"]["deterministic"]))
+        machine = self._bed.need_running()["options"]
+        seed = int(machine.get("seed", DEFAULT_SEED)) if machine["deterministic"] else None
+        plan = self.plan(name, options, seed=seed)
         with self._bed.exclusive(), self._working() as life:
             started = time.monotonic()
             report = ask(life.link)

@@ -24,7 +24,7 @@ from orchestrator.machine.cmdline import cpu_argument, stable_command_line
 from orchestrator.machine.instance import Instance
 from orchestrator.machine.paths import UARTS
 from orchestrator.machine.ports import choose_port
-from orchestrator.machine.spec import Counter, Initrd, MachineSpec
+from orchestrator.machine.spec import DEFAULT_SEED, Counter, Initrd, MachineSpec
 from orchestrator.machine.states import State
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import SshKeys, public_line
@@ -50,12 +50,13 @@ DETERMINISTIC_KERNEL_ARGS = ("orch.deterministic",)
 
 @dataclass(frozen=True)
 class UpOptions:
-    """How to bring the machine up."""
+    """How to bring the machine up; `seed` is that of a deterministic one and its guests, others ignore it."""
 
     fresh: bool = False
     deterministic: bool = False
     count: bool = False
     count_mode: str = "fast"
+    seed: int = DEFAULT_SEED
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class Testbed:
             ssh_port=port,
             kernel_args=KERNEL_ARGS + (DETERMINISTIC_KERNEL_ARGS if options.deterministic else ()),
             icount_shift=machine.deterministic.icount_shift if options.deterministic else None,
+            seed=options.seed,
             counter=Counter(str(plugin), options.count_mode) if options.count else None,
         )
 
@@ -296,6 +298,8 @@ class Testbed:
         """A running machine will do unless something was asked for that it does not have."""
         wanted, has = dataclasses.asdict(options), running["options"]
         missing = [name for name in ("deterministic", "count") if wanted[name] and not has[name]]
+        if options.deterministic and options.seed != has.get("seed", DEFAULT_SEED):
+            missing.append("seed")
         if options.fresh or missing or (options.count and wanted["count_mode"] != has["count_mode"]):
             raise UsageError(f"testbed '{self.project.config.name}' is up with other options", hint="`orch down` first")
         return UpResult("already up", 0.0, int(running["ssh_port"]))

@@ -13,7 +13,7 @@ from orchestrator.experiment.collect import Observation
 from orchestrator.experiment.journal import EVENTS, SAMPLES, Journal
 from orchestrator.experiment.plan import Step, cells_of
 from orchestrator.experiment.rows import RowMaker
-from orchestrator.schema.workload import Workload
+from orchestrator.schema.workload import BOOTS_MAX, Workload, machine_seed
 from orchestrator.schema.yamlfile import loads
 
 CELL = cells_of(loads("name: w\nmodels: fashion_cnn\n", "w.yaml", Workload))[0]
@@ -50,6 +50,14 @@ def finish(journal: Journal, boot: int, status: str = "ok") -> None:
         make.failed(step, boot, status, "why")
         sizes = make.sizes()
     journal.step_done(step.key, status=status, boot_id=boot, sizes=sizes)
+
+
+def test_a_row_has_the_seed_that_its_machine_had(journal: Journal) -> None:
+    """Boots of a run differ in it, and so do runs whose workloads do."""
+    for boot in (0, 1):
+        finish(journal, boot)
+    assert [row["seed"] for row in rows(journal)] == ["100", "100", "101", "101"]
+    assert len({machine_seed(seed, boot) for seed in range(5) for boot in range(BOOTS_MAX)}) == 5 * BOOTS_MAX
 
 
 def test_a_finished_step_stays(journal: Journal) -> None:

@@ -26,6 +26,14 @@ def test_shipped_files_are_valid(path: Path) -> None:
     assert plan(load(path, Workload))
 
 
+def test_the_paper_table_tells_ticks_and_virtual_time_apart() -> None:
+    """Its own regime, a quieter one, and what lies between them: 2 x 2."""
+    cells = cells_of(load(ROOT / "workloads/paper-table.yaml", Workload))
+    found = {(cell.machine.ticks.host_hz, cell.machine.timing.shift) for cell in cells}
+    assert found == {(1000, 3), (1000, 0), (100, 3), (100, 0)}
+    assert {(cell.machine.ticks.guest_hz, cell.machine.timing.mode) for cell in cells} == {(100, "deterministic")}
+
+
 def test_the_published_schema_is_that_of_the_model() -> None:
     published = json.loads((ROOT / "docs/workload.schema.json").read_text(encoding="utf-8"))
     assert published == Workload.model_json_schema(), "`orch schema >docs/workload.schema.json`"

@@ -89,7 +89,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callabl
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def made(extra: str = "", *, deterministic: bool = False) -> Guests:
+    def made(extra: str = "", *, deterministic: bool = False, seed: int = 42) -> Guests:
         path = tmp_path / "testbed.yaml"
         path.write_text((ROOT / "testbed.yaml").read_text(encoding="utf-8") + extra, encoding="utf-8")
         bed = Bed(Project.open(path), Silent())
@@ -99,7 +99,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callabl
             yield object()
 
         monkeypatch.setattr(bed, "host", link)
-        monkeypatch.setattr(bed, "running", lambda: {"ssh_port": 1, "options": {"deterministic": deterministic}})
+        options = {"deterministic": deterministic, "seed": seed}
+        monkeypatch.setattr(bed, "running", lambda: {"ssh_port": 1, "options": options})
         monkeypatch.setattr(bed.guests, "source", lambda file: tmp_path / file.name)
         for file in guest.files_for(World.REALM):
             (tmp_path / file.name).write_text(file.name)
@@ -257,11 +258,12 @@ def test_a_host_that_does_not_report(make: Callable[..., Guests], host: Host, an
 
 
 def test_guests_of_a_deterministic_machine_have_its_seed(make: Callable[..., Guests], host: Host) -> None:
-    for deterministic in (False, True):
+    for deterministic, seed in ((False, 42), (True, 42), (True, 107)):
         host.facts, host.asked = {}, []
-        make(deterministic=deterministic).start(VM, GuestOptions())
+        make(deterministic=deterministic, seed=seed).start(VM, GuestOptions())
         (start,) = [command for command in host.asked if " run --world" in command]
-        assert ("--seed 42" in start) == deterministic
+        assert (f"--seed {seed} " in start) == deterministic
+        assert ("--seed" in start) == deterministic
 
 
 def test_a_host_without_guests_is_not_asked(make: Callable[..., Guests], host: Host) -> None:

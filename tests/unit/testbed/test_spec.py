@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from orchestrator.build.progress import Silent
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.machine.cmdline import command_line
+from orchestrator.machine.spec import MachineSpec
 from orchestrator.testbed.guest import KERNEL, GuestName, World
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.project import Project
@@ -69,6 +72,28 @@ def test_deterministic_machine_has_one_cpu_and_says_so_to_the_guest(tmp_path: Pa
     assert spec.cpus == 1
     assert spec.icount_shift == 0
     assert "orch.deterministic" in spec.kernel_args
+
+
+def test_a_deterministic_machine_has_the_seed_asked_for(tmp_path: Path) -> None:
+    """Its saved state would be another one too; a machine that is not deterministic has none."""
+    one = bed(tmp_path)
+    for seed in (42, 107):
+        spec = one.spec(artifacts(tmp_path), UpOptions(deterministic=True, seed=seed), 1)
+        words = command_line(spec)
+        assert words[words.index("-seed") + 1] == str(seed)
+        assert MachineSpec.from_json(spec.to_json()) == spec
+    deterministic = [key(one, tmp_path, UpOptions(deterministic=True, seed=seed)) for seed in (42, 107)]
+    assert deterministic[0] != deterministic[1]
+    assert key(one, tmp_path, UpOptions(seed=107)) == key(one, tmp_path)
+
+
+def test_a_machine_that_is_up_with_another_seed_will_not_do(tmp_path: Path) -> None:
+    one = bed(tmp_path)
+    has = {"ssh_port": 1, "options": dataclasses.asdict(UpOptions(deterministic=True, seed=107))}
+    assert one._already_up(has, UpOptions()).how == "already up"
+    assert one._already_up(has, UpOptions(deterministic=True, seed=107)).how == "already up"
+    with pytest.raises(UsageError, match="up with other options"):
+        one._already_up(has, UpOptions(deterministic=True))
 
 
 def test_counting_several_cpus_deterministically_is_refused(tmp_path: Path) -> None:
@@ -140,9 +165,9 @@ def test_wrong_files_are_refused_before_anything_is_booted(tmp_path: Path, lines
 def test_pretouch_is_not_asked_of_another_vmm(tmp_path: Path) -> None:
     made = stack(tmp_path, "  vmm: {command: x, worlds: [vm]}\n")
     wanted = GuestOptions(pretouch=True)
-    assert made.guests.plan(GuestName(World.REALM), wanted, deterministic=False).foreign is None
+    assert made.guests.plan(GuestName(World.REALM), wanted, seed=None).foreign is None
     with pytest.raises(UsageError, match=r"--pretouch: the vm is run by stack\.vmm"):
-        made.guests.plan(GuestName(World.VM), wanted, deterministic=False)
+        made.guests.plan(GuestName(World.VM), wanted, seed=None)
 
 
 def test_a_guest_kernel_replaces_its_node(tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a workload asks for and nobody has is told with its place, before a plan is printed or anything is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from orchestrator.cli.context import Context
+from orchestrator.cli.run import run
+from orchestrator.errors import UsageError
+from orchestrator.experiment.conduct import open_workload
+from orchestrator.experiment.prepare import check_output
+from orchestrator.schema.workload import Workload
+from orchestrator.schema.yamlfile import loads
+from orchestrator.schema.zoo import ModelDescription, TensorDescription
+from orchestrator.testbed.project import Project
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = "name: w\nmodels: fashion_cnn\n"
+VMM = "stack:\n  vmm: {command: x, worlds: [vm]}\n"
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def opened(folder: Path, text: str, *changes: str, testbed: str = "") -> Workload:
+    """The workload `text` in `folder`, with a testbed file that says `testbed` as well."""
+    (folder / "w.yaml").write_text(text, encoding="utf-8")
+    shipped = (ROOT / "testbed.yaml").read_text(encoding="utf-8")
+    (folder / "testbed.yaml").write_text(shipped + testbed, encoding="utf-8")
+    return open_workload(folder / "w.yaml", changes, Project.open(folder / "testbed.yaml"))
+
+
+def refused(folder: Path, text: str, *changes: str, testbed: str = "") -> str:
+    with pytest.raises(UsageError) as caught:
+        opened(folder, text, *changes, testbed=testbed)
+    assert "\n" not in caught.value.message
+    return caught.value.message.replace(f"{folder}/", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "name: w\nmodels: fashion_cn\n",
+            "w.yaml:2:1: models: unknown model 'fashion_cn'; did you mean 'fashion_cnn'?",
+        ),
+        ("name: w\nmodels: [alexnet, nope]\n", "w.yaml:2:19: models.1: unknown model 'nope'"),
+        ("name: w\nmodels: ''\n", "w.yaml:2:1: models: unknown model ''"),
+        ("name: w\nmodels: [no, n0]\n".replace("no", "'no'"), "w.yaml:2:10: models.0: unknown model 'no' (and 1 more)"),
+        (
+            "name: w\nmodels:\n  - {name: a, path: a.tflite, quantization: int8}\n",
+            "w.yaml:3:15: models.0.path: a.tflite: cannot be read: No such file or directory",
+        ),
+        (
+            "name: w\nmodels: {name: a, path: w.yaml, quantization: int8}\n",
+            "w.yaml:2:19: models.path: w.yaml: no TensorFlow Lite model",
+        ),
+        (SMALL + "inputs: {files: [w.yaml, b.npy]}\n", "w.yaml:3:26: inputs.files.1: b.npy: no such file"),
+    ],
+)
+def test_what_is_not_there_has_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    assert refused(tmp_path, text).startswith(expected)
+
+
+def test_the_change_that_gave_it_is_named(tmp_path: Path) -> None:
+    expected = "--set models=fashion: models: unknown model 'fashion'; did you mean 'fashion_cnn'?"
+    assert refused(tmp_path, SMALL, "models=fashion") == expected
+
+
+def test_a_model_has_the_files_that_its_declaration_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestrator.experiment.zoo import Zoo
+
+    zoo = Zoo.load(ROOT)
+    spec = zoo.models["fashion_cnn"]
+    zoo.models["fashion_cnn"] = spec.model_copy(update={"files": {"float32": spec.files["float32"]}})
+    monkeypatch.setattr(Zoo, "load", lambda _: zoo)
+    assert refused(tmp_path, SMALL) == "w.yaml:2:1: models: model fashion_cnn has no int8 file"
+    assert opened(tmp_path, SMALL + "quantization: float32\n")
+
+
+def test_what_the_testbed_rules_out(tmp_path: Path) -> None:
+    assert refused(tmp_path, SMALL + "worlds: [vm]\n", testbed=VMM).startswith(
+        "w.yaml:1:1: pretouch.0: the testbed file's"
+    )
+    assert refused(tmp_path, SMALL + "pretouch: true\n", testbed=VMM).startswith("w.yaml:3:1: pretouch: ")
+    assert opened(tmp_path, SMALL + "pretouch: false\n", testbed=VMM)
+    assert opened(tmp_path, SMALL + "worlds: [host, realm]\n", testbed=VMM)
+    kernel = "stack: {host_kernel: Image}\n"
+    (tmp_path / "Image").write_bytes(bytes(56) + b"ARM\x64" + bytes(4))
+    assert refused(tmp_path, SMALL + "worlds: [vm, realm]\n", testbed=kernel).startswith(
+        "w.yaml:3:14: worlds.1: the realm"
+    )
+    assert opened(tmp_path, SMALL + "worlds: [host, vm]\n", testbed=kernel)
+
+
+def test_a_guest_has_room_for_its_bounce_buffers(tmp_path: Path) -> None:
+    large = "guest: {memory_mib: 512, swiotlb_slabs: 65536}\n"
+    expected = "w.yaml:3:19: memory_mib.1: 'swiotlb_slabs' (2 KiB each) may take half"
+    assert refused(tmp_path, SMALL + "memory_mib: [512, 128]\n", testbed=large).startswith(expected)
+    assert opened(tmp_path, SMALL + "worlds: host\nmemory_mib: 128\n", testbed=large)
+
+
+def test_a_dry_run_prints_no_plan_of_what_cannot_be_done() -> None:
+    words = ["--dry-run", str(ROOT / "workloads/smoke.yaml"), "--set"]
+    wrong = CliRunner().invoke(run, [*words, "models=nope"], obj=Context())
+    assert isinstance(wrong.exception, UsageError)
+    assert wrong.exception.message.startswith("--set models=nope: models: unknown model 'nope'")
+    assert wrong.output == ""
+    right = CliRunner().invoke(run, [*words, "models=alexnet"], obj=Context())
+    assert right.output.startswith("1 cells, 1 boots, 3 steps\n")
+
+
+# --- what only the model itself knows ---------------------------------------------------------------------------------
+
+
+def ten_classes(kind: str = "INT8") -> ModelDescription:
+    tensor = TensorDescription(type=kind, shape=(1, 10), bytes=10)
+    return ModelDescription(inputs=(tensor,), outputs=(tensor,))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("output: [scores, topk]\ntop: 11\n", "top: 11: model m has 10 classes"),
+        ("inputs: {files: [x], labels: [3, 10]}\n", "inputs.labels: 10: model m has 10 classes, counted from 0"),
+    ],
+)
+def test_a_model_has_as_many_classes_as_it_has(text: str, expected: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes())
+    assert caught.value.message == expected
+
+
+def test_what_a_model_has_is_enough() -> None:
+    for text in ("output: topk\ntop: 10\n", "top: 100\n", "inputs: {files: [x], labels: [9]}\n"):
+        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes())
+
+
+def test_answers_that_nobody_can_check() -> None:
+    with pytest.raises(UsageError, match="expected an output of type FLOAT32, INT8, UINT8, found INT32"):
+        check_output(loads(SMALL, "w.yaml", Workload), "m", ten_classes("INT32"))
+    with pytest.raises(UsageError, match="found none"):
+        check_output(loads(SMALL, "w.yaml", Workload), "m", ModelDescription(inputs=(), outputs=()))
+
+
+def test_more_scores_than_the_runner_holds() -> None:
+    tensor = TensorDescription(type="FLOAT32", shape=(1, 1000), bytes=4000)
+    description = ModelDescription(inputs=(tensor,), outputs=(tensor,))
+    many = SMALL + "iterations: 100000\n"
+    with pytest.raises(UsageError, match="iterations: 100002 times the scores of model m are more than 256 MiB"):
+        check_output(loads(many, "w.yaml", Workload), "m", description)
+    check_output(loads(many + "output: label\n", "w.yaml", Workload), "m", description)
