@@ -146,6 +146,26 @@ def test_the_headline_has_the_known_truth(report: Path) -> None:
     assert "+20.26" in words  # the paper's MobileNet, 335.4 / 278.9
 
 
+@pytest.mark.parametrize(("boots", "marked"), [(2, True), (5, False)])
+def test_few_boots_are_marked_with_what_their_interval_is_worth(tmp_path: Path, boots: int, marked: bool) -> None:
+    text = report_of(tmp_path, PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
+    words = " ".join(" ".join(Tree(text).text).split())
+    assert (f"{boots} \u00d7 8*" in words) == marked
+    assert ("64 to 80 % of cases with 2 boots" in words) == marked
+    assert (f"{boots} boots: where boots differ, the interval is too narrow" in words) == marked
+    assert "Independent boots means of an inference within" in words
+
+
+def test_every_ratio_of_the_headline_has_its_interval_below(tmp_path: Path) -> None:
+    def intervals(boots: int) -> int:
+        text = report_of(tmp_path, PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
+        table = text.split("realm against normal VM</caption>")[1].split("</table>")[0]
+        return len(re.findall(r">\[[+\u2212]?\d", table))
+
+    assert intervals(2) == 3  # realm and host over the VM, and load + one
+    assert intervals(1) == 2  # a single load has none
+
+
 def test_what_went_wrong_stands_above_all(tmp_path: Path) -> None:
     text = report_of(tmp_path, PLAN.but(broken=((QUIET.cell_id, "realm"),), el0_off=2))
     alarm = text.split('role="alert"')[1].split("</div>")[0]
