@@ -57,6 +57,9 @@ def harness(facts: RunFacts) -> Section | None:
         ("Orchestration", seconds(cost.orchestration_s) + (f" ({each:.2f} s a step)" if each is not None else "")),
         ("Steps", whole(steps) if steps else NONE),
     ]
+    if cost.tables_s is not None:
+        told = f"{seconds(cost.tables_s)} of it; to draw this page is not in it: cost.report_s in run.yaml"
+        rows.insert(3, ("Tables", told))
     if cost.build_s is not None:
         rows.insert(1, ("Building", seconds(cost.build_s)))
     items: list[Item] = [

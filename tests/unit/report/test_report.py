@@ -158,7 +158,7 @@ def test_few_boots_are_marked_with_what_their_interval_is_worth(tmp_path: Path, 
 
 def test_every_ratio_of_the_headline_has_its_interval_below(tmp_path: Path) -> None:
     def intervals(boots: int) -> int:
-        text = report_of(tmp_path, PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
+        text = report_of(tmp_path / str(boots), PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
         table = text.split("realm against normal VM</caption>")[1].split("</table>")[0]
         return len(re.findall(r">\[[+\u2212]?\d", table))
 
