@@ -10,7 +10,6 @@ import pandas as pd
 
 from orchestrator.analysis.decompose import INFERENCE
 from orchestrator.analysis.frames import usable
-from orchestrator.analysis.summary import FLAGS
 from orchestrator.schema.samples import Component, Phase, Status, World
 
 SHOWN = 20  # differences that are listed
@@ -55,12 +54,11 @@ class Equality:
 
 @dataclass(frozen=True)
 class Answers:
-    """How many of a world's answers passed one test."""
+    """How many of a world's answers have the right label."""
 
     cell_id: str
     world: str
-    metric: str
-    passed: int
+    right: int
     given: int
 
 
@@ -139,14 +137,11 @@ def sums(samples: pd.DataFrame) -> tuple[int, int, float]:
 
 
 def answers(samples: pd.DataFrame) -> list[Answers]:
-    """Passed and given answers by cell, world and test (`correct`, `bit_exact`, `oracle_agrees`), warm-ups included.
-
-    A wrong answer has status failed, hence it is counted whatever its status.
-    """
-    rows = samples[samples["metric"].isin(FLAGS) & samples["value"].notna()]
+    """Right and given answers by cell and world, warm-ups included; counted whatever their status is."""
+    rows = samples[(samples["metric"] == "correct") & samples["value"].notna()]
     return [
-        Answers(str(cell), str(world), str(metric), int((part["value"] == 1).sum()), len(part))
-        for (cell, world, metric), part in _in_order(rows).groupby(["cell_id", "world", "metric"], sort=False)
+        Answers(str(cell), str(world), int((part["value"] == 1).sum()), len(part))
+        for (cell, world), part in _in_order(rows).groupby(["cell_id", "world"], sort=False)
     ]
 
 

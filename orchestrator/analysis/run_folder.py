@@ -72,6 +72,14 @@ class Cost(_Lenient):
     parts: dict[str, float] = Field(default_factory=dict)
 
 
+class Resumption(_Lenient):
+    """A later start of the same run, and the checkout then."""
+
+    utc: str | None = None
+    revision: str | None = None
+    dirty: bool | None = None
+
+
 class RunInfo(_Lenient):
     """The parts of run.yaml that reports use."""
 
@@ -87,6 +95,7 @@ class RunInfo(_Lenient):
     artifacts: dict[str, str] = Field(default_factory=dict)
     tools: dict[str, str | None] = Field(default_factory=dict)
     git: Git = Git()
+    resumed: list[Resumption] = Field(default_factory=list)
     host: dict[str, Any] = Field(default_factory=dict)
     cost: Cost = Cost()
     cells: list[Cell] = Field(default_factory=list)

@@ -91,9 +91,10 @@ def _add_cost(journal: Journal, name: str, seconds: float, sums: tuple[str, ...]
     with journal.held():
         facts = journal.read_run()
         cost = facts.get("cost") or {}
+        before = cost.get(name, 0.0)  # of a whole run that was resumed: its tables are made again
         cost[name] = round(seconds, 3)
         for each in sums:
-            cost[each] = round(cost.get(each, 0.0) + seconds, 3)
+            cost[each] = round(cost.get(each, 0.0) - before + seconds, 3)
         journal.write_run(facts | {"cost": cost})
 
 

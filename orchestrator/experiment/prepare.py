@@ -10,6 +10,7 @@ from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import tensors
 from orchestrator.experiment.verify import oracle, top1_of
 from orchestrator.experiment.zoo import Model, Zoo, own_model
+from orchestrator.schema.workload import Inputs
 from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
@@ -99,6 +100,18 @@ def _chosen(zoo: Zoo, cell: Cell, folder: Path) -> Model:
     return own_model(cell.own.name, folder / cell.own.path, cell.own.quantization)
 
 
+def preparation_of(model: Model, given: Inputs) -> Preparation:
+    """How pixels become a model's numbers; raises UsageError for a mean or std to a model that has its own."""
+    if model.preparation is None:
+        return Preparation(mean=given.mean, std=given.std)
+    if (given.mean, given.std) != (Inputs().mean, Inputs().std):
+        raise UsageError(
+            f"inputs.mean, inputs.std: model {model.name} of the zoo has its own; they are for your own models",
+            hint="leave them out, or run your own models in a workload of theirs",
+        )
+    return model.preparation
+
+
 @dataclass(frozen=True)
 class Preparer:
     """Makes inputs and asks the oracle: files go to `work`, the workload's own files are relative to `folder`."""
@@ -137,7 +150,7 @@ class Preparer:
         if tensor.type != _TYPES[model.quantization]:
             raise UsageError(f"model {model.name}: said to be {model.quantization}, and its input is {tensor.type}")
         given = self.workload.inputs
-        preparation = model.preparation or Preparation(mean=given.mean, std=given.std)
+        preparation = preparation_of(model, given)
         if given.files:
             files = [self.folder / path for path in given.files]
             examples = tensors.file_examples(files, shape, preparation, given.labels)

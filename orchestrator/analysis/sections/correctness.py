@@ -78,26 +78,18 @@ def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Conte
 
 
 def _answers(given: list[Answers], facts: RunFacts) -> Grid:
-    tests = {"correct": "Right label", "bit_exact": "Bit for bit", "oracle_agrees": "As the x86 oracle"}
-    shown = [test for test in tests if any(each.metric == test for each in given)]
-    found = {(each.cell_id, each.world, each.metric): each for each in given}
     headings = (
         Heading("Cell", numeric=False),
         Heading("World", numeric=False),
-        *(Heading(tests[test], "of answers") for test in shown),
+        Heading("Right label", "of answers"),
     )
-    rows: list[tuple[Content, ...]] = []
-    for cell, world in dict.fromkeys((each.cell_id, each.world) for each in given):
-        told = [_passed(found.get((cell, world, test))) for test in shown]
-        rows.append((facts.word(cell), WORLD_NAMES[world], *told))
+    rows: list[tuple[Content, ...]] = [
+        (facts.word(each.cell_id), WORLD_NAMES[each.world], f"{each.right:,} of {each.given:,}") for each in given
+    ]
     note = (
         "Right label: the model's own accuracy on these inputs, warm-ups included; equal in all worlds if they agree."
     )
     return Grid("Answers", headings, ditto(rows), (note,))
-
-
-def _passed(answers: Answers | None) -> str:
-    return f"{answers.passed:,} of {answers.given:,}" if answers else NONE
 
 
 def _equality(equalities: list[Equality], facts: RunFacts) -> Grid:

@@ -206,9 +206,9 @@ def test_other_checks(tmp_path: Path, facts: RunFacts) -> None:
     assert right == compared > 0
     assert gap == 0
     wrong = load_run(make_run(tmp_path, Plan(cells=(CELL,), wrong=2)))
-    passed = {(each.world, each.metric): (each.passed, each.given) for each in answers(wrong.samples)}
-    assert passed["realm", "correct"] == (30, 32)
-    assert passed["vm", "correct"] == passed["realm", "bit_exact"] == (32, 32)
+    right = {each.world: (each.right, each.given) for each in answers(wrong.samples)}
+    assert right["realm"] == (30, 32)
+    assert right["vm"] == (32, 32)
     assert all(0 < each.between_means < 0.003 and 0 < each.within < 0.01 for each in spreads(facts.run.samples))
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.cli.main import orch
+from orchestrator.cli.run import _add_cost
 from orchestrator.errors import WorkloadError
 from orchestrator.experiment import conduct
 from orchestrator.experiment.journal import Journal
@@ -62,6 +63,14 @@ def test_tables_are_part_of_the_costs_that_the_report_shows(results: Path, monke
     assert "report_s in run.yaml" in page.decode()
     assert CliRunner().invoke(orch, ["report", str(folder)]).exit_code == 0
     assert (folder / "report.html").read_bytes() == page
+
+
+def test_tables_that_are_made_again_count_once(results: Path) -> None:
+    journal = Journal(make_run(results, NOW, privacy=False))
+    for seconds in (4.0, 3.0):
+        _add_cost(journal, "tables_s", seconds, sums=("wall_s", "orchestration_s"))
+    cost = journal.read_run()["cost"]
+    assert (cost["tables_s"], cost["wall_s"], cost["orchestration_s"]) == (3.0, 253.0, 21.5)
 
 
 def test_old_broken_and_failed_runs_do_not_stop_a_night(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
