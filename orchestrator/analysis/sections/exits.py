@@ -15,6 +15,7 @@ from orchestrator.schema.samples import VMM_SEES, Component, World
 _OUTSIDE = (Component.RMM, Component.EL3, Component.HOST_KERNEL, Component.VMM)
 _PREFIX = "exits_"
 _UNSEEN = "in the kernel"
+_OF_REALMS = ("ripas_change", "host_call")  # a normal VM has no such exits
 
 
 def section(facts: RunFacts) -> Section | None:
@@ -142,9 +143,9 @@ def _reasons_that_add_up(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
 
 
 def _told(value: float | None, reason: str, world: World) -> Content:
-    if world == World.VM and reason not in VMM_SEES:
-        return Word(_UNSEEN, "muted")
-    return NONE if value is None else whole(float(value))
+    if value is None or (world == World.VM and reason in _OF_REALMS):
+        return NONE
+    return Word(_UNSEEN, "muted") if world == World.VM and reason not in VMM_SEES else whole(float(value))
 
 
 def _by_reason(facts: RunFacts) -> Grid | None:
@@ -167,7 +168,7 @@ def _by_reason(facts: RunFacts) -> Grid | None:
             told = [_told(value, reason, world) for value, world in zip(values, worlds, strict=True)]
             found.append((facts.word(str(cell)), reason, *told))
     note = (
-        f"Medians over boots, counted by the VMM while the runner executed, loading and warm-ups included. {_UNSEEN}: "
+        f"Medians over boots, counted by the VMM while the runner executed, loading and warm-ups included. {_UNSEEN.capitalize()}: "
         "a VM's interrupts, waits, system registers and faults are settled by KVM and do not reach its VMM; those of "
         "a realm do. All exits of both are in the first table."
     )

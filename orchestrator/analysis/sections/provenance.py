@@ -73,20 +73,22 @@ def harness(facts: RunFacts) -> Section | None:
 
 
 def alarms(facts: RunFacts) -> list[str]:
-    """Everything that did not go well, one line each."""
+    """Everything that did not go well, and what steps that passed warn of, one line each."""
     info = facts.run.info
     found = []
     if info.cause:
         found.append(f"The run ended early: {info.cause}")
-    steps = [step for step in info.steps if step.status != OK]
+    steps = [step for step in info.steps if step.status != OK or step.note]
     boots: dict[tuple[str, str, str, str | None], list[str]] = {}
     for step in steps:
         key = (step.status, step.cell_id, step.world or "?", step.note)
         boots.setdefault(key, []).append("?" if step.boot_id is None else str(step.boot_id))
     for (status, cell, world, note), where in boots.items():
         place = f"{facts.name(cell)} in {WORLD_NAMES.get(world, world)}, boot{'s' if len(where) > 1 else ''}"
-        found.append(f"{status}: {place} {', '.join(where)}: {note or 'no reason given'}")
-    if not steps:
+        found.append(
+            f"{'warning' if status == OK else status}: {place} {', '.join(where)}: {note or 'no reason given'}"
+        )
+    if all(step.status == OK for step in steps):
         found += _alarms_of_rows(facts)
     if facts.run.samples.empty:
         found.append("There are no samples.")

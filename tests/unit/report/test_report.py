@@ -189,6 +189,9 @@ def test_what_went_wrong_stands_above_all(tmp_path: Path) -> None:
     assert "<panic>" not in text
     assert "Differences at EL0" in text
     assert 'role="alert"' not in report_of(tmp_path, PLAN.but(name="fine", cells=(QUIET,)))
+    step = {"cell_id": QUIET.cell_id, "world": "realm", "boot_id": 2, "status": "ok", "note": "2 packets arrived"}
+    warned = report_of(tmp_path, PLAN.but(name="warned", cells=(QUIET,), extra={"steps": [step]}))
+    assert "in realm, boot 2: 2 packets arrived" in warned.split('role="alert"')[1].split("</div>")[0]
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
