@@ -168,8 +168,8 @@ def _by_reason(facts: RunFacts) -> Grid | None:
             told = [_told(value, reason, world) for value, world in zip(values, worlds, strict=True)]
             found.append((facts.word(str(cell)), reason, *told))
     note = (
-        f"Medians over boots, counted by the VMM while the runner executed, loading and warm-ups included. {_UNSEEN.capitalize()}: "
-        "a VM's interrupts, waits, system registers and faults are settled by KVM and do not reach its VMM; those of "
-        "a realm do. All exits of both are in the first table."
+        "Medians over boots, counted by the VMM while the runner executed, loading and warm-ups included. "
+        f"{_UNSEEN.capitalize()}: a VM's interrupts, waits, system registers and faults are settled by KVM and do not "
+        "reach its VMM; those of a realm do. All exits of both are in the first table."
     )
     return Grid("Exits by reason", headings, ditto(found), (note,), folded=True)
