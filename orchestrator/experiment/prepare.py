@@ -100,18 +100,6 @@ def _chosen(zoo: Zoo, cell: Cell, folder: Path) -> Model:
     return own_model(cell.own.name, folder / cell.own.path, cell.own.quantization)
 
 
-def preparation_of(model: Model, given: Inputs) -> Preparation:
-    """How pixels become a model's numbers; raises UsageError for a mean or std to a model that has its own."""
-    if model.preparation is None:
-        return Preparation(mean=given.mean, std=given.std)
-    if (given.mean, given.std) != (Inputs().mean, Inputs().std):
-        raise UsageError(
-            f"inputs.mean, inputs.std: model {model.name} of the zoo has its own; they are for your own models",
-            hint="leave them out, or run your own models in a workload of theirs",
-        )
-    return model.preparation
-
-
 @dataclass(frozen=True)
 class Preparer:
     """Makes inputs and asks the oracle: files go to `work`, the workload's own files are relative to `folder`."""
@@ -158,3 +146,15 @@ class Preparer:
             data = self.parts.data.get(model.dataset.name) if model.dataset else None
             examples = tensors.model_examples(model, data, shape, given.count, self.workload.seed)
         return tensors.make_tensors(examples, tensor, preparation)
+
+
+def preparation_of(model: Model, given: Inputs) -> Preparation:
+    """How pixels become a model's numbers; raises UsageError for a mean or std to a model that has its own."""
+    if model.preparation is None:
+        return Preparation(mean=given.mean, std=given.std)
+    if (given.mean, given.std) != (Inputs().mean, Inputs().std):
+        raise UsageError(
+            f"inputs.mean, inputs.std: model {model.name} of the zoo has its own; they are for your own models",
+            hint="leave them out, or run your own models in a workload of theirs",
+        )
+    return model.preparation
