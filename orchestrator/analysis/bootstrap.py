@@ -24,6 +24,7 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 SEED = 20240811  # any number: intervals are the same each time they are computed
 FEW_SAMPLES = 6  # below, not even [min, max] covers the median with 95 %: 1 - 2^(1-n) (Efron & Tibshirani 1993, s. 12)
+FEW_BOOTS = 5  # below, intervals are too narrow where boots differ; how much: docs/analysis.md, "Coverage"
 _CHUNK = 1 << 21  # values that are sorted at a time; 40 MiB of memory
 _NORMAL = NormalDist()
 

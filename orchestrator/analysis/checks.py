@@ -10,10 +10,10 @@ import pandas as pd
 
 from orchestrator.analysis.decompose import INFERENCE
 from orchestrator.analysis.frames import usable
-from orchestrator.analysis.summary import FLAGS
 from orchestrator.schema.samples import Component, Phase, Status, World
 
 SHOWN = 20  # differences that are listed
+REPEATABLE = 0.0005  # how far means of independent boots may lie apart in deterministic timing
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,22 @@ class Equality:
 
 @dataclass(frozen=True)
 class Answers:
-    """How many of a world's answers passed one test."""
+    """How many of a world's answers have the right label."""
 
     cell_id: str
     world: str
-    metric: str
-    passed: int
+    right: int
     given: int
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Largest relative difference of the instructions of phase infer: between boots' medians, and within a boot."""
+    """Largest relative difference of the instructions of phase infer: between boots, and within a boot."""
 
     cell_id: str
     world: str
-    between: float
+    between_medians: float
+    between_means: float
     within: float
     boots: int
 
@@ -137,14 +137,11 @@ def sums(samples: pd.DataFrame) -> tuple[int, int, float]:
 
 
 def answers(samples: pd.DataFrame) -> list[Answers]:
-    """Passed and given answers by cell, world and test (`correct`, `bit_exact`, `oracle_agrees`), warm-ups included.
-
-    A wrong answer has status failed, hence it is counted whatever its status.
-    """
-    rows = samples[samples["metric"].isin(FLAGS) & samples["value"].notna()]
+    """Right and given answers by cell and world, warm-ups included; counted whatever their status is."""
+    rows = samples[(samples["metric"] == "correct") & samples["value"].notna()]
     return [
-        Answers(str(cell), str(world), str(metric), int((part["value"] == 1).sum()), len(part))
-        for (cell, world, metric), part in _in_order(rows).groupby(["cell_id", "world", "metric"], sort=False)
+        Answers(str(cell), str(world), int((part["value"] == 1).sum()), len(part))
+        for (cell, world), part in _in_order(rows).groupby(["cell_id", "world"], sort=False)
     ]
 
 
@@ -155,17 +152,24 @@ def packets(samples: pd.DataFrame) -> int | None:
 
 
 def spreads(samples: pd.DataFrame) -> list[Spread]:
-    """How well the instructions of an inference repeat, (largest - smallest) / median, by cell and world."""
+    """How well the instructions of an inference repeat, by cell and world: (largest - smallest) / middle."""
     rows = usable(samples)
     chosen = (rows["metric"] == "instructions") & (rows["component"] == Component.ALL) & (rows["phase"] == Phase.INFER)
     found = []
     for (cell, world), part in _in_order(rows[chosen]).groupby(["cell_id", "world"], sort=False):
         boots = part.groupby("boot_id")["value"]
-        medians = boots.median()
+        medians, means = boots.median(), boots.mean()
         middle = float(part["value"].median())
-        between = float(medians.max() - medians.min()) / middle
-        within = float((boots.max() - boots.min()).max()) / middle
-        found.append(Spread(str(cell), str(world), between, within, len(medians)))
+        found.append(
+            Spread(
+                str(cell),
+                str(world),
+                between_medians=float(medians.max() - medians.min()) / middle,
+                between_means=float(means.max() - means.min()) / float(part["value"].mean()),
+                within=float((boots.max() - boots.min()).max()) / middle,
+                boots=len(medians),
+            )
+        )
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from orchestrator.analysis.bootstrap import Interval, Kind
+from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind
 from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.run_folder import Run
 from orchestrator.analysis.sections.provenance import status_word
@@ -61,7 +61,8 @@ def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
     note = (
         "B / A are ratios of medians of instructions, all components, with 95 % bootstrap intervals, boots before "
         "iterations. Slower "
-        "or faster: the interval lies wholly beyond the margin; indistinguishable: within it."
+        "or faster: the interval lies wholly beyond the margin; indistinguishable: within it. With fewer than "
+        f"{FEW_BOOTS} boots that differ, intervals are too narrow."
     )
     items.append(Paragraph(note, "note"))
     return Page(

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from orchestrator.analysis.bootstrap import Interval, Replicates, median_interval, ratio_interval
+from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind, Replicates, median_interval, ratio_interval
 from orchestrator.analysis.decompose import INFERENCE, Decomposition, ExitCost, decompose, exit_cost
 from orchestrator.analysis.frames import usable
 from orchestrator.analysis.paper import is_regime
@@ -61,6 +61,11 @@ class CellFacts:
     def word(self) -> Word:
         """Two lines for tables."""
         return Word(self.name, below=self.regime)
+
+    @property
+    def few_boots(self) -> bool:
+        """Whether intervals hold the truth less often than they say where boots differ."""
+        return self.boots < FEW_BOOTS
 
     @property
     def is_paper_regime(self) -> bool:
@@ -145,7 +150,9 @@ def _ratios(
                 samples[world, phase] = group.sample
         total = _total(counts[(counts["world"] == world) & (counts["component"] == Component.ALL)])
         if total is not None:
-            samples[world, TOTAL] = resample(total, cell_id, world, TOTAL)
+            sample = resample(total, cell_id, world, TOTAL)
+            # All iterations of a boot share its one load: of a single boot they tell nothing about how loads vary.
+            samples[world, TOTAL] = sample if sample.boots > 1 else replace(sample, kind=Kind.NONE)
     inference = {
         str(world): median_interval(samples[world, Phase.INFER]) for world in World if (world, Phase.INFER) in samples
     }

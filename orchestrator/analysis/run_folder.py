@@ -58,14 +58,26 @@ class Git(_Lenient):
 
 
 class Cost(_Lenient):
-    """What the harness cost, s: wall time, and what of it went into building, the emulator and the orchestrator."""
+    """What the harness cost, s: wall time, and what of it went into building, the emulator and the orchestrator.
+
+    `tables_s` is a part of the orchestrator's. What drawing the report took is known only afterwards, and not here.
+    """
 
     wall_s: float | None = None
     build_s: float | None = None
     emulation_s: float | None = None
     orchestration_s: float | None = None
+    tables_s: float | None = None
     steps: int | None = None
     parts: dict[str, float] = Field(default_factory=dict)
+
+
+class Resumption(_Lenient):
+    """A later start of the same run, and the checkout then."""
+
+    utc: str | None = None
+    revision: str | None = None
+    dirty: bool | None = None
 
 
 class RunInfo(_Lenient):
@@ -83,6 +95,7 @@ class RunInfo(_Lenient):
     artifacts: dict[str, str] = Field(default_factory=dict)
     tools: dict[str, str | None] = Field(default_factory=dict)
     git: Git = Git()
+    resumed: list[Resumption] = Field(default_factory=list)
     host: dict[str, Any] = Field(default_factory=dict)
     cost: Cost = Cost()
     cells: list[Cell] = Field(default_factory=list)
@@ -105,7 +118,7 @@ def load_run(folder: Path) -> Run:
     """Read a run's folder; raises UsageError if it is none, or a file of it is not what it should be."""
     if not (folder / "run.yaml").exists() and not (folder / SAMPLES.name).exists():
         raise UsageError(f"{folder}: no run: neither run.yaml nor {SAMPLES.name} is there")
-    info = _read_info(folder)
+    info = read_info(folder)
     samples = read_frame(folder / SAMPLES.name, SAMPLES)
     return Run(folder, info, samples, read_frame(folder / PRIVACY.name, PRIVACY), _read_events(folder / "events.jsonl"))
 
@@ -118,7 +131,7 @@ def find_run(name: str, results: Path) -> Path:
     if name == LATEST:
         if not runs:
             raise UsageError(f"{results}: no run there yet", hint="`orch run WORKLOAD` makes one")
-        return max(runs, key=lambda run: (_read_info(run).started_utc or "", run.name))
+        return max(runs, key=lambda run: (read_info(run).started_utc or "", run.name))
     found = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if len(found) != 1:
         what = "more than one run begins" if found else "no run begins"
@@ -127,7 +140,8 @@ def find_run(name: str, results: Path) -> Path:
     return found[0]
 
 
-def _read_info(folder: Path) -> RunInfo:
+def read_info(folder: Path) -> RunInfo:
+    """What run.yaml says; raises UsageError if it is not understood."""
     path = folder / "run.yaml"
     if not path.exists():
         return RunInfo(run_id=folder.name, name=folder.name)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from orchestrator.analysis.facts import gather
 from orchestrator.analysis.frames import read_frame, write_parquet
-from orchestrator.analysis.run_folder import load_run
+from orchestrator.analysis.run_folder import load_run, read_info
 from orchestrator.analysis.sections.headline import sentences
 from orchestrator.analysis.sections.provenance import alarms
 from orchestrator.analysis.story import tell
@@ -32,10 +33,11 @@ class Written:
     alarms: tuple[str, ...]
 
 
-def write_tables(folder: Path) -> Written:
+def write_tables(folder: Path, before_report: Callable[[], None] | None = None) -> Written:
     """Compute them from samples.csv, privacy.csv, run.yaml and events.jsonl; the same input gives the same bytes.
 
-    Files are replaced at once. Raises UsageError if the folder is no run or a file in it is not what it should be.
+    Files are replaced at once. `before_report` is called when the tables are there, and may change run.yaml, which the
+    report is made of. Raises UsageError if the folder is no run or a file in it is not what it should be.
     """
     run = load_run(folder)
     facts = gather(run)
@@ -50,6 +52,9 @@ def write_tables(folder: Path) -> Written:
         if (folder / table.name).exists():
             files.append((folder / table.name).with_suffix(".parquet"))
             write_parquet(files[-1], frame, table)
+    if before_report is not None:
+        before_report()
+        facts = replace(facts, run=replace(run, info=read_info(folder)))
     files.append(folder / REPORT)
     replace_file(files[-1], render(tell(facts)).encode())
     return Written(tuple(files), tuple(sentences(facts)), tuple(alarms(facts)))

@@ -11,6 +11,7 @@ from orchestrator.report.model import Content, Word
 from orchestrator.report.plots import Range, signed
 from orchestrator.schema.samples import Verdict
 
+DAGGER = "\u2020"
 DASH = "\u2013"
 TIMES = "\u00d7"
 NONE = "\u2013"

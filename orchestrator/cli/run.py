@@ -4,12 +4,19 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.context import Context, pass_context
 from orchestrator.errors import UsageError, WorkloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.experiment.journal import Journal
 
 
 @click.command("run")
@@ -53,19 +60,42 @@ def run(
             click.echo("\n".join(conduct.plan_lines(workload)))
             return
         journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=keep)
-    _finish(context, journal.folder)
+    _finish(context, journal)
     if failures:
         raise WorkloadError(f"{failures} steps failed", hint=f"`orch run --resume {journal.run_id}` repeats them")
 
 
-def _finish(context: Context, folder: Path) -> None:
+def _finish(context: Context, journal: Journal) -> None:
+    """Tables and report of a run that is over; what they take is added to its costs in run.yaml."""
+    began = time.monotonic()
     from orchestrator.analysis.tables import write_tables  # noqa: PLC0415
 
+    drawing = began
+
+    def tables_are_there() -> None:
+        nonlocal drawing
+        drawing = time.monotonic()
+        _add_cost(journal, "tables_s", drawing - began, sums=("wall_s", "orchestration_s"))
+
     with context.progress.stage("tables and report", estimate=3):
-        written = write_tables(folder)
+        written = write_tables(journal.folder, tables_are_there)
+    # In no sum: the report that was drawn shows these, and `orch report` must draw the same one again.
+    _add_cost(journal, "report_s", time.monotonic() - drawing)
     for line in (*written.findings, *written.alarms):
         click.echo(line)
-    click.echo(f"{folder}/report.html")
+    click.echo(f"{journal.folder}/report.html")
+
+
+def _add_cost(journal: Journal, name: str, seconds: float, sums: tuple[str, ...] = ()) -> None:
+    """Write into run.yaml what something took after the measuring, and add it to the sums that are named."""
+    with journal.held():
+        facts = journal.read_run()
+        cost = facts.get("cost") or {}
+        before = cost.get(name, 0.0)  # of a whole run that was resumed: its tables are made again
+        cost[name] = round(seconds, 3)
+        for each in sums:
+            cost[each] = round(cost.get(each, 0.0) - before + seconds, 3)
+        journal.write_run(facts | {"cost": cost})
 
 
 @click.command("nightly")
@@ -76,32 +106,51 @@ def _finish(context: Context, folder: Path) -> None:
 def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], results: Path | None) -> None:
     """Run a workload, compare it with the night before, and append its cells to history.csv.
 
-    Exit code 1 if a step failed, or if something is slower than in the newest whole run of the same name before.
+    Exit code 1 if a step failed, if something is slower than in the newest whole run of the same name before, or if
+    no cell could be compared with that.
     """
     from orchestrator.analysis.history import HISTORY, append_history  # noqa: PLC0415
     from orchestrator.experiment import conduct  # noqa: PLC0415
 
     folder = results or context.project.root / "results"
     workload = conduct.open_workload(workload_file, changes, context.project)
-    before = _last_whole_run(folder, workload.name)
+    before = _last_whole_run(folder, workload.name, context.progress.notice)
     journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=False)
-    _finish(context, journal.folder)
+    _finish(context, journal)
     added = append_history(folder / HISTORY.name, journal.folder)
     click.echo(f"{folder / HISTORY.name}: {added} lines more")
-    slower = before is not None and _is_slower(before, journal.folder)
-    if failures or slower:
-        raise WorkloadError(f"{failures} steps failed" if failures else f"slower than {before}")
+    problems = [f"{failures} steps failed"] if failures else []
+    if before is not None:
+        problems += _compare(before, journal.folder)
+    if problems:
+        raise WorkloadError("; ".join(problems))
 
 
-def _last_whole_run(results: Path, name: str) -> Path | None:
-    from orchestrator.analysis.run_folder import load_run  # noqa: PLC0415
+def _last_whole_run(results: Path, name: str, notice: Callable[[str], None]) -> Path | None:
+    """The newest run of that name in which all went well; one that cannot be read is passed over with a notice."""
+    from orchestrator.analysis.run_folder import load_run, read_info  # noqa: PLC0415
 
-    runs = [load_run(path.parent) for path in results.glob(f"{name}-*/run.yaml")]
-    whole = [run for run in runs if run.info.name == name and run.info.status == "ok"]
-    return max(whole, key=lambda run: run.info.started_utc or "").folder if whole else None
+    whole = []
+    for path in results.glob(f"{name}-*/run.yaml"):
+        try:
+            info = read_info(path.parent)
+        except UsageError as error:
+            notice(f"passed over: {error.message}")
+            continue
+        if info.name == name and info.status == "ok":
+            whole.append((info.started_utc or "", path.parent))
+    for _, folder in sorted(whole, reverse=True):
+        try:
+            load_run(folder)
+        except UsageError as error:
+            notice(f"passed over: {error.message}")
+        else:
+            return folder
+    return None
 
 
-def _is_slower(before: Path, now: Path) -> bool:
+def _compare(before: Path, now: Path) -> list[str]:
+    """Print and write what changed; returns what of it makes the night a failure."""
     from orchestrator.analysis.compare import COMPARE, compare  # noqa: PLC0415
     from orchestrator.analysis.compare_page import lines, page, tally  # noqa: PLC0415
     from orchestrator.analysis.run_folder import load_run  # noqa: PLC0415
@@ -113,7 +162,9 @@ def _is_slower(before: Path, now: Path) -> bool:
         click.echo(line)
     COMPARE.write(now / COMPARE.name, comparison.rows)
     (now / "compare.html").write_text(render(page(one, other, comparison, other.info.margin)), encoding="utf-8")
-    return comparison.exit_code == 1
+    if not comparison.rows:
+        return [f"no cell is the same as in {before.name}"]
+    return [f"slower than {before.name}"] if comparison.exit_code else []
 
 
 @click.command("schema")

@@ -181,11 +181,15 @@ def exit_rows(spent: Mapping[str, int]) -> Iterator[Observation]:
 
 
 def life_rows(markers: Sequence[MarkerRecord], world: str, run: int) -> Iterator[Observation]:
-    """Rows about creation, boot and end of the guest that was start number `run` of its machine."""
+    """Rows about creation, boot and end of the guest that was start number `run` of its machine.
+
+    Without `host_exits`: the host calls the monitor all the time then, and returns of calls look like exits.
+    """
     mine = [each for each in markers if each.id == run and each.event in LIFE]
     ended = {each.event for each in mine if each.end}
     for pair in pair_markers(each for each in mine if each.event in ended):
-        yield from _counted(LIFE[Event(pair.begin.event)], pair.delta, world, {})
+        counted = _counted(LIFE[Event(pair.begin.event)], pair.delta, world, {})
+        yield from (row for row in counted if row.metric != "host_exits")
 
 
 def correct_rows(record: RunnerRecord, tensors: Tensors, answers: Sequence[int]) -> Iterator[Observation]:

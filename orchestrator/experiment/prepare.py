@@ -11,6 +11,7 @@ from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import tensors
 from orchestrator.experiment.verify import oracle, top1_of
 from orchestrator.experiment.zoo import Model, Zoo, own_model
+from orchestrator.schema.workload import Inputs
 from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Preparer:
         if tensor.type != _TYPES[model.quantization]:
             raise UsageError(f"model {model.name}: said to be {model.quantization}, and its input is {tensor.type}")
         given = self.workload.inputs
-        preparation = model.preparation or Preparation(mean=given.mean, std=given.std)
+        preparation = preparation_of(model, given)
         if given.files:
             files = [self.folder / path for path in given.files]
             examples = tensors.file_examples(files, shape, preparation, given.labels)
@@ -170,3 +171,15 @@ class Preparer:
             data = self.parts.data.get(model.dataset.name) if model.dataset else None
             examples = tensors.model_examples(model, data, shape, given.count, self.workload.seed)
         return tensors.make_tensors(examples, tensor, preparation)
+
+
+def preparation_of(model: Model, given: Inputs) -> Preparation:
+    """How pixels become a model's numbers; raises UsageError for a mean or std to a model that has its own."""
+    if model.preparation is None:
+        return Preparation(mean=given.mean, std=given.std)
+    if (given.mean, given.std) != (Inputs().mean, Inputs().std):
+        raise UsageError(
+            f"inputs.mean, inputs.std: model {model.name} of the zoo has its own; they are for your own models",
+            hint="leave them out, or run your own models in a workload of theirs",
+        )
+    return model.preparation

@@ -54,13 +54,12 @@ class Component(StrEnum):
 
 
 class Method(StrEnum):
-    """Who observed: the emulator's plugin; virtual time; a guest's clock; the build computer's clock; files.
+    """Who observed: the emulator's plugin; a guest's clock; the build computer's clock; files.
 
     `procfs` are files of the guest or the host: /proc, the VMM's and the driver's statistics, the runner's results.
     """
 
     TCG_PLUGIN = "tcg_plugin"
-    ICOUNT = "icount"
     GUEST_CLOCK = "guest_clock"
     HOST_CLOCK = "host_clock"
     PROCFS = "procfs"
@@ -117,10 +116,13 @@ METRICS: Mapping[str, Metric] = {
         {Method.TCG_PLUGIN: "1"}, "times the guest (EL0, EL1) was left for EL2 of its own world; none in the host"
     ),
     "host_exits": Metric(
-        {Method.TCG_PLUGIN: "1"}, "those that reached the host: from the realm world to EL3; in a VM the same as exits"
+        {Method.TCG_PLUGIN: "1"},
+        "exits that reached the host; in a VM the same as exits. Of a realm: moves from the realm world to EL3. "
+        "Returns of the host's calls to the monitor are such moves as well; a pre-touched guest causes none while the "
+        "runner executes, and phases boot, realm_create and teardown, which consist of them, have no host_exits",
     ),
     "duration": Metric(
-        {Method.GUEST_CLOCK: "ns", Method.ICOUNT: "ns", Method.HOST_CLOCK: "s"},
+        {Method.GUEST_CLOCK: "ns", Method.HOST_CLOCK: "s"},
         "guest_clock: time as the guest sees it (virtual if icount_shift is set); host_clock: time of the build "
         "computer, the cost of the harness and not of the system",
     ),
@@ -131,15 +133,12 @@ METRICS: Mapping[str, Metric] = {
     "granules": Metric({Method.PROCFS: "1"}, "4 KiB granules delegated to the realm world once the realm was made"),
     "pages": Metric({Method.PROCFS: "1"}, "4 KiB pages of guest memory"),
     "correct": Metric({Method.PROCFS: "1"}, "1 if the released label is the known one, else 0"),
-    "bit_exact": Metric(
-        {Method.PROCFS: "1"}, "1 if the released output equals that of the reference world bit for bit, else 0"
-    ),
-    "oracle_agrees": Metric(
-        {Method.PROCFS: "1"},
-        "1 if the output is that of the x86 oracle (int8: 1 LSB, float32: 1e-4, same top-1), else 0",
-    ),
 }
-"""All metrics but `exits_<reason>`: how often the guest left for that reason, in its whole life (procfs, unit 1)."""
+"""All metrics but `exits_<reason>` (procfs, unit 1): how often the guest came back to its VMM for that reason around
+one execution of the runner, loading and warm-ups included, though the phase is infer; see VMM_SEES."""
+
+VMM_SEES = frozenset({"mmio_read", "mmio_write", "psci"})
+"""Reasons for which a normal VM comes back to its VMM; KVM settles all others in the kernel, and their count is 0."""
 
 _EXITS = re.compile(r"^exits_[a-z0-9_]+$")
 
@@ -158,7 +157,9 @@ class SampleRow(Row):
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=1, description="version of these columns")
     run_id: Name = Field(description="name of the run's folder")
     cell_id: Name = Field(description="point of the matrix without the world: the same for host, vm and realm")
-    boot_id: int | None = Field(default=None, ge=0, description="number of the boot within cell and world, from 0")
+    boot_id: int | None = Field(
+        default=None, ge=0, description="number of the boot within the run, from 0: all cells of a boot share it"
+    )
     iteration: int | None = Field(
         default=None, ge=0, description="number within the boot, warm-ups first; missing: once a boot"
     )
@@ -257,11 +258,12 @@ class PrivacyRow(Row):
     world: World = Field(description="where the victim ran")
     protection: Name = Field(default="none", description="as in samples.csv")
     access: Access | None = Field(
-        default=None, description="what of the model the attacker is given; missing: what it finds itself"
+        default=None,
+        description="what of the model the attacker ends up with, in the attack's main rows; missing in the others",
     )
     model: Name = Field(description="as in samples.csv")
     quantization: Quantization = Field(description="as in samples.csv")
-    metric: Name = Field(description="what the attack achieved; see Attacks")
+    metric: Name = Field(description="what the attack achieved; see Metrics of privacy.csv")
     value: int | Finite | None = Field(default=None, description="the figure")
     unit: str = Field(description="unit of value; 1 for fractions, counts and flags")
     ci_low: Finite | None = Field(default=None, description="lower end of the 95 % interval, where there is one")

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from orchestrator.analysis.checks import (
+    REPEATABLE,
     SHOWN,
     Answers,
     Equality,
+    Spread,
     answers,
     el0_equality,
     left_out,
@@ -18,6 +20,7 @@ from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.words import NONE, ditto, fraction, plural, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Plot, Section, Word
+from orchestrator.report.plots import MINUS
 from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
 from orchestrator.schema.samples import Component, Phase, World
 
@@ -30,7 +33,8 @@ def section(facts: RunFacts) -> Section | None:
     if samples.empty:
         return None
     equalities = el0_equality(samples)
-    items: list[Item] = [Facts(tuple(_facts(facts, equalities)))]
+    repeated = spreads(samples)
+    items: list[Item] = [Facts((*_facts(facts, equalities), *_independent_boots(repeated, facts)))]
     given = answers(samples)
     if given:
         items.append(_answers(given, facts))
@@ -38,7 +42,7 @@ def section(facts: RunFacts) -> Section | None:
     strips = _strips(facts)
     if strips is not None:
         items.append(strips)
-    items += [_repeatability(facts), _left_out(facts)]
+    items += [_repeatability(repeated, facts), _left_out(facts)]
     return Section("correctness", "Correctness and repeatability", tuple(items))
 
 
@@ -74,26 +78,18 @@ def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Conte
 
 
 def _answers(given: list[Answers], facts: RunFacts) -> Grid:
-    tests = {"correct": "Right label", "bit_exact": "Bit for bit", "oracle_agrees": "As the x86 oracle"}
-    shown = [test for test in tests if any(each.metric == test for each in given)]
-    found = {(each.cell_id, each.world, each.metric): each for each in given}
     headings = (
         Heading("Cell", numeric=False),
         Heading("World", numeric=False),
-        *(Heading(tests[test], "of answers") for test in shown),
+        Heading("Right label", "of answers"),
     )
-    rows: list[tuple[Content, ...]] = []
-    for cell, world in dict.fromkeys((each.cell_id, each.world) for each in given):
-        told = [_passed(found.get((cell, world, test))) for test in shown]
-        rows.append((facts.word(cell), WORLD_NAMES[world], *told))
+    rows: list[tuple[Content, ...]] = [
+        (facts.word(each.cell_id), WORLD_NAMES[each.world], f"{each.right:,} of {each.given:,}") for each in given
+    ]
     note = (
         "Right label: the model's own accuracy on these inputs, warm-ups included; equal in all worlds if they agree."
     )
     return Grid("Answers", headings, ditto(rows), (note,))
-
-
-def _passed(answers: Answers | None) -> str:
-    return f"{answers.passed:,} of {answers.given:,}" if answers else NONE
 
 
 def _equality(equalities: list[Equality], facts: RunFacts) -> Grid:
@@ -182,12 +178,23 @@ def _strips(facts: RunFacts) -> Plot | None:
     )
 
 
-def _repeatability(facts: RunFacts) -> Grid:
+def _independent_boots(repeated: list[Spread], facts: RunFacts) -> list[tuple[str, Content]]:
+    """How far means of boots lie apart at most, of the cells whose time is deterministic."""
+    fixed = {cell.cell_id for cell in facts.cells if cell.icount_shift is not None}
+    apart = [each.between_means for each in repeated if each.cell_id in fixed and each.boots > 1]
+    if not apart:
+        return []
+    told = f"means of an inference within {fraction(max(apart))} of each other; expected: {fraction(REPEATABLE)}"
+    return [("Independent boots", Word(told, "good" if max(apart) <= REPEATABLE else "warn"))]
+
+
+def _repeatability(repeated: list[Spread], facts: RunFacts) -> Grid:
     headings = (
         Heading("Cell", numeric=False),
         Heading("World", numeric=False),
         Heading("Boots"),
-        Heading("Between boots"),
+        Heading("Between boots", "means"),
+        Heading("Between boots", "medians"),
         Heading("Within a boot"),
     )
     rows = tuple(
@@ -195,15 +202,20 @@ def _repeatability(facts: RunFacts) -> Grid:
             facts.word(each.cell_id),
             WORLD_NAMES[each.world],
             str(each.boots),
-            fraction(each.between) if each.boots > 1 else NONE,
+            fraction(each.between_means) if each.boots > 1 else NONE,
+            fraction(each.between_medians) if each.boots > 1 else NONE,
             fraction(each.within),
         )
-        for each in spreads(facts.run.samples)
+        for each in repeated
     )
-    note = (
-        "(Largest - smallest) / median of an inference's instructions: of the boots' medians; of a boot's iterations."
+    notes = (
+        f"(Largest {MINUS} smallest) / middle of an inference's instructions: of the boots' means, of their medians, "
+        "of one boot's iterations.",
+        "Means tell whether boots repeat. An inference that is shorter than a tick executes one or none, and a median "
+        "is one or the other: where about half of the inferences have a tick, it jumps by what a tick costs though the "
+        "means agree.",
     )
-    return Grid("Repeatability", headings, ditto(rows), (note.replace(" - ", " \u2212 "),))
+    return Grid("Repeatability", headings, ditto(rows), notes)
 
 
 def _left_out(facts: RunFacts) -> Grid:

@@ -7,13 +7,15 @@ from orchestrator.analysis.decompose import ExitCost
 from orchestrator.analysis.facts import CellFacts, RunFacts
 from orchestrator.analysis.words import NONE, ditto, points, whole
 from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
 from orchestrator.report.plots import MINUS, number
 from orchestrator.report.style import COMPONENT_NAMES, WORLD_NAMES
-from orchestrator.schema.samples import Component, World
+from orchestrator.schema.samples import VMM_SEES, Component, World
 
 _OUTSIDE = (Component.RMM, Component.EL3, Component.HOST_KERNEL, Component.VMM)
 _PREFIX = "exits_"
+_UNSEEN = "in the kernel"
+_OF_REALMS = ("ripas_change", "host_call")  # a normal VM has no such exits
 
 
 def section(facts: RunFacts) -> Section | None:
@@ -140,8 +142,14 @@ def _reasons_that_add_up(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
     return Grid("The overhead of an inference by reason", headings, tuple(rows), (note,))
 
 
+def _told(value: float | None, reason: str, world: World) -> Content:
+    if value is None or (world == World.VM and reason in _OF_REALMS):
+        return NONE
+    return Word(_UNSEEN, "muted") if world == World.VM and reason not in VMM_SEES else whole(float(value))
+
+
 def _by_reason(facts: RunFacts) -> Grid | None:
-    """Medians over boots of what the VMM or driver counted in a guest's whole life."""
+    """Medians over boots of what the VMM counted while the runner executed; of a VM it sees little."""
     rows = facts.rows[facts.rows["metric"].str.startswith(_PREFIX)]
     if rows.empty:
         return None
@@ -156,7 +164,12 @@ def _by_reason(facts: RunFacts) -> Grid | None:
     for cell in rows["cell_id"].unique():
         for metric in sorted(rows.loc[rows["cell_id"] == cell, "metric"].unique()):
             values = [medians.get((cell, metric, world)) for world in worlds]
-            told = [NONE if value is None else whole(float(value)) for value in values]
-            found.append((facts.word(str(cell)), metric.removeprefix(_PREFIX), *told))
-    note = "Medians over boots, counted by VMM and driver while the runner executed, loading and warm-ups included."
+            reason = metric.removeprefix(_PREFIX)
+            told = [_told(value, reason, world) for value, world in zip(values, worlds, strict=True)]
+            found.append((facts.word(str(cell)), reason, *told))
+    note = (
+        "Medians over boots, counted by the VMM while the runner executed, loading and warm-ups included. "
+        f"{_UNSEEN.capitalize()}: a VM's interrupts, waits, system registers and faults are settled by KVM and do not "
+        "reach its VMM; those of a realm do. All exits of both are in the first table."
+    )
     return Grid("Exits by reason", headings, ditto(found), (note,), folded=True)

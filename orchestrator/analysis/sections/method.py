@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.bootstrap import FEW_SAMPLES, RESAMPLES
+from orchestrator.analysis.bootstrap import FEW_BOOTS, FEW_SAMPLES, RESAMPLES
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.model import Points, Section
 
@@ -32,8 +32,8 @@ def method(facts: RunFacts) -> Section:
                     "jackknife "
                     f"over {level}. They are the same each time they are computed. Where all values are equal, so are "
                     "the ends; "
-                    f"one value has no interval; with fewer than {FEW_SAMPLES} values, or fewer than five boots that "
-                    "differ, "
+                    f"one value has no interval; with fewer than {FEW_SAMPLES} values, or fewer than {FEW_BOOTS} boots "
+                    "that differ, "
                     "intervals are narrower than they should be.",
                     f"Verdict: indistinguishable if the ratio's interval lies within {margin} of 1, slower or faster "
                     "if it lies wholly "

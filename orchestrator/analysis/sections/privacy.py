@@ -15,8 +15,7 @@ from orchestrator.report.plots import Exposed, Range, number
 from orchestrator.report.style import WORLD_NAMES
 from orchestrator.schema.samples import Phase, Status, World
 
-# What counts as exposure, the first that a run has: a share of the model that the host has in the end.
-EXPOSURE = ("blocks_recovered", "recovered", "fraction_recovered")
+EXPOSURE = "blocks_recovered"  # what counts as exposure: a share of the model that the host has in the end
 _LONG = 16  # rows of a table that is not folded
 _HEADINGS = (
     Heading("Attack", numeric=False),
@@ -60,12 +59,11 @@ def section(facts: RunFacts) -> Section | None:
 def exposures(judged: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
     """The attack and metric that stand for exposure, and its rows with a value from 0 to 1."""
     fit = judged[(judged["status"] == Status.OK) & judged["value"].between(0, 1)]
-    for metric in EXPOSURE:
-        found = fit[fit["metric"] == metric]
-        if not found.empty:
-            attack = str(found["attack"].iloc[0])
-            return f"{attack}: {metric}", found[found["attack"] == attack]
-    return None
+    found = fit[fit["metric"] == EXPOSURE]
+    if found.empty:
+        return None
+    attack = str(found["attack"].iloc[0])
+    return f"{attack}: {EXPOSURE}", found[found["attack"] == attack]
 
 
 def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
@@ -159,7 +157,7 @@ def _value(value: float, row: dict[Any, Any]) -> str:
         return NONE
     if row["unit"] != "1":
         return f"{number(value)} {row['unit']}"
-    share = row["metric"] in EXPOSURE or not pd.isna(row["ci_low"]) or not float(value).is_integer()
+    share = row["metric"] == EXPOSURE or not pd.isna(row["ci_low"]) or not float(value).is_integer()
     return fraction(value) if share else whole(value)
 
 

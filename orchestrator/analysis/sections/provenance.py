@@ -20,27 +20,26 @@ OK = "ok"
 
 
 def what_was_run(facts: RunFacts) -> Section:
-    """Matrix, machine, checkout, artifacts, tools, data."""
+    """Matrix, machine, checkout, models' files, artifacts, tools, data."""
     info = facts.run.info
     items: list[Item] = []
     if info.summary:
         items.append(Paragraph(info.summary))
     items += [Facts(tuple(_facts(facts))), _cells(facts)]
-    if info.artifacts:
-        rows = tuple((name, key) for name, key in sorted(info.artifacts.items()))
-        headings = (
-            Heading("Artifact", numeric=False),
-            Heading("Key (SHA-256 of recipe, inputs and tools)", numeric=False),
-        )
-        items.append(Grid("Artifacts that the machine was made of", headings, rows, folded=True))
-    tools = tuple((name, version or NONE) for name, version in sorted(info.tools.items()))
-    if tools:
-        headings = (Heading("Tool", numeric=False), Heading("Version", numeric=False))
-        items.append(Grid("Tools", headings, tools, folded=True))
-    workload = tuple(_flat(info.workload))
-    if workload:
-        headings = (Heading("Key", numeric=False), Heading("Value", numeric=False))
-        items.append(Grid("Workload as resolved", headings, workload, folded=True))
+    files = {
+        (f"{cell.model} {cell.quantization}", whole(cell.model_bytes), cell.model_sha256)
+        for cell in info.cells
+        if cell.model_sha256
+    }
+    if files:
+        headings = (Heading("Model", numeric=False), Heading("Bytes"), Heading("SHA-256", numeric=False))
+        items.append(Grid("Files of the models", headings, tuple(sorted(files)), folded=True))
+    key = "Key (SHA-256 of recipe, inputs and tools)"
+    tools = [(name, version or NONE) for name, version in sorted(info.tools.items())]
+    items += _pairs("Artifacts that the run was made of", ("Artifact", key), sorted(info.artifacts.items()))
+    items += _pairs("Tools", ("Tool", "Version"), tools)
+    items += _pairs("Workload as resolved", ("Key", "Value"), _flat(info.workload) if info.workload else [])
+    items += _pairs("Testbed as resolved", ("Key", "Value"), _flat(info.testbed) if info.testbed else [])
     return Section("what", "What was run", tuple(items))
 
 
@@ -57,6 +56,9 @@ def harness(facts: RunFacts) -> Section | None:
         ("Orchestration", seconds(cost.orchestration_s) + (f" ({each:.2f} s a step)" if each is not None else "")),
         ("Steps", whole(steps) if steps else NONE),
     ]
+    if cost.tables_s is not None:
+        told = f"{seconds(cost.tables_s)} of it; to draw this page is not in it: cost.report_s in run.yaml"
+        rows.insert(3, ("Tables", told))
     if cost.build_s is not None:
         rows.insert(1, ("Building", seconds(cost.build_s)))
     items: list[Item] = [
@@ -71,20 +73,22 @@ def harness(facts: RunFacts) -> Section | None:
 
 
 def alarms(facts: RunFacts) -> list[str]:
-    """Everything that did not go well, one line each."""
+    """Everything that did not go well, and what steps that passed warn of, one line each."""
     info = facts.run.info
     found = []
     if info.cause:
         found.append(f"The run ended early: {info.cause}")
-    steps = [step for step in info.steps if step.status != OK]
+    steps = [step for step in info.steps if step.status != OK or step.note]
     boots: dict[tuple[str, str, str, str | None], list[str]] = {}
     for step in steps:
         key = (step.status, step.cell_id, step.world or "?", step.note)
         boots.setdefault(key, []).append("?" if step.boot_id is None else str(step.boot_id))
     for (status, cell, world, note), where in boots.items():
         place = f"{facts.name(cell)} in {WORLD_NAMES.get(world, world)}, boot{'s' if len(where) > 1 else ''}"
-        found.append(f"{status}: {place} {', '.join(where)}: {note or 'no reason given'}")
-    if not steps:
+        found.append(
+            f"{'warning' if status == OK else status}: {place} {', '.join(where)}: {note or 'no reason given'}"
+        )
+    if all(step.status == OK for step in steps):
         found += _alarms_of_rows(facts)
     if facts.run.samples.empty:
         found.append("There are no samples.")
@@ -122,16 +126,15 @@ def _alarms_of_rows(facts: RunFacts) -> list[str]:
 
 def _facts(facts: RunFacts) -> list[tuple[str, Content]]:
     info = facts.run.info
-    revision = info.git.revision or NONE
-    dirty = info.git.dirty
-    tone = "warn" if dirty else "plain"
     wanted = info.workload
     found: list[tuple[str, Content]] = [
         ("Run", info.run_id),
         ("Workload", info.name),
         ("Started, ended", f"{info.started_utc or NONE}, {info.ended_utc or NONE}"),
-        ("Revision", Word(revision + (" and uncommitted changes" if dirty else ""), tone)),
+        ("Revision", Word(_revision(info.git.revision, dirty=info.git.dirty), "warn" if info.git.dirty else "plain")),
     ]
+    for each in info.resumed:
+        found.append(("Resumed", f"{each.utc or NONE}, {_revision(each.revision, dirty=each.dirty)}"))
     words = {"boots": "boot", "iterations": "iteration", "warmups": "warm-up"}
     sizes = [plural(wanted[key], word) for key, word in words.items() if isinstance(wanted.get(key), int)]
     if sizes:
@@ -151,6 +154,16 @@ def _facts(facts: RunFacts) -> list[tuple[str, Content]]:
         if path.exists():
             found.append((name, f"SHA-256 {_digest(path)}"))
     return found
+
+
+def _pairs(caption: str, headings: tuple[str, str], rows: list[tuple[str, str]]) -> list[Item]:
+    """A folded table of two columns; none if it is empty."""
+    heads = tuple(Heading(text, numeric=False) for text in headings)
+    return [Grid(caption, heads, tuple(rows), folded=True)] if rows else []
+
+
+def _revision(revision: str | None, *, dirty: bool | None) -> str:
+    return (revision or NONE) + (" and uncommitted changes" if dirty else "")
 
 
 def _host(host: dict[str, Any]) -> list[str]:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -122,6 +124,15 @@ def test_history_grows_once_a_run(tmp_path: Path) -> None:
     assert [row.utc for row in rows] == [NIGHT.started_utc, NEXT.started_utc]
     assert all(row.verdict is Verdict.SLOWER and row.ci_low < row.ratio < row.ci_high for row in rows)
     assert rows[0].git_revision == "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize("table", [COMPARE, HISTORY], ids=lambda table: table.name)
+def test_the_dictionary_has_exactly_these_columns(table: Any) -> None:
+    text = (Path(__file__).resolve().parents[3] / "results/README.md").read_text(encoding="utf-8")
+    lines = text.split(f"### {table.name}\n")[1].split("\n#")[0].splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| `")]
+    found = {name: (kind, empty) for names, kind, empty, _ in rows for name in re.findall(r"`(\w+)`", names)}
+    assert found == {c.name: (str(c.kind), "yes" if c.optional else "no") for c in table.columns}
 
 
 def test_runs_are_found_by_path_beginning_and_as_the_newest(tmp_path: Path) -> None:

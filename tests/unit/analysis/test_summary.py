@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic import PAGE, QUIET, REALM_EXIT, VM_EXIT, Cell, Plan, make_run
 
-from orchestrator.analysis.checks import answers, el0_equality, left_out, spreads, sums
+from orchestrator.analysis.checks import REPEATABLE, answers, el0_equality, left_out, spreads, sums
 from orchestrator.analysis.decompose import UNATTRIBUTED
 from orchestrator.analysis.facts import TOTAL, RunFacts, gather
 from orchestrator.analysis.pages import page_costs, slope
@@ -148,6 +148,30 @@ def test_the_total_is_load_and_one_inference(facts: RunFacts) -> None:
     assert total == pytest.approx(1 + facts.cells[0].all_phases.overhead / 100, abs=2e-3)
 
 
+@pytest.mark.parametrize("boots", [1, 2])
+def test_one_boot_has_no_interval_of_what_it_does_once(tmp_path: Path, boots: int) -> None:
+    """The load of a boot is in all of its iterations: resampling these would say that loads do not vary."""
+    (cell,) = gather(load_run(make_run(tmp_path, SMALL.but(boots=boots, iterations=8)))).cells
+    total, infer = (cell.over_vm[World.REALM, phase] for phase in (TOTAL, Phase.INFER))
+    assert total.estimate is not None
+    assert (total.low is None, total.high is None) == (boots == 1, boots == 1)
+    assert infer.low is not None
+    assert cell.few_boots
+
+
+def test_means_of_boots_agree_where_their_medians_jump(facts: RunFacts) -> None:
+    """Half of the inferences have a tick: one more or less decides the median."""
+    samples = facts.run.samples
+    like = samples[(samples["metric"] == "instructions") & (samples["component"] == "all")]
+    like = like[(like["phase"] == "infer") & (like["world"] == "vm") & ~like["is_warmup"]].iloc[0]
+    plain, tick = 444_858, 4_415
+    boots = [[plain] * 15 + [plain + tick] * 17, [plain] * 17 + [plain + tick] * 14 + [plain + 3 * tick]]
+    rows = [{**like, "boot_id": boot, "value": value} for boot, values in enumerate(boots) for value in values]
+    (found,) = spreads(pd.DataFrame(rows))
+    assert found.between_medians == pytest.approx(tick / plain, rel=0.02)
+    assert found.between_means < REPEATABLE
+
+
 def test_pages_and_their_slope(tmp_path: Path) -> None:
     cells = (CELL, Cell("large-x", mem_mib=512))
     rows = gather(load_run(make_run(tmp_path, Plan(cells=cells)))).rows
@@ -182,10 +206,10 @@ def test_other_checks(tmp_path: Path, facts: RunFacts) -> None:
     assert right == compared > 0
     assert gap == 0
     wrong = load_run(make_run(tmp_path, Plan(cells=(CELL,), wrong=2)))
-    passed = {(each.world, each.metric): (each.passed, each.given) for each in answers(wrong.samples)}
-    assert passed["realm", "correct"] == (30, 32)
-    assert passed["vm", "correct"] == passed["realm", "bit_exact"] == (32, 32)
-    assert all(0 < each.between < 0.003 and 0 < each.within < 0.01 for each in spreads(facts.run.samples))
+    right = {each.world: (each.right, each.given) for each in answers(wrong.samples)}
+    assert right["realm"] == (30, 32)
+    assert right["vm"] == (32, 32)
+    assert all(0 < each.between_means < 0.003 and 0 < each.within < 0.01 for each in spreads(facts.run.samples))
 
 
 def test_components_that_do_not_add_up_are_told(tmp_path: Path) -> None:

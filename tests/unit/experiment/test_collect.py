@@ -149,6 +149,8 @@ def test_a_guests_life() -> None:
         [200],
         [300],
     ]
+    assert found(rows, "boot", "all", "exits") == [3]
+    assert not [row for row in rows if row.metric == "host_exits"]  # moves to EL3 are returns of the host's calls too
 
 
 def test_right_answers_are_counted_where_labels_are_known() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import stat
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from PIL import Image
 
 from orchestrator.errors import UsageError
 from orchestrator.experiment import tensors
+from orchestrator.experiment.prepare import preparation_of
 from orchestrator.experiment.tensors import Examples, file_examples, make_tensors, quantize
+from orchestrator.experiment.zoo import Model
+from orchestrator.schema.workload import Inputs
 from orchestrator.schema.zoo import ModelDescription, Photo, Preparation, Subset, TensorDescription
 
 FLOAT = TensorDescription(type="FLOAT32", shape=(1, 2, 2, 1), bytes=16)
@@ -169,3 +173,12 @@ def test_what_the_runner_says_of_a_model(tmp_path: Path) -> None:
 def test_models_that_take_no_picture(inputs: tuple[TensorDescription, ...], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         tensors.image_input("m", ModelDescription(inputs=inputs, outputs=()))
+
+
+def test_a_mean_for_a_model_that_has_its_own_is_refused() -> None:
+    own = Model("own", "int8", trained=False, summary="", licence="", path=None)
+    known = dataclasses.replace(own, name="known", preparation=Preparation(mean=3, std=4))
+    assert preparation_of(own, Inputs(mean=1, std=2)) == Preparation(mean=1, std=2)
+    assert preparation_of(known, Inputs()) == known.preparation
+    with pytest.raises(UsageError, match=r"inputs\.mean, inputs\.std: model known of the zoo has its own"):
+        preparation_of(known, Inputs(std=2))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -146,6 +147,40 @@ def test_the_headline_has_the_known_truth(report: Path) -> None:
     assert "+20.26" in words  # the paper's MobileNet, 335.4 / 278.9
 
 
+def test_what_the_vmm_cannot_see_is_no_zero(report: Path) -> None:
+    table = report.read_text(encoding="utf-8").split("Exits by reason</caption>")[1].split("</table>")[0]
+    rows = [" ".join(Tree(line).text) for line in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)]
+    assert [line for line in rows if "irq" in line and "in the kernel" in line and "40" in line]
+    assert [line for line in rows if "mmio_read" in line and "in the kernel" not in line]
+
+
+@pytest.mark.parametrize(("boots", "marked"), [(2, True), (5, False)])
+def test_few_boots_are_marked_with_what_their_interval_is_worth(tmp_path: Path, boots: int, marked: bool) -> None:
+    text = report_of(tmp_path, PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
+    words = " ".join(" ".join(Tree(text).text).split())
+    assert (f"{boots} \u00d7 8*" in words) == marked
+    assert ("64 to 80 % of cases with 2 boots" in words) == marked
+    assert (f"{boots} boots: where boots differ, the interval is too narrow" in words) == marked
+    assert "Independent boots means of an inference within" in words
+
+
+def test_every_ratio_of_the_headline_has_its_interval_below(tmp_path: Path) -> None:
+    def intervals(boots: int) -> int:
+        text = report_of(tmp_path / str(boots), PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
+        table = text.split("realm against normal VM</caption>")[1].split("</table>")[0]
+        return len(re.findall(r">\[[+\u2212]?\d", table))
+
+    assert intervals(2) == 3  # realm and host over the VM, and load + one
+    assert intervals(1) == 2  # a single load has none
+
+
+def test_provenance_is_all_that_run_yaml_has(report: Path) -> None:
+    words = " ".join(" ".join(Tree(report.read_text(encoding="utf-8")).text).split())
+    assert "machine.type virt-10.0" in words  # the testbed
+    assert f"4,276,000 {hashlib.sha256(QUIET.model.encode()).hexdigest()}" in words
+    assert "2026-01-31T12:02:00Z, 89abcdef and uncommitted changes" in words
+
+
 def test_what_went_wrong_stands_above_all(tmp_path: Path) -> None:
     text = report_of(tmp_path, PLAN.but(broken=((QUIET.cell_id, "realm"),), el0_off=2))
     alarm = text.split('role="alert"')[1].split("</div>")[0]
@@ -154,6 +189,9 @@ def test_what_went_wrong_stands_above_all(tmp_path: Path) -> None:
     assert "<panic>" not in text
     assert "Differences at EL0" in text
     assert 'role="alert"' not in report_of(tmp_path, PLAN.but(name="fine", cells=(QUIET,)))
+    step = {"cell_id": QUIET.cell_id, "world": "realm", "boot_id": 2, "status": "ok", "note": "2 packets arrived"}
+    warned = report_of(tmp_path, PLAN.but(name="warned", cells=(QUIET,), extra={"steps": [step]}))
+    assert "in realm, boot 2: 2 packets arrived" in warned.split('role="alert"')[1].split("</div>")[0]
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
