@@ -158,14 +158,11 @@ def _answering(link: Connection) -> Iterator[None]:
 
 def capture(link: Connection, command: str, timeout: float = 60.0) -> str:
     """Run a command that must succeed; returns its standard output. `timeout` in seconds."""
-    with _answering(link):
-        done = link.run(command, hide=True, warn=True, timeout=timeout, in_stream=False)
-    if done.exited == -1:  # the connection ended before the command did
-        raise BootError(f"{link.host} no longer answers")
-    if done.exited != 0:
+    done = attempt(link, command, timeout)
+    if done.code != 0:
         last = (done.stderr or done.stdout).strip().splitlines()
-        raise OrchError(f"'{command}' ended with exit code {done.exited}: {last[-1] if last else 'no output'}")
-    return str(done.stdout)
+        raise OrchError(f"'{command}' ended with exit code {done.code}: {last[-1] if last else 'no output'}")
+    return done.stdout
 
 
 @dataclass(frozen=True)
