@@ -53,6 +53,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("SPIN_PID", "spin.pid"),
         ("LOG", "log"),
         ("CODE", "code"),
+        ("NOISE", "noise"),
         ("FOLDER", "orch"),
     ):
         monkeypatch.setattr(gate, name, str(tmp_path / path))
