@@ -173,7 +173,7 @@ class Conductor:
             parts = build(bed, cells, attacked=bool(self.workload.attacks))
             for each in beds.values():
                 each.builder.build(list(self._nodes(each).values()))
-        facts["tools"].setdefault("qemu", provenance.qemu_version(_emulator(bed)))
+        facts["tools"].setdefault("qemu", provenance.qemu_version(_emulator(next(iter(beds.values())))))
         scratch = self.journal.folder / ".scratch"
         scratch.mkdir(exist_ok=True)
         try:

@@ -112,8 +112,20 @@ class Runner:
                 if not self._step(step, boot_id, stage, problem) and not problem:
                     problem = self._revive(step, stage, more=step is not session.steps[-1])
             for step in session.steps:
-                if step in self._open and self._attack(step, boot_id, stage, self.attacks.later(step), lambda _: None):
-                    self._settle(step, boot_id)
+                if step in self._open:
+                    self._attack_later(step, boot_id, stage)
+
+    def _attack_later(self, step: Step, boot_id: int, stage: Stage) -> None:
+        """The last of a step that was measured, when nothing else is to be done with its guest."""
+        now = ""
+
+        def say(text: str) -> None:
+            nonlocal now
+            now = text
+
+        with self.progress.stage(f"{step.cell.model} in {step.world}", last_line=lambda: now):
+            if self._attack(step, boot_id, stage, self.attacks.later(step), say):
+                self._settle(step, boot_id)
 
     def _twin_difference(self, boot: Boot, session: Session, stage: Stage) -> OrchError | None:
         """What realm and normal VM see differently; neither has results in this boot then."""
