@@ -111,8 +111,9 @@ class Conductor:
         changed += [name for name, key in facts.get("artifacts", {}).items() if artifacts.get(name) != key]
         if changed:
             revision = str(facts["git"]["revision"] or "unknown")[:12]
+            what = ", ".join(dict.fromkeys(changed))
             raise UsageError(
-                f"run {self.journal.run_id} was begun with another stack; what differs: {', '.join(changed)}",
+                f"run {self.journal.run_id} was begun with another stack; what differs: {what}",
                 hint=f"go on with revision {revision} and the same --testbed, or start a new run",
             )
 
