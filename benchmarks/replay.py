@@ -31,7 +31,7 @@ def replay_world(world: str, times: int, iterations: int, work: Path) -> bool:
     workload = load(ROOT / "workloads/smoke.yaml", Workload)
     (cell,) = cells_of(workload)
     bed = machine_testbed(Project.open(), Silent(), cell.machine)
-    parts = build(bed, [cell], ROOT / "workloads")
+    parts = build(bed, [cell])
     subject = Preparer(parts, workload, ROOT / "workloads", work).subjects()[cell.model, cell.quantization]
     bed.up(DETERMINISTIC)
     stage = Stage.on(bed, deploy_seconds=300, run_seconds=600)

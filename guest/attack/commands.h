@@ -10,6 +10,5 @@ int command_stream(int count, char **words);
 int command_touch(int count, char **words);
 int command_carve(int count, char **words);
 int command_dma(int count, char **words);
-int command_scrub(int count, char **words);
 
 #endif

@@ -15,7 +15,6 @@ static const struct {
 	{ "touch", command_touch, "delegated|other COUNT SEED  read random pages, a process each" },
 	{ "carve", command_carve, "FOLDER [PID...]      rebuild model files from page caches of these VMMs' guests, or name the host's own" },
 	{ "dma", command_dma, "ADDRESS                have a device write to a page" },
-	{ "scrub", command_scrub, "                     overwrite free memory" },
 };
 
 int main(int count, char **words)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="change a key: a.b=c, in YAML; repeatable")
 @click.option("--resume", "resumed", metavar="RUN", help="go on with a run (folder, name, or 'latest')")
 @click.option("--results", type=click.Path(path_type=Path), metavar="DIR", help="where runs are kept [results/]")
-@click.option("--keep", is_flag=True, help="leave the last machine and guest up, for `orch ssh realm`")
+@click.option("--keep", is_flag=True, help="leave the last machine up with a guest: the realm, else the VM")
 @click.option("--dry-run", is_flag=True, help="print the plan, build and boot nothing")
 @pass_context
 def run(
@@ -57,7 +57,7 @@ def run(
         assert workload_file is not None  # noqa: S101
         workload = conduct.open_workload(workload_file, changes, context.project)
         if dry_run:
-            click.echo("\n".join(conduct.plan_lines(workload)))
+            click.echo("\n".join(conduct.plan_lines(workload, workload_file)))
             return
         journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=keep)
     _finish(context, journal)

@@ -6,44 +6,62 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import OrchError
 from orchestrator.privacy.dma import run_dma
 from orchestrator.privacy.memory_scan import run_memory_scan
 from orchestrator.privacy.plain_channel import run_plain_channel
-from orchestrator.privacy.rows import About
+from orchestrator.privacy.rows import About, failed_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from orchestrator.experiment.plan import Step
+    from orchestrator.errors import OrchError
+    from orchestrator.experiment.plan import Cell, Step
     from orchestrator.experiment.prepare import Subject
     from orchestrator.schema.samples import PrivacyRow
     from orchestrator.schema.workload import Workload
     from orchestrator.testbed.testbed import Testbed
 
-# The last one leaves the model in the host's memory, where a search would find it.
-ORDER = ("memory-scan", "dma", "plain-channel")
-_REALM_ONLY = ("dma", "plain-channel")  # a normal VM has nothing that they would have to get around
+_ORDER = ("memory-scan", "dma", "plain-channel")
+# A normal VM has nothing that these would have to get around, and they are about a model rather than a cell.
+_REALM_ONCE = ("dma", "plain-channel")
+# Leaves the model in the host's memory, where each search for it from then on would find it.
+_LAST = "plain-channel"
 
 
 @dataclass(frozen=True)
 class Attacks:
-    """How to attack within one run; `work` is a folder for scratch files."""
+    """How to attack within one run; `cells` are all of it, `work` is a folder for scratch files."""
 
     workload: Workload
+    cells: Sequence[Cell]
     run_id: str
     work: Path
 
-    def wanted(self, step: Step) -> list[str]:
-        """The attacks on one step, in order; on the first boot only, as they are no matter of chance."""
+    def now(self, step: Step) -> list[str]:
+        """The attacks on one step when it was measured, in order."""
+        return [name for name in self._wanted(step) if name != _LAST]
+
+    def later(self, step: Step) -> list[str]:
+        """Those that come when all steps that share its guest were measured and attacked."""
+        return [name for name in self._wanted(step) if name == _LAST]
+
+    def _wanted(self, step: Step) -> list[str]:
+        """All attacks on a step; on the first boot only, as they are no matter of chance."""
         if step.boot != 0:
             return []
-        return [
-            name
-            for name in ORDER
-            if name in self.workload.attacks and (step.world == "realm" or name not in _REALM_ONLY)
+        names = [name for name in _ORDER if name in self.workload.attacks]
+        once = step.world == "realm" and self._has_its_model_last(step.cell)
+        return [name for name in names if once or name not in _REALM_ONCE]
+
+    def _has_its_model_last(self, cell: Cell) -> bool:
+        """Whether no cell after it in its boots has the same model; they are done in the order of `cells`."""
+        same = [
+            each
+            for each in self.cells
+            if (each.model, each.quantization, each.machine) == (cell.model, cell.quantization, cell.machine)
         ]
+        return cell == same[-1]
 
     def run(self, name: str, bed: Testbed, step: Step, subject: Subject) -> list[PrivacyRow]:
         """Do one, while the model is where the step has deployed it; raises OrchError if the attack itself fails."""
@@ -59,13 +77,13 @@ class Attacks:
             work=self.work,
             seed=seed,
             about=about,
-            accuracy=subject.accuracy,
+            accuracy=subject.accuracy if subject.tensors.labels else None,
             limit=limit,
         )
 
-    def failed(self, name: str, step: Step, error: OrchError) -> Iterable[PrivacyRow]:
+    def failed(self, name: str, step: Step, error: OrchError) -> PrivacyRow:
         """What is on record of an attack that came to no result."""
-        yield self._about(step).row(name, "blocks_recovered", status="error", note=error.message)
+        return failed_row(self._about(step), name, error.message)
 
     def _about(self, step: Step) -> About:
         cell = step.cell

@@ -56,6 +56,7 @@ class Observation:
     method: str
     iteration: int | None = None
     is_warmup: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ class RunnerRecord:
             raise WorkloadError(f"the runner failed: {end.get('error') or 'it does not say why'}")
         load = next((line["ns"] for line in lines if line["event"] == "load"), 0)
         return cls(int(load), tuple(line for line in lines if line["event"] == "iteration"), end)
+
+    @property
+    def disturbed(self) -> str | None:
+        """What came from outside while instructions were counted, if anything did."""
+        packets = self.end.get("rx_packets_during") or 0
+        return f"{packets} packets arrived while instructions were counted" if packets else None
 
     @property
     def outputs(self) -> tuple[dict[str, Any], ...]:
@@ -142,7 +149,7 @@ def inference_rows(
                 yield Observation(
                     row.phase, row.component, row.metric, row.value, row.unit, row.method, k, is_warmup=warmup
                 )
-    yield from _procfs(record.end)
+    yield from _procfs(record)
 
 
 def _pair(pairs: Mapping[tuple[int, int], MarkerPair], event: Event, k: int) -> MarkerPair:
@@ -160,10 +167,11 @@ _PROCFS = (
 )
 
 
-def _procfs(end: Mapping[str, Any]) -> Iterator[Observation]:
+def _procfs(record: RunnerRecord) -> Iterator[Observation]:
     for name, metric, unit in _PROCFS:
-        if end.get(name) is not None:
-            yield Observation("infer", "guest_user", metric, end[name], unit, "procfs")
+        if record.end.get(name) is not None:
+            note = record.disturbed if metric == "rx_packets" else None
+            yield Observation("infer", "guest_user", metric, record.end[name], unit, "procfs", note=note)
 
 
 # As guest/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from orchestrator.build.cache import key_of
+from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
 from orchestrator.experiment.attacks import Attacks
@@ -19,7 +20,7 @@ from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.journal import Journal, utc_now
 from orchestrator.experiment.plan import Cell, MachineKind, cells_of, plan
 from orchestrator.experiment.precheck import mistakes
-from orchestrator.experiment.prepare import Key, Preparer, Subject, build
+from orchestrator.experiment.prepare import Key, Preparer, Subject, build, chosen, nodes_of
 from orchestrator.experiment.rows import RowMaker
 from orchestrator.experiment.run import Runner
 from orchestrator.experiment.zoo import Zoo
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 
     from orchestrator.build.graph import Node
     from orchestrator.build.progress import Progress
+    from orchestrator.experiment.zoo import Model
     from orchestrator.testbed.project import Project
 
 WORKLOAD_FILE = "workload.yaml"
+_THE_MACHINE = ("machine", "kernel", "guest", "stack")  # parts of a testbed file; the others change no row
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,20 @@ class Conductor:
     progress: Progress
     options: RunOptions
 
+    @property
+    def folder(self) -> Path:
+        """What the workload's own files are relative to."""
+        return self.workload_file.resolve().parent
+
     def conduct(self) -> int:
         """Do it; returns the number of steps that failed. Whatever happens, run.yaml says how far it came."""
-        costs = Costs()
         with self.journal.held():
             if self.options.resume:
+                if self._is_whole():
+                    return 0
+                self._check_same()
                 self.journal.repair()
+            costs = Costs(self._cost_before())
             facts = self._begin()
             status = "error"
             try:
@@ -75,15 +86,69 @@ class Conductor:
                 self._end(facts, status, costs)
         return failures
 
+    def _is_whole(self) -> bool:
+        """Whether the run has ended and nothing of it is to be done."""
+        done = self.journal.done()
+        return self.journal.read_run()["status"] == "ok" and not plan(self.workload, done, self.folder)
+
+    def _cost_before(self) -> dict[str, Any]:
+        if not self.options.resume:
+            return {}
+        return self.journal.cost() or self.journal.read_run().get("cost") or {}
+
+    def _check_same(self) -> None:
+        """Raises UsageError if a run would go on with another machine, model or tool: its rows would not be alike."""
+        facts = self.journal.read_run()
+        now = self.project.config.model_dump(mode="json")
+        changed = [f"testbed: {part}" for part in _THE_MACHINE if facts["testbed"].get(part) != now[part]]
+        cells = cells_of(self.workload, self.folder)
+        known = {each["cell_id"]: each["model_sha256"] for each in facts.get("cells", ())}
+        changed += sorted({f"model {cell.model}" for cell in cells if known and cell.cell_id not in known})
+        models = chosen(self.project.root, cells)
+        for cell in cells:
+            model = models[cell.model, cell.quantization]
+            if model.path is not None and known.get(cell.cell_id, model.sha256) != model.sha256:
+                changed.append(f"model {cell.model}")
+        artifacts = self._artifacts(cells, models) if "artifacts" in facts else {}
+        changed += [name for name, key in facts.get("artifacts", {}).items() if artifacts.get(name) != key]
+        if changed:
+            revision = str(facts["git"]["revision"] or "unknown")[:12]
+            what = ", ".join(dict.fromkeys(changed))
+            raise UsageError(
+                f"run {self.journal.run_id} was begun with another stack; what differs: {what}",
+                hint=f"go on with revision {revision} and the same --testbed, or start a new run",
+            )
+
+    def _artifacts(self, cells: Sequence[Cell], models: dict[Key, Model]) -> dict[str, str]:
+        """Keys of all that this run is made of, as they are now; nothing is built."""
+        beds = self._beds(cells).values()
+        bed = next(iter(beds))
+        nodes = nodes_of(bed.graph, models.values(), attacked=bool(self.workload.attacks))
+        keys = {label: bed.builder.keys.key(node) for label, node in nodes.items()}
+        return keys | {name: key for each in beds for name, key in self._keys(each).items()}
+
     def _begin(self) -> dict[str, Any]:
         """Write down what is about to be done before anything of it is."""
         git = provenance.git_facts(self.project.root)
-        facts: dict[str, Any] = {
+        if self.options.resume:
+            # Its rows come from what it was begun with: that stays on record.
+            facts = self.journal.read_run() | {"ended_utc": None, "status": "running"}
+            facts.pop("cause", None)
+            facts["resumed"] = [*facts.get("resumed", ()), {"utc": utc_now(), **git}]
+        else:
+            facts = self._first_facts(git)
+            self._save_inputs(git["revision"])
+        self.journal.write_run(facts)
+        self.journal.event("run-begin", resume=self.options.resume)
+        return facts
+
+    def _first_facts(self, git: dict[str, Any]) -> dict[str, Any]:
+        return {
             "schema_version": 1,
             "run_id": self.journal.run_id,
             "name": self.workload.name,
             "summary": self.workload.summary,
-            "started_utc": self.journal.read_run()["started_utc"] if self.options.resume else utc_now(),
+            "started_utc": utc_now(),
             "ended_utc": None,
             "status": "running",
             "margin": self.workload.margin,
@@ -93,50 +158,45 @@ class Conductor:
             "tools": provenance.tool_facts(),
             "host": provenance.host_facts(),
         }
-        if not self.options.resume:
-            self._save_inputs(git["revision"])
-        self.journal.write_run(facts)
-        self.journal.event("run-begin", resume=self.options.resume)
-        return facts
 
     def _save_inputs(self, revision: str | None) -> None:
-        """The workload as resolved, the testbed file, and the script that repeats the run with them."""
-        folder = self.workload_file.resolve().parent
-        resolved = yaml.safe_dump(_with_paths(self.workload, folder), sort_keys=False, allow_unicode=True)
+        """Workload and testbed as resolved, and the script that repeats the run with them."""
+        resolved = yaml.safe_dump(_with_paths(self.workload, self.folder), sort_keys=False, allow_unicode=True)
         self.journal.write(WORKLOAD_FILE, resolved)
-        shutil.copyfile(self.project.testbed_file, self.journal.folder / "testbed.yaml")
-        arguments = ["--testbed", str(self.project.testbed_file), "run"]
+        self.journal.write("testbed.yaml", provenance.testbed_text(self.project))
         script = self.journal.folder / "reproduce.sh"
-        self.journal.write(script.name, provenance.reproduce_script(arguments, revision, self.project.root))
+        self.journal.write(script.name, provenance.reproduce_script(revision, self.project.root))
         script.chmod(0o755)
 
     def _run(self, costs: Costs, facts: dict[str, Any]) -> int:
-        cells = cells_of(self.workload)
-        bed, folder = Testbed(self.project, self.progress), self.workload_file.resolve().parent
+        cells = cells_of(self.workload, self.folder)
+        bed, beds = Testbed(self.project, self.progress), self._beds(cells)
         self._clear(bed)
         with costs.spent_on("build"):
-            parts = build(bed, cells, folder)
-            beds = self._machines(cells)
+            parts = build(bed, cells, attacked=bool(self.workload.attacks))
+            for each in beds.values():
+                each.builder.build(list(self._nodes(each).values()))
+        facts["tools"].setdefault("qemu", provenance.qemu_version(_emulator(next(iter(beds.values())))))
         scratch = self.journal.folder / ".scratch"
         scratch.mkdir(exist_ok=True)
         try:
-            subjects = Preparer(parts, self.workload, folder, scratch).subjects()
+            subjects = Preparer(parts, self.workload, self.folder, scratch).subjects()
             _check_sizes(cells, subjects)
             runner = Runner(
                 workload=self.workload,
+                folder=self.folder,
                 beds=beds,
                 journal=self.journal,
                 progress=self.progress,
                 subjects=subjects,
                 bundle=parts.bundle,
-                rows=self._rows(beds, subjects),
-                attacks=Attacks(self.workload, self.journal.run_id, scratch),
+                rows=self._rows(beds, subjects, facts["tools"]["qemu"]),
+                attacks=Attacks(self.workload, cells, self.journal.run_id, scratch),
                 keep=self.options.keep,
                 costs=costs,
             )
-            facts["artifacts"] = parts.keys | {
-                name: key for each in beds.values() for name, key in self._keys(each).items()
-            }
+            machines = {name: key for each in beds.values() for name, key in self._keys(each).items()}
+            facts["artifacts"] = parts.keys | machines | facts.get("artifacts", {})
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
             self.journal.write_run(facts)
             runner.run()
@@ -156,14 +216,10 @@ class Conductor:
         self.progress.notice("the machine of the killed run is taken down")
         bed.down()
 
-    def _machines(self, cells: Sequence[Cell]) -> dict[MachineKind, Testbed]:
-        """A built testbed for every kind of machine."""
-        beds = {}
-        for machine in dict.fromkeys(cell.machine for cell in cells):
-            bed = machine_testbed(self.project, self.progress, machine)
-            bed.builder.build(list(self._nodes(bed).values()))
-            beds[machine] = bed
-        return beds
+    def _beds(self, cells: Sequence[Cell]) -> dict[MachineKind, Testbed]:
+        """A testbed for every kind of machine."""
+        machines = dict.fromkeys(cell.machine for cell in cells)
+        return {machine: machine_testbed(self.project, self.progress, machine) for machine in machines}
 
     def _nodes(self, bed: Testbed) -> dict[str, Node]:
         """The nodes of the machine and of the guests that this workload has."""
@@ -171,15 +227,23 @@ class Conductor:
         return bed.project.machine_nodes(bed.graph) | bed.project.guest_nodes(bed.graph, files)
 
     def _keys(self, bed: Testbed) -> dict[str, str]:
-        """What the machine and its guests were made of: artifact keys by node, which tell ticks apart."""
-        return {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
+        """What the machine and its guests were made of: artifact keys by node, which tell ticks apart.
 
-    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[Key, Subject]) -> RowMaker:
+        Of what `stack:` gives ready-made, the digests.
+        """
+        stack = bed.project.config.stack
+        given = {f"stack.{name}": getattr(stack, name) for name in ("qemu", "host_kernel", "guest_kernel")}
+        files = {name: bed.project.path(path) for name, path in given.items() if path is not None}
+        files |= {f"stack.vmm:{place}": path for place, path in bed.project.vmm_files().items()}
+        keys = {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
+        return keys | {name: file_digest(path) for name, path in files.items()}
+
+    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[Key, Subject], qemu: str) -> RowMaker:
         return RowMaker(
             journal=self.journal,
             workload=self.workload.name,
             seed=self.workload.seed,
-            platform_version="qemu-10.0",
+            platform_version=f"qemu-{qemu.split(maxsplit=1)[0]}",
             stack_hash={machine: key_of(self._keys(bed)) for machine, bed in beds.items()},
             model_sha256={key: subject.sha256 for key, subject in subjects.items()},
             host_cpus=self.project.config.machine.cpus,
@@ -197,14 +261,21 @@ class Conductor:
 
     def _end(self, facts: dict[str, Any], status: str, costs: Costs) -> None:
         steps = self.journal.steps().values()
+        cost = costs.as_table()
         facts["ended_utc"] = utc_now()
         facts["status"] = status
         facts["steps"] = [
-            {key: value for key, value in each.items() if key not in ("event", "sizes")} for each in steps
+            {key: value for key, value in each.items() if key not in ("event", "sizes", "cost")} for each in steps
         ]
-        facts["cost"] = costs.as_table(len(facts["steps"]))
-        self.journal.event("run-end", status=status)
+        facts["cost"] = cost | {"steps": len(facts["steps"])}
+        self.journal.event("run-end", status=status, cost=cost)
         self.journal.write_run(facts)
+
+
+def _emulator(bed: Testbed) -> Path:
+    """The program that runs the machine."""
+    given = bed.project.config.stack.qemu
+    return bed.project.path(given) if given else bed.artifacts()["qemu"] / "bin/qemu-system-aarch64"
 
 
 def machine_testbed(project: Project, progress: Progress, machine: MachineKind) -> Testbed:
@@ -250,10 +321,13 @@ def resume(project: Project, journal: Journal, progress: Progress, *, keep: bool
     return Conductor(project, workload, saved, journal, progress, RunOptions(keep=keep, resume=True)).conduct()
 
 
-def plan_lines(workload: Workload) -> list[str]:
+def plan_lines(workload: Workload, workload_file: Path) -> list[str]:
     """What a run would do, for people."""
-    boots = plan(workload)
-    lines = [f"{len(cells_of(workload))} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots)} steps"]
+    folder = workload_file.resolve().parent
+    boots = plan(workload, folder=folder)
+    lines = [
+        f"{len(cells_of(workload, folder))} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots)} steps"
+    ]
     for boot in boots:
         lines.append(f"boot {boot.number + 1}: {boot.machine.label}")
         for session in boot.sessions:

@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass
 class Costs:
-    """Seconds since its making, by what they were spent on; nested parts are not counted twice."""
+    """Seconds since its making, by what they were spent on; nested parts are not counted twice.
 
+    `before` is the table of a run's earlier invocations.
+    """
+
+    before: Mapping[str, Any] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     parts: dict[str, float] = field(default_factory=dict)
     _inside: int = 0
@@ -31,17 +35,17 @@ class Costs:
             if self._inside == 0:
                 self.parts[part] = self.parts.get(part, 0.0) + time.monotonic() - started
 
-    def as_table(self, steps: int) -> dict[str, Any]:
-        """JSON-able: wall, build, emulation and orchestration seconds, and the last one per step."""
+    def as_table(self) -> dict[str, Any]:
+        """JSON-able: wall, build, emulation and orchestration seconds, and all parts."""
         wall = time.monotonic() - self.began
         build = self.parts.get("build", 0.0)
         emulation = sum(seconds for part, seconds in self.parts.items() if part != "build")
-        rest = wall - build - emulation
+        now = {"wall_s": wall, "build_s": build, "emulation_s": emulation, "orchestration_s": wall - build - emulation}
+        parts = self.before.get("parts", {})
         return {
-            "wall_s": round(wall, 3),
-            "build_s": round(build, 3),
-            "emulation_s": round(emulation, 3),
-            "orchestration_s": round(rest, 3),
-            "steps": steps,
-            "parts": {part: round(seconds, 3) for part, seconds in sorted(self.parts.items())},
+            **{name: round(self.before.get(name, 0.0) + seconds, 3) for name, seconds in now.items()},
+            "parts": {
+                part: round(parts.get(part, 0.0) + self.parts.get(part, 0.0), 3)
+                for part in sorted(parts.keys() | self.parts.keys())
+            },
         }

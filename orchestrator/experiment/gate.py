@@ -29,6 +29,8 @@ REARM = "/sys/module/rearm/parameters/now"
 """guest/rearm: whatever is written gives a restored host its timers back."""
 LOG = "/run/measure.log"
 CODE = "/run/measure.code"
+NOISE = "/run/measure.noise"
+"""What is wrong with a measurement that has its counts all the same; missing if nothing is."""
 ID_STEP = 1 << 20
 """Distance of the ids of two measurements: more than the iterations that a workload can have."""
 ALIGN_US = 100_000  # a multiple of every tick's period
@@ -36,6 +38,7 @@ ALIGN_US = 100_000  # a multiple of every tick's period
 # SSH connections that are still being taken down, by their states in /proc/net/tcp: their last packets are waited for.
 _OPEN = ":0016 ([0-9A-F]+:[0-9A-F]+ )?0[1-589B] "
 _QUIET = f"left=500; while [ $left -gt 0 ] && grep -qE '{_OPEN}' /proc/net/tcp; do left=$((left - 1)); done"
+UNQUIET = "connections were still being taken down when counting began"
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def gate_script(what: Measurement, name: GuestName | None, seconds: float, *, af
             spin.format("STOP"),
             "read -r go <&3; exec 3<&-" if after is None else _by_itself(after),
             _QUIET,
+            f"[ $left -gt 0 ] || echo {shlex.quote(UNQUIET)} >{NOISE}",
             f"marker begin {MEASURE} {what.base}",
             work,
             f"echo $? >{CODE}",
@@ -109,5 +113,5 @@ def gate_script(what: Measurement, name: GuestName | None, seconds: float, *, af
         ]
     )
     # Opened for both directions it waits for nobody, and has a reader before this command returns.
-    fresh = f"rm -f {GO_FIFO} {CODE} && mkfifo {GO_FIFO} && exec 3<>{GO_FIFO}"
+    fresh = f"rm -f {GO_FIFO} {CODE} {NOISE} && mkfifo {GO_FIFO} && exec 3<>{GO_FIFO}"
     return f"{fresh} && {{ setsid sh -c {shlex.quote(gate)} </dev/null >{LOG} 2>&1 & }}"

@@ -21,9 +21,11 @@ from orchestrator.errors import EnvError
 from orchestrator.schema import samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 EVENTS, RUN_FILE, SAMPLES, PRIVACY = "events.jsonl", "run.yaml", "samples.csv", "privacy.csv"
+STEP_PHASES = frozenset({"load", "read", "infer", "write"})
+"""What a step measures; rows of other phases are about a machine or a guest."""
 _STEP_DONE = "step-done"
 
 
@@ -113,14 +115,49 @@ class Journal:
             sizes = each.get("sizes", sizes)
         for table in (samples.SAMPLES, samples.PRIVACY):
             table.repair(self.folder / table.name, size=None if sizes is None else sizes.get(table.name, 0))
+        done = self.done()
+        self._retain(lambda key: key in done, failed=False)
+
+    def retract(self, key: str, note: str) -> None:
+        """A finished step turns out to be worth nothing: it has failed, and its rows go."""
+        facts = {name: value for name, value in self.steps()[key].items() if name not in ("event", "utc", "sizes")}
+        self.event(_STEP_DONE, **facts | {"status": "failed", "note": note})
+        self._retain(lambda other: other != key, failed=True)
+
+    def _retain(self, keep: Callable[[str | None], bool], *, failed: bool) -> None:
+        """Keep the rows of these steps, by key (None: one without a last word), and those of machines and guests.
+
+        Of samples.csv also those of `failed` observations.
+        """
+        owners = {(*key.rsplit("/", 2)[:2], str(facts["boot_id"])): key for key, facts in self.steps().items()}
+
+        def stays(row: Mapping[str, str]) -> bool:
+            mine = owners.get((row["cell_id"], row["world"], row["boot_id"]))
+            return (failed or row["status"] == "ok") and (row["phase"] not in STEP_PHASES or keep(mine))
+
         self.event("rows", sizes=None)  # until the next line a kill leaves either the old rows or the new ones
-        samples.retain(self.folder / SAMPLES, lambda row: row["status"] == "ok")
+        samples.SAMPLES.retain(self.folder / SAMPLES, stays)
+        # Only steps of the first boot are attacked.
+        samples.PRIVACY.retain(self.folder / PRIVACY, lambda row: keep(f"{row['cell_id']}/{row['world']}/0"))
+        self.written(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the tables as they are."""
         paths = {name: self.folder / name for name in (SAMPLES, PRIVACY)}
-        self.written({name: path.stat().st_size for name, path in paths.items() if path.exists()})
+        return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
 
     def steps(self) -> dict[str, dict[str, Any]]:
         """The last word on each step, by key."""
         return {each["key"]: each for each in self.events() if each["event"] == _STEP_DONE}
+
+    def done(self) -> frozenset[str]:
+        """Keys of the steps that need no repetition."""
+        return frozenset(key for key, facts in self.steps().items() if facts["status"] == "ok")
+
+    def cost(self) -> dict[str, Any]:
+        """What the run cost up to the last step that has its last word, or its end; empty if there is none."""
+        told: list[dict[str, Any]] = [each["cost"] for each in self.events() if "cost" in each]
+        return told[-1] if told else {}
 
     # --- files ----------------------------------------------------------------------------------------------------
 

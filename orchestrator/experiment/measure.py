@@ -36,11 +36,15 @@ BUNDLE = "bundle.tar.gz"
 
 @dataclass(frozen=True)
 class Measured:
-    """What one measurement left: its markers, the runner's record, the VMM's count of exits by reason."""
+    """What one measurement left: its markers, the runner's record, the VMM's count of exits by reason.
+
+    `warnings` say what from outside may have been counted as well.
+    """
 
     markers: tuple[MarkerRecord, ...]
     record: RunnerRecord
     exits: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
 
 
 def guest_of(world: str) -> GuestName | None:
@@ -106,13 +110,15 @@ class Stage:
         markers = self.await_end(what, say)
         with self.bed.host() as host:
             code = ssh.capture(host, f"cat {gate.CODE}").strip()
+            noise = ssh.attempt(host, f"[ ! -e {gate.NOISE} ] || cat {gate.NOISE}").stdout.splitlines()
             after = self._vmm_exits(host, name)
         if code != "0":
             self._explain(what, world, code)
         with self._link(world) as link:
             text = ssh.capture(link, f"cat {gate.FOLDER}/results.jsonl", self.deploy_seconds)
         spent = {reason: count - before.get(reason, 0) for reason, count in after.items()}
-        return Measured(markers, RunnerRecord.parse(text), spent)
+        record = RunnerRecord.parse(text)
+        return Measured(markers, record, spent, tuple(filter(None, (*noise, record.disturbed))))
 
     def arm(self, what: Measurement, world: str, *, after: int | None = None) -> dict[str, int]:
         """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix of a workload as data: cells, and the boots of machines and guests in which they are measured; pure."""
+"""The matrix of a workload as data: cells, and the boots of machines and guests in which they are measured.
+
+Pure, but that models of the user's are read for what they are: a cell is about a file's content, not its place.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ import hashlib
 import itertools
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.build.graph import file_digest
+from orchestrator.errors import UsageError
 from orchestrator.schema.workload import OwnModel, TicksOf, Timing, Workload
 
 if TYPE_CHECKING:
@@ -60,11 +66,19 @@ class GuestKind:
 
 
 @dataclass(frozen=True)
+class Own:
+    """A model file of the user's: where it is now, and its SHA-256, which is what it is."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Cell:
     """One point of the experiment matrix; it is measured in every world."""
 
     model: str
-    own: OwnModel | None
+    own: Own | None
     quantization: Quantization
     protection: str
     output: str
@@ -81,7 +95,7 @@ class Cell:
         """JSON-able: everything that the cell is about."""
         return {
             "model": self.model,
-            "own": str(self.own.path) if self.own else None,
+            "own": self.own.sha256 if self.own else None,
             "quantization": self.quantization,
             "protection": self.protection,
             "output": self.output,
@@ -133,34 +147,45 @@ class Boot:
         return tuple(step for session in self.sessions for step in session.steps)
 
 
-def cells_of(workload: Workload) -> tuple[Cell, ...]:
-    """The matrix of a workload, in the order of its file; a model of the user's has the quantization it says."""
-    return tuple(dict.fromkeys(_cells(workload)))
+def cells_of(workload: Workload, folder: Path = Path()) -> tuple[Cell, ...]:
+    """The matrix of a workload, in the order of its file; a model of the user's has the quantization it says.
+
+    Such models are relative to `folder`. Raises UsageError if one cannot be read.
+    """
+    return tuple(dict.fromkeys(_cells(workload, folder)))
 
 
-def _cells(workload: Workload) -> Iterator[Cell]:
+def _cells(workload: Workload, folder: Path) -> Iterator[Cell]:
     machines = [MachineKind(*pair) for pair in itertools.product(workload.ticks, workload.timing)]
     guests = [
         GuestKind(memory, workload.vcpus, pretouch)
         for memory, pretouch in itertools.product(workload.memory_mib, workload.pretouch)
     ]
+    models = [(model, _own(model, folder) if isinstance(model, OwnModel) else None) for model in workload.models]
     rest = itertools.product(workload.protection, workload.output, workload.threads)
-    for machine, guest, model, (protection, output, threads) in itertools.product(
-        machines, guests, workload.models, tuple(rest)
+    for machine, guest, (model, own), (protection, output, threads) in itertools.product(
+        machines, guests, models, tuple(rest)
     ):
-        own = model if isinstance(model, OwnModel) else None
         name = model.name if isinstance(model, OwnModel) else model
-        for quantization in [own.quantization] if own else workload.quantization:
+        for quantization in [model.quantization] if isinstance(model, OwnModel) else workload.quantization:
             yield Cell(name, own, quantization, protection, output, threads, guest, machine)
 
 
-def plan(workload: Workload, done: frozenset[str] = frozenset()) -> tuple[Boot, ...]:
-    """The boots that are left to do; `done` are keys of steps that need no repetition.
+def _own(model: OwnModel, folder: Path) -> Own:
+    path = folder / model.path
+    try:
+        return Own(path, file_digest(path))
+    except OSError as error:
+        raise UsageError(f"model {model.name}: {path}: cannot be read: {error.strerror}") from None
 
-    Worlds take turns within a boot, one guest at a time, so that no guest works beside another. The realm comes first
+
+def plan(workload: Workload, done: frozenset[str] = frozenset(), folder: Path = Path()) -> tuple[Boot, ...]:
+    """The boots that are left to do; `done` are keys of steps that need no repetition, `folder` is that of `cells_of`.
+
+    Worlds take turns within a boot, one guest at a time, so that no guest works beside another. All realms come first
     and the host last: an attack must not find what an earlier deployment left in the host's memory.
     """
-    cells = cells_of(workload)
+    cells = cells_of(workload, folder)
     boots = []
     for machine in dict.fromkeys(cell.machine for cell in cells):
         mine = [cell for cell in cells if cell.machine == machine]
@@ -173,7 +198,6 @@ def plan(workload: Workload, done: frozenset[str] = frozenset()) -> tuple[Boot, 
 
 
 def _sessions(cells: list[Cell], worlds: Sequence[str], boot: int, done: frozenset[str]) -> Iterator[Session]:
-    for guest in dict.fromkeys(cell.guest for cell in cells):
-        for world in worlds:
-            steps = (Step(cell, world, boot) for cell in cells if cell.guest == guest)
-            yield Session(world, guest, tuple(step for step in steps if step.key not in done))
+    for world, guest in itertools.product(worlds, dict.fromkeys(cell.guest for cell in cells)):
+        steps = (Step(cell, world, boot) for cell in cells if cell.guest == guest)
+        yield Session(world, guest, tuple(step for step in steps if step.key not in done))

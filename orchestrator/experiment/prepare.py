@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from orchestrator.build.graph import Graph, Node
     from orchestrator.experiment.plan import Cell
     from orchestrator.experiment.tensors import Tensors
     from orchestrator.schema.workload import Workload
@@ -33,6 +34,7 @@ SCORES = ("FLOAT32", "INT8", "UINT8")
 RELEASED_MAX = 256 << 20
 """Bytes that the runner holds of all results: RELEASED_MAX in guest/runner/record.c."""
 _TYPES = {"float32": "FLOAT32", "int8": "INT8"}
+ORACLE = "runner:arch=amd64"
 BUNDLE, RUNNER = "bundle.tar.gz", "bundle/runner"
 Key = tuple[str, str]
 
@@ -46,7 +48,7 @@ class Parts:
     models: dict[Key, Model]
     data: dict[str, Path]
     keys: dict[str, str]
-    """Keys of the runner's artifacts, by node."""
+    """Keys of all these artifacts, by node."""
 
 
 @dataclass(frozen=True)
@@ -68,41 +70,54 @@ class Subject:
         """Roughly the smallest guest that it runs in, MiB."""
         return _BASE_MIB + (_COPIES * self.path.stat().st_size >> 20)
 
-    def accuracy(self, model: Path) -> float:
-        """The share of right answers that another file gives to the same inputs; raises WorkloadError if it fails."""
+    def accuracy(self, model: Path) -> tuple[int, int]:
+        """Right answers that another file gives to the same inputs, and the inputs; only where labels are known.
+
+        Raises WorkloadError if it fails.
+        """
         outputs = oracle(self.runner, model, self.inputs, self.tensors.count, self.inputs.parent)
-        if not self.tensors.labels:
-            answers = [top1_of(mine) == top1_of(other) for mine, other in zip(self.expected, outputs, strict=True)]
-        else:
-            answers = [bool(self.tensors.correct(k, top1_of(output))) for k, output in enumerate(outputs)]
-        return sum(answers) / len(answers)
+        right = [bool(self.tensors.correct(k, top1_of(output))) for k, output in enumerate(outputs)]
+        return sum(right), len(right)
 
 
-def build(bed: Testbed, cells: Iterable[Cell], folder: Path) -> Parts:
-    """Make the runner and everything that the models of `cells` consist of; own files are relative to `folder`.
+def chosen(root: Path, cells: Iterable[Cell]) -> dict[Key, Model]:
+    """The models of `cells`; raises UsageError for unknown ones and files that are none."""
+    zoo = Zoo.load(root)
+    return {(cell.model, cell.quantization): _chosen(zoo, cell) for cell in cells}
+
+
+def _chosen(zoo: Zoo, cell: Cell) -> Model:
+    if cell.own is None:
+        return zoo.get(cell.model, cell.quantization)
+    return own_model(cell.model, cell.own.path, cell.quantization)
+
+
+def nodes_of(graph: Graph, models: Iterable[Model], *, attacked: bool = False) -> dict[str, Node]:
+    """All that is built beside the machine, by label: the runner, models, data, and what attacks them."""
+    names = ["runner", ORACLE, *(("attack", "attack:arch=amd64") if attacked else ())]
+    for model in models:
+        names += [model.node] if model.node is not None and model.path is None else []
+        names += [model.dataset.node] if model.dataset is not None else []
+    nodes = [graph.node(name) for name in dict.fromkeys(names)]
+    return {node.label: node for node in nodes}
+
+
+def build(bed: Testbed, cells: Iterable[Cell], *, attacked: bool = False) -> Parts:
+    """Make the runner, everything that the models of `cells` consist of, and what attacks them.
 
     Raises UsageError for unknown models and missing files before anything is built.
     """
-    zoo = Zoo.load(bed.project.root)
-    chosen = {(cell.model, cell.quantization): _chosen(zoo, cell, folder) for cell in cells}
-    names = {"runner": "runner", "oracle": "runner:arch=amd64"}
-    nodes = {name: bed.graph.node(request) for name, request in names.items()}
+    zoo, models = Zoo.load(bed.project.root), chosen(bed.project.root, cells)
+    nodes = nodes_of(bed.graph, models.values(), attacked=attacked)
     bed.builder.build(list(nodes.values()))
-    built = zoo.build(list(chosen.values()), bed.builder)
-    datasets = {model.dataset.name: model.dataset for model in built if model.dataset is not None}
+    datasets = {model.dataset.name: model.dataset for model in models.values() if model.dataset is not None}
     return Parts(
-        bundle=bed.builder.artifact(nodes["runner"]) / BUNDLE,
-        runner=bed.builder.artifact(nodes["oracle"]) / RUNNER,
-        models=dict(zip(chosen, built, strict=True)),
+        bundle=bed.builder.artifact(bed.graph.node("runner")) / BUNDLE,
+        runner=bed.builder.artifact(bed.graph.node(ORACLE)) / RUNNER,
+        models=dict(zip(models, zoo.build(list(models.values()), bed.builder), strict=True)),
         data=zoo.data(list(datasets.values()), bed.builder),
-        keys={node.label: bed.builder.keys.key(node) for node in nodes.values()},
+        keys={label: bed.builder.keys.key(node) for label, node in nodes.items()},
     )
-
-
-def _chosen(zoo: Zoo, cell: Cell, folder: Path) -> Model:
-    if cell.own is None:
-        return zoo.get(cell.model, cell.quantization)
-    return own_model(cell.own.name, folder / cell.own.path, cell.own.quantization)
 
 
 def check_output(workload: Workload, name: str, description: ModelDescription) -> None:

@@ -8,17 +8,18 @@ import platform
 import shlex
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import yaml
 
 from orchestrator import __version__
 from orchestrator.build.run import CommandError, run
 from orchestrator.errors import OrchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from orchestrator.testbed.project import Project
 
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "matplotlib", "paramiko", "fabric", "pydantic")
 
@@ -60,18 +61,39 @@ def tool_facts() -> dict[str, str]:
     }
 
 
-def reproduce_script(arguments: Sequence[str], revision: str | None, root: Path) -> str:
-    """A shell script that runs the saved workload again with this checkout, or says which revision it was."""
-    folder = '$(dirname "$(readlink -f "$0")")'
-    command = shlex.join([str(root / ".venv/bin/orch"), *arguments])
+def qemu_version(program: Path) -> str:
+    """What an emulator says of itself: `10.0.13 (Debian …)`; raises OrchError if it says nothing."""
+    line = run([program, "--version"], timeout=30).stdout.partition("\n")[0]
+    return line.partition(" version ")[2] or line or "unknown"
+
+
+def testbed_text(project: Project) -> str:
+    """The testbed as resolved, as a file that means the same wherever it lies."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(each) for each in value]
+        return str(project.path(value)) if isinstance(value, Path) else value
+
+    table = plain(project.config.model_dump(exclude_none=True))
+    text: str = yaml.safe_dump(table, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def reproduce_script(revision: str | None, root: Path) -> str:
+    """A shell script that runs the saved workload on the saved testbed again, or says which revision it was."""
+    orch = shlex.quote(str(root / ".venv/bin/orch"))
     return (
         "#!/bin/sh\n"
         "# SPDX-License-Identifier: Apache-2.0\n"
         f"# Repeats this run: the same workload, testbed and checkout (revision {revision or 'unknown'}).\n"
         f"# It was started as: {shlex.join(['orch', *sys.argv[1:]])}\n"
         "set -eu\n"
+        'folder=$(dirname "$(readlink -f "$0")")\n'
         f"cd {shlex.quote(str(root))}\n"
-        f"now=$(git rev-parse HEAD)\n"
+        "now=$(git rev-parse HEAD 2>/dev/null || echo unknown)\n"
         f'[ "$now" = {shlex.quote(revision or "")} ] || echo "note: the checkout is at $now now" >&2\n'
-        f'exec {command} "{folder}/workload.yaml" "$@"\n'
+        f'exec {orch} --testbed "$folder/testbed.yaml" run "$folder/workload.yaml" "$@"\n'
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.experiment.collect import Observation
@@ -31,45 +31,45 @@ class RowMaker:
     host_cpus: int  # of a machine that is not deterministic
     _booted: dict[int, str] = field(default_factory=dict)
 
-    def booted(self, step: Step, boot_id: int, seconds: float) -> None:
-        """A machine came up: the harness's own time, and the moment that all rows of this boot carry."""
+    def booting(self, boot_id: int) -> None:
+        """A machine is about to be booted: the moment that all rows of this boot carry."""
         self._booted[boot_id] = utc_now()
-        self._append(step, boot_id, [Observation("boot", "all", "duration", seconds, "s", "host_clock")])
-        self.journal.written(self.sizes())
+
+    def booted(self, step: Step, boot_id: int, seconds: float) -> None:
+        """A machine came up: the harness's own time, with the boot's first cell. The machine's world is the host."""
+        row = Observation("boot", "all", "duration", seconds, "s", "host_clock")
+        self._append(replace(step, world="host"), boot_id, [row])
+        self.journal.written(self.journal.sizes())
 
     def life(self, step: Step, boot_id: int, observations: Iterable[Observation], counts: Mapping[str, int]) -> None:
-        """What creation, boot and end of a guest cost; written with the first cell that was measured in it.
+        """What creation, boot and end of a guest cost; written with the first cell of those that were measured in it.
 
         `counts`: of its pages, and of the granules that were delegated when it was ready.
         """
         about = [Observation("realm_create", "all", name, count, "1", "procfs") for name, count in counts.items()]
         self._append(step, boot_id, [*observations, *about])
-        self.journal.written(self.sizes())
+        self.journal.written(self.journal.sizes())
 
-    def step(
-        self, step: Step, boot_id: int, observations: Sequence[Observation], attacks: Sequence[PrivacyRow]
-    ) -> dict[str, int]:
-        """All rows of a step; returns the sizes of the files with them, for the journal."""
-        if attacks:
-            samples.append_privacy(self.journal.folder / PRIVACY, attacks)
+    def step(self, step: Step, boot_id: int, observations: Iterable[Observation]) -> None:
+        """All that a step measured."""
         self._append(step, boot_id, observations)
-        return self.sizes()
+
+    def attack(self, rows: Sequence[PrivacyRow]) -> None:
+        """What an attack gave."""
+        samples.append_privacy(self.journal.folder / PRIVACY, rows)
 
     def failed(self, step: Step, boot_id: int, status: str, note: str) -> None:
         """One row without a value says what became of a step."""
         row = Observation("infer", "all", "instructions", 0, "1", "tcg_plugin")
         self._append(step, boot_id, [row], status=status, note=note)
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes of the tables as they are."""
-        paths = {name: self.journal.folder / name for name in (SAMPLES, PRIVACY)}
-        return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
-
     def _append(
         self, step: Step, boot_id: int, observations: Iterable[Observation], status: str = "ok", note: str | None = None
     ) -> None:
-        shared = self._shared(step, boot_id) | {"status": status, "note": note}
-        rows = [SampleRow(**shared, **_own(each, valued=status == "ok")) for each in observations]
+        shared = self._shared(step, boot_id) | {"status": status}
+        rows = [
+            SampleRow(**shared, **_own(each, valued=status == "ok"), note=note or each.note) for each in observations
+        ]
         samples.append_samples(self.journal.folder / SAMPLES, rows)
 
     def _shared(self, step: Step, boot_id: int) -> dict[str, Any]:

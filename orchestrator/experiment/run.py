@@ -10,27 +10,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BootError, OrchError, WorkloadError
-from orchestrator.experiment import collect, verify
+from orchestrator.experiment import collect, twins, verify
 from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.gate import Measurement
 from orchestrator.experiment.measure import Measured, Stage, guest_of
 from orchestrator.experiment.plan import plan
 from orchestrator.experiment.rows import RowMaker
+from orchestrator.schema.samples import Status
 from orchestrator.schema.workload import machine_seed
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.counters import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from orchestrator.build.progress import Progress
     from orchestrator.experiment.attacks import Attacks
     from orchestrator.experiment.journal import Journal
-    from orchestrator.experiment.plan import Boot, Cell, GuestKind, MachineKind, Session, Step
+    from orchestrator.experiment.plan import Boot, Cell, MachineKind, Session, Step
     from orchestrator.experiment.prepare import Subject
-    from orchestrator.schema.samples import PrivacyRow
     from orchestrator.schema.workload import Workload
     from orchestrator.testbed.testbed import Testbed
 
@@ -41,9 +41,13 @@ _LOOK = 0.1  # s
 
 @dataclass
 class Runner:
-    """Everything that one run needs; `subjects` has the prepared model of every cell."""
+    """Everything that one run needs; `subjects` has the prepared model of every cell.
+
+    The workload's own files are relative to `folder`.
+    """
 
     workload: Workload
+    folder: Path
     beds: dict[MachineKind, Testbed]
     journal: Journal
     progress: Progress
@@ -54,6 +58,9 @@ class Runner:
     keep: bool = False
     costs: Costs = field(default_factory=Costs)
     failures: int = 0
+    _open: list[Step] = field(default_factory=list)  # of the current boot: those without a last word
+    _all: dict[str, Step] = field(default_factory=dict)
+    _warnings: dict[str, str] = field(default_factory=dict)
     _granules: int = 0
     _done: int = 0
     _total: int = 0
@@ -61,8 +68,8 @@ class Runner:
 
     def run(self) -> None:
         """Do all steps that are not done yet; a failed one is written down and costs nothing but itself."""
-        done = frozenset(key for key, facts in self.journal.steps().items() if facts["status"] == "ok")
-        boots = plan(self.workload, done)
+        self._all = {step.key: step for boot in plan(self.workload, folder=self.folder) for step in boot.steps}
+        boots = plan(self.workload, self.journal.done(), self.folder)
         self._total = sum(len(boot.steps) for boot in boots)
         for boot in boots:
             self._boot(boot, keep=self.keep and boot is boots[-1])
@@ -73,8 +80,9 @@ class Runner:
         """One machine from power-on to power-off; if it fails, what was left to do in it has failed."""
         bed = self.beds[boot.machine]
         boot_id = self._next_boot_id()
-        left = list(boot.steps)
+        self._open = list(boot.steps)
         self.journal.event("boot-begin", boot=boot.number, boot_id=boot_id, machine=boot.machine.label)
+        self.rows.booting(boot_id)
         try:
             with self._part("boot", boot_id=boot_id):
                 began = time.monotonic()
@@ -84,29 +92,75 @@ class Runner:
             limits = self.workload.timeouts
             stage = Stage.on(bed, deploy_seconds=limits.deploy, run_seconds=limits.run)
             self.rows.booted(boot.steps[0], boot_id, seconds)
-            self._sessions(boot, boot_id, stage, left, keep=keep)
+            for session in boot.sessions:
+                self._session(boot, session, boot_id, stage, stay=keep and session is boot.sessions[-1])
+            if keep:
+                self._leave_guest(boot, stage)
         except OrchError as error:
-            for step in left:
+            for step in list(self._open):
                 self._step_failed(step, boot_id, error)
         finally:
             if not keep:
                 with self._part("down", boot_id=boot_id):
-                    self._keep_consoles(bed, boot_id)
-                    bed.down()
+                    try:
+                        self._keep_consoles(bed, boot_id)
+                    finally:  # also where the results' disk is full
+                        bed.down()
 
-    def _sessions(self, boot: Boot, boot_id: int, stage: Stage, left: list[Step], *, keep: bool) -> None:
-        seen: dict[GuestKind, dict[str, dict[str, str]]] = {}
-        for session in boot.sessions:
-            with self._world(session, boot_id, stage, stay=keep and session is boot.sessions[-1]) as absent:
-                prints = seen.setdefault(session.guest, {})
-                if not absent and session.world != "host":
-                    with self._part("deploy", world=session.world):
-                        prints[session.world] = stage.fingerprint(session.world)
-                problem = absent or _twin_difference(prints)
-                for step in session.steps:
-                    left.remove(step)
-                    if not self._step(step, boot_id, stage, problem) and not problem:
-                        problem = self._revive(step, stage, more=step is not session.steps[-1])
+    def _session(self, boot: Boot, session: Session, boot_id: int, stage: Stage, *, stay: bool) -> None:
+        with self._world(session, boot_id, stage, stay=stay) as absent:
+            problem = absent or self._twin_difference(boot, session, stage)
+            for step in session.steps:
+                if not self._step(step, boot_id, stage, problem) and not problem:
+                    problem = self._revive(step, stage, more=step is not session.steps[-1])
+            for step in session.steps:
+                if step in self._open:
+                    self._attack_later(step, boot_id, stage)
+
+    def _attack_later(self, step: Step, boot_id: int, stage: Stage) -> None:
+        """The last of a step that was measured, when nothing else is to be done with its guest."""
+        now = ""
+
+        def say(text: str) -> None:
+            nonlocal now
+            now = text
+
+        with self.progress.stage(f"{step.cell.model} in {step.world}", last_line=lambda: now):
+            if self._attack(step, boot_id, stage, self.attacks.later(step), say):
+                self._settle(step, boot_id)
+
+    def _twin_difference(self, boot: Boot, session: Session, stage: Stage) -> OrchError | None:
+        """What realm and normal VM see differently; neither has results in this boot then."""
+        if session.world == "host":
+            return None
+        try:
+            with self._part("deploy", world=session.world):
+                seen = stage.fingerprint(session.world)
+        except OrchError as error:
+            return error
+        twins.note(self.journal, boot, session, seen)
+        found = twins.difference(self.journal, boot, session, seen)
+        if found is None:
+            return None
+        problem, keys = found
+        for key in sorted(keys):
+            boot_id = int(self.journal.steps()[key]["boot_id"])
+            self.journal.retract(key, problem.message)
+            self._step_failed(self._all[key], boot_id, problem)
+        return problem
+
+    def _leave_guest(self, boot: Boot, stage: Stage) -> None:
+        """For `--keep`: the host is measured alone and last, so a guest that is to stay up then is started again."""
+        guests = [session for session in boot.sessions if session.world != "host"]
+        if not guests or boot.sessions[-1].world != "host":
+            return
+        cell = guests[0].steps[-1].cell
+        subject = self.subjects[cell.model, cell.quantization]
+        try:
+            self._enter(guests[0], stage)
+            stage.deploy_model(guests[0].world, subject.path, subject.inputs)
+        except OrchError as error:
+            self.progress.notice(f"no guest is left up: {error.message}")
 
     @contextmanager
     def _world(self, session: Session, boot_id: int, stage: Stage, *, stay: bool) -> Iterator[OrchError | None]:
@@ -166,7 +220,10 @@ class Runner:
     # --- steps ----------------------------------------------------------------------------------------------------
 
     def _step(self, step: Step, boot_id: int, stage: Stage, problem: OrchError | None) -> bool:
-        """One cell in one world: rows and the journal's word on it, whatever happens; whether it was measured."""
+        """One cell in one world, measured and attacked: rows and the journal's word on it, whatever happens.
+
+        Whether it went well; what is to be done with it later leaves it open.
+        """
         self._done += 1
         if problem is not None:
             self._step_failed(step, boot_id, problem)
@@ -183,10 +240,14 @@ class Runner:
         try:
             with self.progress.stage(label, estimate=estimate, last_line=lambda: now):
                 self._measure(step, boot_id, stage, say)
+                if not self._attack(step, boot_id, stage, self.attacks.now(step), say):
+                    return False
         except OrchError as error:
             self._step_failed(step, boot_id, error)
             return False
         self._seconds.append(time.monotonic() - began)
+        if not self.attacks.later(step):
+            self._settle(step, boot_id)
         return True
 
     def _left(self) -> str:
@@ -203,13 +264,13 @@ class Runner:
         what = Measurement(cell, stage.take_base(), self.workload.iterations, self.workload.warmups, self.workload.top)
         with self._part("measure", step=step.key):
             measured = stage.measure(what, step.world, say)
-        observations = self._check(cell, subject, measured, step.world, what.base)
-        attacks = self._attack(step, stage, subject, say)
         stage.check()
-        sizes = self.rows.step(step, boot_id, observations, attacks)
-        self.journal.step_done(
-            step.key, status="ok", boot_id=boot_id, world=step.world, cell_id=cell.cell_id, sizes=sizes
-        )
+        self.rows.step(step, boot_id, self._check(cell, subject, measured, step.world, what.base))
+        if cell.machine.deterministic:
+            for text in measured.warnings:
+                self._warnings[step.key] = "; ".join(filter(None, (self._warnings.get(step.key), text)))
+                self.journal.event("warning", step=step.key, text=text)
+                self.progress.notice(f"{cell.cell_id} in {step.world}, boot {step.boot + 1}: {text}")
 
     def _check(
         self, cell: Cell, subject: Subject, measured: Measured, world: str, base: int
@@ -227,33 +288,47 @@ class Runner:
             *collect.exit_rows(measured.exits),
         ]
 
-    def _attack(self, step: Step, stage: Stage, subject: Subject, say: Callable[[str], None]) -> list[PrivacyRow]:
-        """What the host gets of the deployed model; an attack that fails does not cost the measurement before it."""
-        rows: list[PrivacyRow] = []
-        for name in self.attacks.wanted(step):
+    def _attack(self, step: Step, boot_id: int, stage: Stage, names: Sequence[str], say: Callable[[str], None]) -> bool:
+        """What the host gets of the deployed model; a step whose attack fails has failed, with its samples kept."""
+        subject = self.subjects[step.cell.model, step.cell.quantization]
+        for name in names:
             say(f"attack {name}")
             try:
                 with self._part("attack", step=step.key, attack=name):
-                    rows += self.attacks.run(name, stage.bed, step, subject)
+                    rows = self.attacks.run(name, stage.bed, step, subject)
             except OrchError as error:
-                self.failures += 1
-                self.progress.notice(f"{name} in {step.world}: {error.message}")
-                rows += self.attacks.failed(name, step, error)
-        return rows
+                rows = [self.attacks.failed(name, step, error)]
+            self.rows.attack(rows)
+            bad = next((row for row in rows if row.status in (Status.FAILED, Status.ERROR)), None)
+            if bad is not None:
+                self._failed(step, boot_id, str(bad.status), f"attack {name}: {bad.note}")
+                return False
+        return True
 
     def _step_failed(self, step: Step, boot_id: int, error: OrchError) -> None:
-        self.failures += 1
         status = "failed" if isinstance(error, WorkloadError) else "error"
-        self.progress.notice(f"{step.cell.cell_id} in {step.world}, boot {step.boot + 1}: {status}: {error.message}")
         self.rows.failed(step, boot_id, status, error.message)
+        self._failed(step, boot_id, status, error.message)
+
+    def _failed(self, step: Step, boot_id: int, status: str, note: str) -> None:
+        self.failures += 1
+        self.progress.notice(f"{step.cell.cell_id} in {step.world}, boot {step.boot + 1}: {status}: {note}")
+        self._settle(step, boot_id, status, note)
+
+    def _settle(self, step: Step, boot_id: int, status: str = "ok", note: str | None = None) -> None:
+        """The journal's last word on a step, whose rows are on the disk."""
+        if step in self._open:
+            self._open.remove(step)
+        note = note or self._warnings.get(step.key)
         self.journal.step_done(
             step.key,
             status=status,
             boot_id=boot_id,
             world=step.world,
             cell_id=step.cell.cell_id,
-            sizes=self.rows.sizes(),
-            note=error.message,
+            sizes=self.journal.sizes(),
+            cost=self.costs.as_table(),
+            **({"note": note} if note else {}),
         )
 
     def _revive(self, step: Step, stage: Stage, *, more: bool) -> OrchError | None:
@@ -280,16 +355,3 @@ class Runner:
         """Time that is not ours but the machine's: in the journal, and apart in the costs."""
         with self.journal.timed(part, **facts), self.costs.spent_on(part):
             yield
-
-
-def _twin_difference(prints: dict[str, dict[str, str]]) -> OrchError | None:
-    """What realm and normal VM see differently, if both were looked at and there is something."""
-    if not {"vm", "realm"} <= prints.keys():
-        return None
-    vm, realm = prints["vm"], prints["realm"]
-    for key in sorted(vm.keys() | realm.keys()):
-        if vm.get(key) != realm.get(key):
-            return WorkloadError(
-                f"the twins differ: {key} is '{vm.get(key)}' in the vm, '{realm.get(key)}' in the realm"
-            )
-    return None

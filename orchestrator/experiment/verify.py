@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 
 FLOAT_TOLERANCE = 1e-4
 """Largest difference of a float32 score: XNNPACK sums in another order on x86."""
-_TYPES = {"FLOAT32": "<f4", "INT8": "i1", "UINT8": "u1"}
+_TYPES = {"FLOAT32": "<f4", "INT8": "i1", "UINT8": "u1", "INT32": "<i4"}
 _ORACLE_SECONDS = 600
 
 
 def scores_of(output: Mapping[str, Any]) -> tuple[Scores, float]:
-    """The real numbers behind an output of kind `scores`, and the size of the last bit (0 for float32)."""
+    """The real numbers behind an output of kind `scores`, and the size of the last bit (0 for float32).
+
+    Raises WorkloadError for a type of tensor that has no scores.
+    """
+    if output["dtype"] not in _TYPES:
+        raise WorkloadError(f"the model's output is {output['dtype']}: expected one of {', '.join(_TYPES)}")
     raw = np.frombuffer(bytes.fromhex(output["scores_hex"]), dtype=_TYPES[output["dtype"]]).astype(np.float64)
     scale = float(output["scale"]) if output["dtype"] != "FLOAT32" else 0.0
     return ((raw - float(output["zero_point"])) * scale if scale else raw), scale
@@ -79,6 +84,8 @@ def _check_scores(output: Mapping[str, Any], want: Mapping[str, Any], where: str
         worst = float(np.max(np.abs(found - scores)))
     else:
         pairs = output.get("topk") or ([output["top1"]] if "top1" in output else [])
+        if any(score is None for _, score in pairs):  # JSON has no other word for what the runner found
+            raise WorkloadError(f"{where}: a score is not a finite number")
         worst = max((abs(float(score) - float(scores[int(index)])) for index, score in pairs), default=0.0)
     if not worst <= tolerance:
         raise WorkloadError(f"{where}: a score differs from the oracle's by {worst:.3g}, more than {tolerance:.3g}")

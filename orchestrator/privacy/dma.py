@@ -37,7 +37,7 @@ def run_dma(testbed: Testbed, world: str, *, work: Path, about: About, limit: fl
         ssh.put(realm, victim, _VICTIM)
         needles = folder / "needles"
         needles.write_bytes(choose_blocks(page, 0).needles)
-        places = god_view.search(testbed, needles, folder, host.delegated()).whole
+        places = god_view.search(testbed, needles, folder, host.delegated(world)).whole
         if not places:
             raise OrchError(f"dma: the page of {_VICTIM} was not found in a delegated page of the {world}")
         done = [host.dma(place) for place in places]

@@ -42,6 +42,8 @@ def search(bed: Testbed, needles: Path, work: Path, listed: Sequence[int] = ()) 
             _pour(bed, path)
             os.close(writer)  # the end of the stream, when QEMU has closed its own end
             _, words = process.communicate(timeout=_END)
+        except subprocess.TimeoutExpired:
+            raise OrchError(f"the search of the emulator's memory did not end within {_END:g} s") from None
         finally:
             if process.poll() is None:
                 process.kill()

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from orchestrator.testbed.testbed import Testbed
 
 FOLDER = "/run/attack"
+_DELEGATED = "/sys/kernel/debug/realm/pages"  # without the driver's module, which a VM does not need, it is not there
 _PROGRAM, _NEEDLES = f"{FOLDER}/attack", f"{FOLDER}/needles"
+
+
+def is_realm(world: str) -> bool:
+    """Whether a world's name (realm, realm2, …) is that of a realm."""
+    return world.startswith("realm")
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,17 @@ class Attacker:
         """Have a device write four bytes to a physical address; whether it says that it did."""
         return answers.read_dma(self._run("dma", hex(address)))
 
-    def scrub(self) -> None:
-        """Overwrite the host's free memory."""
-        self._run("scrub")
+    def delegated(self, world: str) -> list[int]:
+        """Addresses of the pages that the driver has delegated.
 
-    def delegated(self) -> list[int]:
-        """Addresses of the pages that the driver has delegated."""
-        listed = ssh.attempt(self.link, "cat /sys/kernel/debug/realm/pages 2>/dev/null", self.limit)
-        return [int(line, 16) for line in listed.stdout.split()]
+        Raises OrchError if there is none although a realm is attacked: what decides there could not be checked.
+        """
+        listed = ssh.attempt(self.link, f"cat {_DELEGATED}", self.limit)
+        pages = [] if listed.code else [int(line, 16) for line in listed.stdout.split()]
+        if not pages and is_realm(world):
+            why = f"cannot be read: {listed.words}" if listed.code else "is empty"
+            raise OrchError(f"the driver's list of delegated pages {why}", hint=f"{_DELEGATED} in the host")
+        return pages
 
     def vmm(self, world: str) -> list[int]:
         """The process of a guest's VMM; none for the host itself."""

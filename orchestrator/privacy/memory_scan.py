@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import OrchError
 from orchestrator.privacy import god_view, rows
 from orchestrator.privacy.blocks import choose_blocks
-from orchestrator.privacy.host import Attacker, attacker
+from orchestrator.privacy.host import Attacker, attacker, is_realm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from orchestrator.privacy.blocks import Blocks
+    from orchestrator.privacy.answers import Scan
     from orchestrator.privacy.rows import About
     from orchestrator.schema.samples import PrivacyRow
     from orchestrator.testbed.testbed import Testbed
@@ -33,48 +34,43 @@ def run_memory_scan(
     seed: int,
     delegated_samples: int = 2000,
     about: About | None = None,
-    accuracy: Callable[[Path], float] | None = None,
+    accuracy: Callable[[Path], tuple[int, int]] | None = None,
     limit: float = STEP_LIMIT,
 ) -> list[PrivacyRow]:
     """Attack `model` (the deployed file) while `world` is up and has it; the rows of privacy.csv.
 
-    `work` is a folder for scratch files. `about` says what rows tell of their cell; `accuracy` gives a rebuilt file's.
-    The model must not have been in the host or a normal VM of this boot before it is attacked in a realm: the search
-    would find what is left of it there (`forget` lessens that).
+    `work` is a folder for scratch files. `about` says what rows tell of their cell; `accuracy` gives a rebuilt file's,
+    as right answers and inputs. The model must not have been in the host or a normal VM of this boot before it is
+    attacked in a realm: the search would find what is left of it there.
     """
     about = about or rows.About(world, model.stem, "int8" if "int8" in model.stem else "float32")
     blocks = choose_blocks(model.read_bytes(), seed)
     with scratch(work) as folder, attacker(testbed, limit) as host:
         needles = folder / "needles"
         needles.write_bytes(blocks.needles)
-        found = _search(host, about, world, blocks, needles)
-        found += _touch(host, about, seed, delegated_samples)
-        scan = god_view.search(testbed, needles, folder, host.delegated())
-        found += rows.god_rows(about, blocks, scan)
+        delegated = host.delegated(world)
+        scan = host.scan(needles, host.vmm(world))
+        found = _faults(about, scan)
+        kinds = ("delegated", "other") if delegated else ("other",)
+        found += [rows.touch_row(about, host.touch(kind, delegated_samples, seed)) for kind in kinds]
+        god = god_view.search(testbed, needles, folder, host.delegated(world))
+        found += rows.god_rows(about, blocks, god)
         # Last: what is rebuilt is in the host's own memory from then on.
         files = _carve(host, world, folder)
         same = next((file for file in files if is_rebuilt(file.read_bytes(), model.read_bytes())), None)
         reached = accuracy(same) if same is not None and accuracy is not None else None
-        return found + rows.rebuilt_rows(about, len(files), same is not None, reached)
+        recovered = rows.recovery_rows(about, blocks, scan)
+        recovered += rows.rebuilt_rows(about, len(files), same is not None, reached)
+        return rows.judged(recovered, god.regions["god"].found / blocks.count) + found
 
 
-def forget(testbed: Testbed, limit: float = STEP_LIMIT) -> None:
-    """Overwrite the host's free memory, with what earlier guests left in it. Some 48 MiB stay as they are."""
-    with attacker(testbed, limit) as host:
-        host.scrub()
-
-
-def _search(host: Attacker, about: About, world: str, blocks: Blocks, needles: Path) -> list[PrivacyRow]:
-    scan = host.scan(needles, host.vmm(world))
-    found = rows.recovery_rows(about, blocks, scan)
+def _faults(about: About, scan: Scan) -> list[PrivacyRow]:
+    """Whether what faulted is what was delegated; in a realm there must be an answer."""
     if scan.faults is not None and scan.faults.delegated_before:
-        found.append(rows.fault_row(about, scan.faults))
-    return found
-
-
-def _touch(host: Attacker, about: About, seed: int, samples: int) -> list[PrivacyRow]:
-    kinds = ("delegated", "other") if host.delegated() else ("other",)
-    return [rows.touch_row(about, host.touch(kind, samples, seed)) for kind in kinds]
+        return [rows.fault_row(about, scan.faults)]
+    if is_realm(about.world):
+        raise OrchError("the search of memory did not say which of the delegated pages faulted")
+    return []
 
 
 def _carve(host: Attacker, world: str, folder: Path) -> list[Path]:

@@ -58,10 +58,13 @@ def _send(data: bytes, host: Connection, guest: Connection, world: str) -> None:
     receive = f"timeout {_TRANSFER:.0f} nc -l -p {_PORT} </dev/null >{_TARGET} && wc -c <{_TARGET}"
     with ThreadPoolExecutor(1) as pool:
         receiver = pool.submit(ssh.attempt, guest, receive, _TRANSFER + 5)
-        channel = _connect(host, world, receiver.done)
-        channel.settimeout(_TRANSFER)
-        channel.sendall(data)
-        channel.close()
+        try:
+            channel = _connect(host, world, receiver.done)
+            channel.settimeout(_TRANSFER)
+            channel.sendall(data)
+            channel.close()
+        except ssh.LOST as error:
+            raise OrchError(f"plain-channel: sending to the {world}: {error or type(error).__name__}") from None
         done = receiver.result()
     if done.stdout.strip() != str(len(data)):
         raise OrchError(f"plain-channel: of {len(data)} bytes {done.stdout.strip() or 'none'} arrived: {done.words}")

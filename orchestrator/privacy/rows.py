@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.privacy.blocks import Blocks, union
 from orchestrator.privacy.interval import wilson
-from orchestrator.schema.samples import Access, PrivacyRow, Quantization, World
+from orchestrator.schema.samples import Access, PrivacyRow, Quantization, Status, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,9 +85,35 @@ def recovery_rows(about: About, blocks: Blocks, scan: Scan) -> list[PrivacyRow]:
         )
     ]
     for region in scan.regions.values():
+        if region.pages == 0:  # the host itself has no VMM
+            rows.append(
+                about.row(
+                    SCAN, f"blocks_in_{region.name}", status="skipped", in_verdict=False, note="nothing to search"
+                )
+            )
+            continue
         note = f"{region.pages} pages in {region.seconds:.1f} s, {region.zero} zero, {region.faulted} not readable"
         rows.append(about.fraction(SCAN, f"blocks_in_{region.name}", region.found, blocks.count, note=note))
     return rows
+
+
+def judged(rows: Sequence[PrivacyRow], god_view: float) -> list[PrivacyRow]:
+    """The rows of a search, when its control is known: if that does not find the model either, they say nothing."""
+    if god_view >= ENOUGH:
+        return list(rows)
+    why = f"no verdict: the emulator's own view has {god_view:.1%} of what was looked for"
+    nothing = {"status": Status.FAILED, "value": None, "ci_low": None, "ci_high": None, "verdict": None, "access": None}
+    return [
+        row.model_copy(update=nothing | {"note": f"{why}; found: {row.value}"}) if row.status is Status.OK else row
+        for row in rows
+    ]
+
+
+def failed_row(about: About, attack: str, why: str) -> PrivacyRow:
+    """What is on record of an attack that came to no result, in the place where its result would be."""
+    control = attack == PLAIN
+    metric = "pages_overwritten" if attack == DMA else "blocks_recovered"
+    return about.row(attack, metric, control=control, in_verdict=attack == SCAN, status="error", note=why)
 
 
 def _word(found: int, count: int) -> str:
@@ -141,8 +167,8 @@ def touch_row(about: About, touches: Touches) -> PrivacyRow:
     )
 
 
-def rebuilt_rows(about: About, candidates: int, identical: bool, accuracy: float | None) -> list[PrivacyRow]:
-    """Whether a file rebuilt from memory alone is the deployed model; its accuracy where it was tried."""
+def rebuilt_rows(about: About, candidates: int, identical: bool, accuracy: tuple[int, int] | None) -> list[PrivacyRow]:
+    """Whether a file rebuilt from memory alone is the deployed model; right answers of how many inputs, if tried."""
     rows = [
         about.row(
             SCAN,
@@ -155,7 +181,7 @@ def rebuilt_rows(about: About, candidates: int, identical: bool, accuracy: float
         )
     ]
     if accuracy is not None:
-        rows.append(about.row(SCAN, "rebuilt_accuracy", value=accuracy, attempted=candidates))
+        rows.append(about.fraction(SCAN, "rebuilt_accuracy", *accuracy))
     return rows
 
 

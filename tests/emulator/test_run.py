@@ -183,14 +183,29 @@ def test_a_full_disk_loses_nothing(make_bed: Callable[..., Bed], tmp_path: Path)
         done = bed.orch(*arguments, "--results", str(results))
         assert done.returncode == 6, done.stderr
         assert "no space left" in done.stderr
+        assert not bed.open().instance.status().alive
         subprocess.run(["mount", "-o", "remount,size=64m", results], check=True)
         done = bed.orch("run", "--resume", "latest", "--results", str(results))
         assert done.returncode == 0, done.stderr
         samples = samples_of(only_run(results))
         no_step_is_doubled(samples)
         assert set(samples["world"]) == {"host", "vm"}
+        # What follows does not change a run that is whole.
+        before = (only_run(results) / "run.yaml").read_bytes()
+        assert bed.orch("run", "--resume", "latest", "--results", str(results)).returncode == 0
+        assert (only_run(results) / "run.yaml").read_bytes() == before
     finally:
         subprocess.run(["umount", results], check=True)
+
+
+def test_keep_leaves_a_guest_up_beside_the_host(bed: Bed, tmp_path: Path) -> None:
+    """The host is measured last and alone: the guest is started again."""
+    done = bed.orch(
+        "run", str(SMOKE), *FAST, "--set", "worlds=[host, vm]", "--keep", "--results", str(tmp_path / "results")
+    )
+    assert done.returncode == 0, done.stderr
+    there = bed.orch("ssh", "vm", "--", "test -s /tmp/orch/model.tflite && test -x /tmp/orch/bundle/runner")
+    assert there.returncode == 0, there.stderr
 
 
 def test_keep_leaves_the_guest_up(bed: Bed, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.run_folder import RunInfo
+from orchestrator.analysis.sections.privacy_alarms import privacy_alarms
 from orchestrator.analysis.words import NONE, TIMES, plural, seconds, whole
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Paragraph, Section, Word
 from orchestrator.report.style import WORLD_NAMES
@@ -90,6 +91,7 @@ def alarms(facts: RunFacts) -> list[str]:
         )
     if all(step.status == OK for step in steps):
         found += _alarms_of_rows(facts)
+    found += privacy_alarms(facts)
     if facts.run.samples.empty:
         found.append("There are no samples.")
     elif facts.rows.empty:

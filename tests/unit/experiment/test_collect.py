@@ -108,6 +108,14 @@ def test_phases_without_what_marking_costs() -> None:
     assert [row.is_warmup for row in rows if row.metric == "duration" and row.phase == "infer"] == [True, False, False]
 
 
+def test_packets_that_arrive_while_counting_are_noted() -> None:
+    for packets, note in ((0, None), (3, "3 packets arrived while instructions were counted")):
+        record = RunnerRecord(9, (), {"rx_packets_during": packets, "peak_rss_kib": 1})
+        rows = {row.metric: row for row in inference_rows(inference(0).records, record, "realm", BASE)}
+        assert (rows["rx_packets"].value, rows["rx_packets"].note) == (packets, note)
+        assert rows["peak_rss"].note is None
+
+
 def test_components_add_up_to_all() -> None:
     counts = {REALM0: 1, REALM1: 2, RMM: 4, EL3: 8, HOST2: 16, HOST0: 32}
     parts = components(tally(counts), "realm")

@@ -53,6 +53,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("SPIN_PID", "spin.pid"),
         ("LOG", "log"),
         ("CODE", "code"),
+        ("NOISE", "noise"),
         ("FOLDER", "orch"),
     ):
         monkeypatch.setattr(gate, name, str(tmp_path / path))
@@ -86,3 +87,20 @@ def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | 
         assert lines_of(machine / "code", 1) == ["3"]
         spinner.terminate()  # which a stopped process would not see
         assert spinner.wait(timeout=10) == -15
+
+
+def test_counting_that_begins_too_early_is_said(machine: Path) -> None:
+    """Connections that never end: with a file in place of /proc/net/tcp the gate gives up, and leaves a word."""
+    table = machine / "tcp"
+    table.write_text("0: 0100007F:0016 0100007F:C350 01 00000000\n")
+    script = gate_script(measurement(), None, 1).replace("/proc/net/tcp", str(table)).replace("left=500", "left=2")
+    for said in (f"{gate.UNQUIET}\n", None):
+        for path in (machine / "called", machine / "code"):
+            path.unlink(missing_ok=True)
+        subprocess.run(["sh", "-c", script], check=True, timeout=10)
+        (machine / "go").write_text("go\n")
+        assert lines_of(machine / "code", 1) == ["3"]
+        lines_of(machine / "called", 3)
+        noise = machine / "noise"
+        assert (noise.read_text() if noise.exists() else None) == said
+        table.write_text("0: 0100007F:0016 00000000:0000 0A 00000000\n")  # LISTEN

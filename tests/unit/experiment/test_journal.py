@@ -10,9 +10,10 @@ import pytest
 
 from orchestrator.errors import EnvError
 from orchestrator.experiment.collect import Observation
-from orchestrator.experiment.journal import EVENTS, SAMPLES, Journal
+from orchestrator.experiment.journal import EVENTS, PRIVACY, SAMPLES, Journal
 from orchestrator.experiment.plan import Step, cells_of
 from orchestrator.experiment.rows import RowMaker
+from orchestrator.privacy.rows import About
 from orchestrator.schema.workload import BOOTS_MAX, Workload, machine_seed
 from orchestrator.schema.yamlfile import loads
 
@@ -45,11 +46,10 @@ def rows(journal: Journal) -> list[dict[str, str]]:
 def finish(journal: Journal, boot: int, status: str = "ok") -> None:
     step, make = Step(CELL, "vm", boot), maker(journal)
     if status == "ok":
-        sizes = make.step(step, boot, [ROW, ROW], [])
+        make.step(step, boot, [ROW, ROW])
     else:
         make.failed(step, boot, status, "why")
-        sizes = make.sizes()
-    journal.step_done(step.key, status=status, boot_id=boot, sizes=sizes)
+    journal.step_done(step.key, status=status, boot_id=boot, sizes=journal.sizes())
 
 
 def test_a_row_has_the_seed_that_its_machine_had(journal: Journal) -> None:
@@ -73,7 +73,7 @@ def test_a_kill_within_a_step_leaves_nothing_of_it(journal: Journal, cut: int) -
     finish(journal, 0)
     before = rows(journal)
     whole = (journal.folder / SAMPLES).stat().st_size
-    maker(journal).step(Step(CELL, "vm", 1), 1, [ROW, ROW, ROW], [])  # and no word of it in the journal
+    maker(journal).step(Step(CELL, "vm", 1), 1, [ROW, ROW, ROW])  # and no word of it in the journal
     with (journal.folder / SAMPLES).open("r+b") as stream:
         stream.truncate(whole + cut)
     journal.repair()
@@ -105,6 +105,64 @@ def test_what_will_be_tried_again_is_dropped(journal: Journal) -> None:
     assert len(rows(journal)) == 4
     journal.repair()
     assert len(rows(journal)) == 4
+
+
+def test_a_step_without_a_last_word_leaves_nothing_even_behind_others(journal: Journal) -> None:
+    """Its attacks come when the steps that share its guest are done; a kill before that is the end of its samples."""
+    maker(journal).step(Step(CELL, "realm", 0), 0, [ROW])
+    finish(journal, 0)
+    journal.repair()
+    assert {row["world"] for row in rows(journal)} == {"vm"}
+    assert len(rows(journal)) == 2
+
+
+def privacy_worlds(journal: Journal) -> list[str]:
+    with (journal.folder / PRIVACY).open(encoding="utf-8") as stream:
+        return [row["world"] for row in csv.DictReader(stream)]
+
+
+def test_rows_of_attacks_go_with_their_step(journal: Journal) -> None:
+    for world, status in (("realm", "error"), ("vm", "ok"), ("host", None)):
+        step = Step(CELL, world, 0)
+        maker(journal).step(step, 0, [ROW])
+        about = About(world, CELL.model, CELL.quantization, cell_id=CELL.cell_id)
+        maker(journal).attack([about.row("memory-scan", "blocks_recovered", value=0)])
+        if status:
+            journal.step_done(step.key, status=status, boot_id=0, sizes=journal.sizes())
+    assert privacy_worlds(journal) == ["realm", "vm", "host"]
+    journal.repair()
+    assert privacy_worlds(journal) == [row["world"] for row in rows(journal)] == ["vm"]
+
+
+def test_what_is_retracted_takes_its_rows_and_no_others(journal: Journal) -> None:
+    maker(journal).booted(Step(CELL, "vm", 0), 0, 1.5)
+    finish(journal, 0)
+    finish(journal, 1)
+    finish(journal, 2, "error")
+    maker(journal).step(Step(CELL, "realm", 1), 1, [ROW])  # still open
+    journal.retract(Step(CELL, "vm", 0).key, "the twins differ")
+    left = [(row["world"], row["boot_id"], row["phase"], row["status"]) for row in rows(journal)]
+    assert left == [
+        ("host", "0", "boot", "ok"),
+        ("vm", "1", "infer", "ok"),
+        ("vm", "1", "infer", "ok"),
+        ("vm", "2", "infer", "error"),
+        ("realm", "1", "infer", "ok"),
+    ]
+    assert journal.done() == {Step(CELL, "vm", 1).key}
+    assert journal.steps()[Step(CELL, "vm", 0).key]["note"] == "the twins differ"
+
+
+def test_the_machines_own_boot_is_the_hosts_and_began_when_it_began(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter(["2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z"])
+    monkeypatch.setattr("orchestrator.experiment.rows.utc_now", lambda: next(moments))
+    make = maker(journal)
+    make.booting(3)
+    make.booted(Step(CELL, "realm", 0), 3, 9.0)
+    (row,) = rows(journal)
+    assert (row["world"], row["started_utc"]) == ("host", "2026-01-01T00:00:00Z")
 
 
 def test_a_kill_while_repairing_is_no_loss(journal: Journal) -> None:

@@ -51,7 +51,13 @@ def test_each_boot_has_a_seed_of_its_own_and_its_rows_say_which(tmp_path: Path) 
         model_sha256={(cell.model, cell.quantization): "1b" * 32},
         host_cpus=2,
     )
-    rest: dict[str, Any] = {"progress": Silent(), "subjects": {}, "bundle": tmp_path, "attacks": None}
+    rest: dict[str, Any] = {
+        "progress": Silent(),
+        "subjects": {},
+        "bundle": tmp_path,
+        "attacks": None,
+        "folder": tmp_path,
+    }
     runner = Runner(workload=workload, beds={cell.machine: cast("Any", bed)}, journal=journal, rows=rows, **rest)
     with journal.held():
         runner.run()

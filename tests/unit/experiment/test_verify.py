@@ -83,6 +83,20 @@ def test_floats_have_a_tolerance_of_their_own() -> None:
         check_oracle(record(floats(float("nan"), 0.9)), [floats(0.1, 0.9)])
 
 
+@pytest.mark.parametrize("output", [{"topk": [[1, None], [0, 0.9]]}, {"top1": [1, None]}])
+def test_a_score_that_is_no_number_is_a_wrong_answer(output: dict[str, Any]) -> None:
+    with pytest.raises(WorkloadError, match="not a finite number"):
+        check_oracle(record(output), [floats(0.1, 0.9)])
+
+
+def test_scores_of_whole_numbers() -> None:
+    counts = {"scores_hex": "0100000000010000", "dtype": "INT32", "scale": 0, "zero_point": 0}
+    assert scores_of(counts)[0].tolist() == [1.0, 256.0]
+    check_oracle(record(counts), [counts])
+    with pytest.raises(WorkloadError, match="the model's output is INT64"):
+        scores_of(counts | {"dtype": "INT64"})
+
+
 def test_inputs_go_round() -> None:
     outputs = [int8(0, 9), int8(9, 0)]
     lines = tuple({"event": "iteration", "k": k, "input": k % 2, "output": outputs[k % 2]} for k in range(5))

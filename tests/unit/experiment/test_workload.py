@@ -105,13 +105,36 @@ def test_axes_span_the_matrix() -> None:
     assert len(cells) == len({cell.cell_id for cell in cells}) == 16
 
 
-def test_an_own_model_has_the_quantization_of_its_file() -> None:
+def test_an_own_model_has_the_quantization_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "b.tflite").write_bytes(b"b")
     text = "name: w\nmodels: [a, {name: b, path: b.tflite, quantization: int8}]\nquantization: [float32, int8]\n"
-    assert [(cell.model, cell.quantization) for cell in cells_of(workload(text))] == [
+    assert [(cell.model, cell.quantization) for cell in cells_of(workload(text), tmp_path)] == [
         ("a", "float32"),
         ("a", "int8"),
         ("b", "int8"),
     ]
+
+
+OWN = "name: w\nmodels: {name: b, path: %s, quantization: int8}\n"
+
+
+def test_an_own_model_is_what_is_in_its_file(tmp_path: Path) -> None:
+    """Not where it lies: the copy of the workload in a run's folder names it by its absolute path."""
+    for folder, content in (("one", b"a"), ("other", b"a"), ("changed", b"b")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "b.tflite").write_bytes(content)
+    (relative,) = cells_of(workload(OWN % "b.tflite"), tmp_path / "one")
+    (absolute,) = cells_of(workload(OWN % (tmp_path / "other/b.tflite")), tmp_path)
+    (changed,) = cells_of(workload(OWN % "b.tflite"), tmp_path / "changed")
+    assert relative.cell_id == absolute.cell_id != changed.cell_id
+    with pytest.raises(UsageError, match=r"model b: .*none\.tflite: cannot be read"):
+        cells_of(workload(OWN % "none.tflite"), tmp_path)
+
+
+def test_all_realms_come_before_anything_that_leaves_a_model_in_the_host() -> None:
+    (boot,) = plan(workload(SMALL + "memory_mib: [128, 256]\n"))
+    worlds = [(session.world, session.guest.memory_mib) for session in boot.sessions]
+    assert worlds == [("realm", 128), ("realm", 256), ("vm", 128), ("vm", 256), ("host", 128), ("host", 256)]
 
 
 def test_every_boot_has_every_world_once_and_one_guest_at_a_time() -> None:

@@ -94,6 +94,39 @@ def test_controls_are_no_part_of_the_verdict() -> None:
     )
 
 
+def test_where_there_is_nothing_to_search_there_is_no_verdict() -> None:
+    vmm = Region("vmm", 0, 0, 0, 0.0, 0, "0000")
+    found = by_metric(rows.recovery_rows(ABOUT, BLOCKS, Scan({"ram": region("ram", "ffff"), "vmm": vmm}, None)))
+    assert (found["blocks_in_vmm"].status, found["blocks_in_vmm"].in_verdict) == ("skipped", False)
+    assert (found["blocks_in_vmm"].value, found["blocks_recovered"].value) == (None, 1)
+
+
+def test_a_search_whose_control_finds_nothing_says_nothing() -> None:
+    found = [*rows.recovery_rows(ABOUT, BLOCKS, scan(ram="0000")), *rows.rebuilt_rows(ABOUT, 0, False, None)]
+    assert rows.judged(found, 0.99) == found
+    for row in rows.judged(found, 0.98):
+        assert (row.status, row.value, row.verdict, row.access, row.ci_low) == ("failed", None, None, None, None)
+        assert row.note is not None
+        assert "98.0%" in row.note
+        PrivacyRow.model_validate(row.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("attack", "metric", "control", "in_verdict"),
+    [
+        ("memory-scan", "blocks_recovered", False, True),
+        ("plain-channel", "blocks_recovered", True, False),
+        ("dma", "pages_overwritten", False, False),
+    ],
+)
+def test_a_failed_attack_counts_as_what_it_would_have_been(
+    attack: str, metric: str, control: bool, in_verdict: bool
+) -> None:
+    row = rows.failed_row(ABOUT, attack, "why")
+    assert (row.metric, row.control, row.in_verdict) == (metric, control, in_verdict)
+    assert (row.status, row.value, row.note) == ("error", None, "why")
+
+
 def test_without_a_try_there_is_no_value() -> None:
     row = rows.touch_row(ABOUT, Touches("delegated", 0, 0, 0, 0))
     assert (row.value, row.attempted, row.status) == (None, 0, "skipped")
@@ -112,9 +145,9 @@ def test_dma_is_a_limitation_of_the_emulator() -> None:
 
 
 def test_rebuilt() -> None:
-    one = by_metric(rows.rebuilt_rows(ABOUT, 2, True, 0.9))
+    one = by_metric(rows.rebuilt_rows(ABOUT, 2, True, (9, 10)))
     assert (one["model_rebuilt"].value, one["model_rebuilt"].access) == (1, "weights")
-    assert one["rebuilt_accuracy"].value == 0.9
+    assert (one["rebuilt_accuracy"].value, one["rebuilt_accuracy"].attempted) == (0.9, 10)
     none = rows.rebuilt_rows(ABOUT, 0, False, None)
     assert [(row.metric, row.value, row.access) for row in none] == [("model_rebuilt", 0, "confidence")]
 

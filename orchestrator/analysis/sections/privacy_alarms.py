@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What attacks found that must not be: a realm that leaks, faults that are not those expected, attacks that failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.analysis.facts import RunFacts
+from orchestrator.report.style import WORLD_NAMES
+from orchestrator.schema.samples import Status, World
+
+
+def privacy_alarms(facts: RunFacts) -> list[str]:
+    """One line each; a failed attack that its step tells of is not told twice."""
+    rows = facts.run.privacy
+    if rows.empty:
+        return []
+    told = {(step.cell_id, step.world) for step in facts.run.info.steps if step.status != Status.OK}
+    bad = rows[rows["status"].isin([Status.FAILED, Status.ERROR])]
+    found = []
+    for row in bad.drop_duplicates(["attack", "cell_id", "world"]).to_dict("records"):
+        if (row["cell_id"], row["world"]) not in told:
+            why = row["note"] if isinstance(row["note"], str) else "no reason given"
+            found.append(f"{row['status']}: {row['attack']}: {_place(facts, row)}: {why}")
+    realm = rows[(rows["world"] == World.REALM) & rows["in_verdict"] & (rows["status"] == Status.OK)]
+    for row in realm.to_dict("records"):
+        words = _leak(str(row["metric"]), row["value"])
+        if words:
+            found.append(f"{row['attack']}: {_place(facts, row)}: {words}")
+    return found
+
+
+def _leak(metric: str, value: float) -> str | None:
+    if pd.isna(value):
+        return None
+    if metric == "blocks_recovered" and value > 0:
+        return f"the host can read {value:.2%} of the model"
+    if metric == "model_rebuilt" and value > 0:
+        return "the host has rebuilt the model"
+    if metric == "fault_set_difference" and value > 0:
+        return f"in {value:,.0f} pages what faults is not what is delegated"
+    if metric == "delegated_faulted" and value < 1:
+        return f"only {value:.2%} of the delegated pages that were tried fault"
+    return None
+
+
+def _place(facts: RunFacts, row: dict[Any, Any]) -> str:
+    world = str(row["world"])
+    return f"{facts.name(str(row['cell_id']))} in {WORLD_NAMES.get(world, world)}"

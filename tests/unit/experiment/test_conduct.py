@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is saved of a run, and what resuming it does to that: the same stack or none, first facts kept, costs summed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.build.graph import file_digest
+from orchestrator.build.progress import Silent
+from orchestrator.errors import UsageError
+from orchestrator.experiment import conduct, provenance
+from orchestrator.experiment.conduct import Conductor
+from orchestrator.experiment.costs import Costs
+from orchestrator.experiment.journal import Journal
+from orchestrator.experiment.plan import cells_of, plan
+from orchestrator.experiment.prepare import Subject, nodes_of
+from orchestrator.experiment.tensors import Tensors
+from orchestrator.experiment.zoo import Zoo
+from orchestrator.schema.workload import Workload
+from orchestrator.schema.yamlfile import load
+from orchestrator.testbed.project import Project
+
+ROOT = Path(__file__).resolve().parents[3]
+TEXT = "name: w\nmodels: {name: mine, path: mine.tflite, quantization: int8}\nworlds: [vm, host]\n"
+
+
+class FakeRunner:
+    """Does the steps that it may, until `until` of them are done."""
+
+    until = 99
+    failures = 0
+
+    def __init__(self, **parts: Any) -> None:
+        self.parts = parts
+
+    def run(self) -> None:
+        journal, costs = self.parts["journal"], self.parts["costs"]
+        left = plan(self.parts["workload"], journal.done(), self.parts["folder"])
+        for step in [step for boot in left for step in boot.steps][: self.until]:
+            with costs.spent_on("measure"):
+                pass
+            costs.parts["measure"] = 10.0
+            journal.step_done(step.key, status="ok", boot_id=0, cell_id=step.cell.cell_id, cost=costs.as_table())
+        if type(self).until < 99:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Artifact keys as they are now; nothing is built, and no machine is made."""
+    keys = {"kernel": "k1", "rmm": "r1"}
+    parts = SimpleNamespace(bundle=Path("b"), keys={})
+
+    class Subjects:
+        def __init__(self, _parts: object, workload: Workload, folder: Path, _work: Path) -> None:
+            self.cells = cells_of(workload, folder)
+
+        def subjects(self) -> dict[Any, Any]:
+            def subject(path: Path) -> Any:
+                sha256 = file_digest(path)
+                return SimpleNamespace(path=path, sha256=sha256, trained=True, needed_mib=1)
+
+            return {(cell.model, cell.quantization): subject(cell.own.path) for cell in self.cells if cell.own}
+
+    monkeypatch.setattr(conduct, "build", lambda *_, **__: parts)
+    monkeypatch.setattr(conduct, "Preparer", Subjects)
+    monkeypatch.setattr(conduct, "Runner", FakeRunner)
+    monkeypatch.setattr(conduct, "Testbed", lambda *_: SimpleNamespace(running=lambda: None))
+    monkeypatch.setattr(conduct, "_emulator", lambda _: Path("qemu"))
+    monkeypatch.setattr(provenance, "qemu_version", lambda _: "10.0.13 (Debian 1)")
+    monkeypatch.setattr(Conductor, "_artifacts", lambda *_: dict(keys))
+    builder = SimpleNamespace(build=lambda _: None)
+    monkeypatch.setattr(conduct, "machine_testbed", lambda *_: SimpleNamespace(builder=builder))
+    monkeypatch.setattr(Conductor, "_nodes", lambda *_: {})
+    monkeypatch.setattr(Conductor, "_keys", lambda *_: dict(keys))
+    monkeypatch.setattr(FakeRunner, "until", 99)
+    return keys
+
+
+@pytest.fixture
+def begin(tmp_path: Path, stack: dict[str, str]) -> Callable[[int], tuple[Project, Journal]]:
+    """Starts a run that is interrupted after so many of its two steps."""
+    assert stack
+    (tmp_path / "mine.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(8))
+    file = tmp_path / "w.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+    project = Project.open(ROOT / "testbed.yaml")
+
+    def started(steps: int) -> tuple[Project, Journal]:
+        FakeRunner.until = steps
+        arguments = (project, load(file, Workload), file, tmp_path / "results", Silent())
+        if steps < 99:
+            with pytest.raises(KeyboardInterrupt):
+                conduct.start(*arguments, keep=False)
+        else:
+            conduct.start(*arguments, keep=False)
+        FakeRunner.until = 99
+        (folder,) = (tmp_path / "results").iterdir()
+        return project, Journal(folder)
+
+    return started
+
+
+def resume(project: Project, journal: Journal) -> int:
+    return conduct.resume(project, journal, Silent(), keep=False)
+
+
+def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[Project, Journal]]) -> None:
+    """The saved workload names the file by its absolute path, the user's by a relative one."""
+    project, journal = begin(1)
+    (first,) = journal.done()
+    assert resume(project, journal) == 0
+    assert len(journal.steps()) == 2
+    assert first in journal.done()
+
+
+def test_the_first_facts_stay_and_costs_add_up(
+    begin: Callable[[int], tuple[Project, Journal]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "git_facts", lambda _: {"revision": "a" * 40, "dirty": False})
+    project, journal = begin(1)
+    before = journal.read_run()
+    assert (before["status"], before["cause"]) == ("error", "KeyboardInterrupt: ")
+    monkeypatch.setattr(provenance, "git_facts", lambda _: {"revision": "b" * 40, "dirty": True})
+    assert resume(project, journal) == 0
+    after = journal.read_run()
+    for name in ("git", "testbed", "tools", "host", "started_utc", "artifacts", "cells"):
+        assert after[name] == before[name]
+    assert [(each["revision"], each["dirty"]) for each in after["resumed"]] == [("b" * 40, True)]
+    assert "cause" not in after
+    assert (before["cost"]["parts"]["measure"], after["cost"]["parts"]["measure"]) == (10.0, 20.0)
+    assert after["cost"]["wall_s"] >= before["cost"]["wall_s"]
+    assert after["cost"]["steps"] == 2
+    assert after["tools"]["qemu"] == "10.0.13 (Debian 1)"
+
+
+def test_a_killed_invocation_costs_what_its_steps_did(begin: Callable[[int], tuple[Project, Journal]]) -> None:
+    project, journal = begin(1)
+    run = journal.read_run()
+    run.pop("cost")  # kill -9 leaves no word in run.yaml
+    journal.write_run(run)
+    assert resume(project, journal) == 0
+    assert journal.read_run()["cost"]["parts"]["measure"] == 20.0
+
+
+def test_resuming_a_finished_run_changes_nothing(begin: Callable[[int], tuple[Project, Journal]]) -> None:
+    project, journal = begin(99)
+    before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
+    assert resume(project, journal) == 0
+    assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
+
+
+def test_another_stack_is_refused_and_nothing_written(
+    begin: Callable[[int], tuple[Project, Journal]], stack: dict[str, str], tmp_path: Path
+) -> None:
+    project, journal = begin(1)
+    before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
+    stack["kernel"] = "k2"
+    with pytest.raises(UsageError, match=r"begun with another stack; what differs: kernel$") as caught:
+        resume(project, journal)
+    assert "same --testbed" in str(caught.value.hint)
+    stack["kernel"] = "k1"
+    other = tmp_path / "testbed.yaml"
+    text = (ROOT / "testbed.yaml").read_text(encoding="utf-8")
+    other.write_text(text.replace("  cpus: 2\n", "  cpus: 4\n"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"what differs: testbed: machine$"):
+        resume(Project.open(other), journal)
+    (tmp_path / "mine.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(9))
+    with pytest.raises(UsageError, match=r"what differs: model mine$"):
+        resume(project, journal)
+    assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_saved_testbed_means_the_same_elsewhere(tmp_path: Path) -> None:
+    """Its relative paths started at the folder of the user's file."""
+    text = (ROOT / "testbed.yaml").read_text(encoding="utf-8")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/rmm.img").write_bytes(b"rmm")
+    (tmp_path / "here/vmm").write_bytes(b"vmm")
+    user = tmp_path / "here/testbed.yaml"
+    vmm = "  vmm: {command: /usr/lib/vmm/vmm, worlds: [vm], files: [vmm]}\n"
+    user.write_text(f"{text}stack:\n  rmm: rmm.img\n{vmm}", encoding="utf-8")
+    project = Project.open(user)
+    saved = tmp_path / "testbed.yaml"
+    saved.write_text(provenance.testbed_text(project), encoding="utf-8")
+    again = Project.open(saved)
+    assert again.config.stack.rmm == tmp_path / "here/rmm.img"
+    assert again.vmm_files() == project.vmm_files()
+    assert again.config.model_dump(exclude={"stack"}) == project.config.model_dump(exclude={"stack"})
+
+
+def test_the_script_uses_the_saved_testbed(tmp_path: Path) -> None:
+    """Run with a program in orch's place that says what it was given."""
+    program = tmp_path / ".venv/bin/orch"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    script = tmp_path / "run of mine" / "reproduce.sh"
+    script.parent.mkdir()
+    script.write_text(provenance.reproduce_script("abc", tmp_path), encoding="utf-8")
+    said = subprocess.run(["sh", script, "--keep"], capture_output=True, text=True, check=True, cwd="/")
+    folder = script.parent
+    assert said.stdout.strip() == f"--testbed {folder}/testbed.yaml run {folder}/workload.yaml --keep"
+    assert "the checkout is at" in said.stderr
+
+
+def test_artifacts_are_all_that_is_built() -> None:
+    zoo = Zoo.load(ROOT)
+    graph = Project.open(ROOT / "testbed.yaml").graph()
+    made = next(name for name, model in zoo.models.items() if not model.shipped)
+    models = [zoo.get("fashion_cnn", "int8"), zoo.get(made, next(iter(zoo.describe(made).files)))]
+    labels = set(nodes_of(graph, models, attacked=True))
+    assert {"runner", "runner:arch=amd64", "attack", "attack:arch=amd64"} <= labels
+    assert any(models[1].node == label.partition(":")[0] for label in labels)
+    assert models[0].dataset is not None
+    assert models[0].dataset.node in {label.partition(":")[0] for label in labels}
+    assert "attack" not in nodes_of(graph, models)
+
+
+def test_costs_are_those_of_all_invocations() -> None:
+    costs = Costs({"wall_s": 100.0, "build_s": 1.0, "parts": {"build": 1.0, "boot": 5.0}})
+    with costs.spent_on("measure"):
+        pass
+    table = costs.as_table()
+    assert 100.0 <= table["wall_s"] < 101.0
+    assert set(table["parts"]) == {"build", "boot", "measure"}
+    assert table["parts"]["boot"] == 5.0
+
+
+def test_the_emulator_says_its_version(tmp_path: Path) -> None:
+    program = tmp_path / "qemu"
+    program.write_text("#!/bin/sh\necho 'QEMU emulator version 10.0.13 (Debian 1:10)'\necho more\n", encoding="utf-8")
+    program.chmod(0o755)
+    assert provenance.qemu_version(program) == "10.0.13 (Debian 1:10)"
+
+
+def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ({"label": 1}, {"label": 2}, {"label": 0})
+    monkeypatch.setattr("orchestrator.experiment.prepare.oracle", lambda *_: answers)
+    tensors = Tensors(b"", 3, labels=((1,), (5, 2), (3,)))
+    subject = Subject("m", "int8", tmp_path, "0a", True, tmp_path / "i", tensors, (), tmp_path)
+    assert subject.accuracy(tmp_path) == (2, 3)

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run does with machines that fail, attacks that fail and twins that differ, and what resuming makes of it."""
+
+from __future__ import annotations
+
+import csv
+import errno
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.build.progress import Silent
+from orchestrator.errors import BootError, OrchError
+from orchestrator.experiment import run as run_module
+from orchestrator.experiment.attacks import Attacks
+from orchestrator.experiment.collect import Observation, RunnerRecord
+from orchestrator.experiment.journal import PRIVACY, SAMPLES, Journal
+from orchestrator.experiment.measure import Measured
+from orchestrator.experiment.plan import Step, cells_of
+from orchestrator.experiment.rows import RowMaker
+from orchestrator.experiment.run import Runner
+from orchestrator.privacy.rows import About
+from orchestrator.schema.samples import PrivacyRow
+from orchestrator.schema.workload import Workload
+from orchestrator.schema.yamlfile import loads
+
+ROW = Observation("infer", "all", "instructions", 7, "1", "tcg_plugin", 0)
+WORDS = "name: w\nmodels: fashion_cnn\n"
+ALL = "attacks: [plain-channel, dma, memory-scan]\n"
+
+
+@dataclass
+class Machine:
+    """Stands for testbed, stage and guests at once; `said` is all that was done, in order."""
+
+    folder: Path
+    said: list[str] = field(default_factory=list)
+    alive: bool = True
+    no_guest: set[str] = field(default_factory=set)
+    no_model: set[str] = field(default_factory=set)
+    prints: dict[str, str] = field(default_factory=dict)
+    packets: int = 0
+    worlds: set[str] = field(default_factory=set)
+    lives: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+    # --- the testbed ---
+
+    def up(self, _options: object) -> None:
+        self.alive = True
+        self.said.append("up")
+
+    def down(self) -> None:
+        self.said.append("down")
+
+    def console_logs(self) -> dict[str, Path]:
+        return {}
+
+    @property
+    def instance(self) -> Any:
+        return SimpleNamespace(status=lambda: SimpleNamespace(alive=self.alive))
+
+    @property
+    def guests(self) -> Any:
+        record = SimpleNamespace(guest=lambda _: {"run": 1}, folder=self.folder)
+        return SimpleNamespace(start=self.start, stop=self.stop, record=record)
+
+    def start(self, name: object, options: Any) -> None:
+        if str(name) in self.no_guest:
+            raise BootError(f"no {name}")
+        self.said.append(f"start {name} {options.memory_mib}")
+
+    def stop(self, name: object) -> None:
+        self.said.append(f"stop {name}")
+
+    # --- the stage ---
+
+    @property
+    def bed(self) -> Machine:
+        return self
+
+    def take_base(self) -> int:
+        return 1
+
+    def granules(self) -> int:
+        return 9
+
+    def deploy_runner(self, world: str, _bundle: object) -> None:
+        self.worlds.add(world)
+
+    def deploy_model(self, world: str, _model: object, _inputs: object) -> None:
+        if world in self.no_model:
+            raise OrchError(f"no copy to the {world}")
+        self.said.append(f"deploy {world}")
+
+    def measure(self, what: Any, world: str, _say: object) -> Measured:
+        self.said.append(f"measure {what.cell.model} {world}")
+        record = RunnerRecord(0, (), {"rx_packets_during": self.packets})
+        return Measured((), record, {}, ("packets arrived",) if self.packets else ())
+
+    def check(self) -> None:
+        """Nothing was counted wrongly."""
+
+    def look(self) -> tuple[()]:
+        return ()
+
+    def fingerprint(self, world: str) -> dict[str, str]:
+        return {"cpus": "1", "cmdline": self.prints.get(world, "same")}
+
+
+class World:
+    """A run of a workload on a fake machine, which can be run again as `--resume` does."""
+
+    def __init__(self, tmp_path: Path, text: str) -> None:
+        self.workload = loads(text, "w.yaml", Workload)
+        self.machine = Machine(tmp_path)
+        self.journal = Journal.create(tmp_path / "results", "w")
+        self.keep = False
+
+    def run(self) -> int:
+        cells = cells_of(self.workload)
+        keys = [(cell.model, cell.quantization) for cell in cells]
+        subject = SimpleNamespace(path=Path("m"), inputs=Path("i"))
+        runner = Runner(
+            workload=self.workload,
+            folder=Path(),
+            beds={cell.machine: self.machine for cell in cells},  # type: ignore[misc]
+            journal=self.journal,
+            progress=Silent(),
+            subjects=dict.fromkeys(keys, subject),  # type: ignore[arg-type]
+            bundle=Path("b"),
+            rows=RowMaker(
+                journal=self.journal,
+                workload="w",
+                seed=1,
+                platform_version="qemu-10.0.13",
+                stack_hash={cell.machine: "0a" * 32 for cell in cells},
+                model_sha256=dict.fromkeys(keys, "1b" * 32),
+                host_cpus=2,
+            ),
+            attacks=Attacks(self.workload, cells, self.journal.run_id, Path("w")),
+            keep=self.keep,
+        )
+        runner.run()
+        return runner.failures
+
+    def resume(self) -> int:
+        self.journal.repair()
+        self.machine.said.clear()
+        return self.run()
+
+    def statuses(self) -> dict[str, str]:
+        return {key.partition("/")[2]: facts["status"] for key, facts in self.journal.steps().items()}
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        path = self.journal.folder / name
+        with path.open(encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+
+    def measured(self) -> list[str]:
+        """Worlds of ok rows of inferences, each once if nothing is doubled."""
+        return sorted(row["world"] for row in self.table(SAMPLES) if row["status"] == "ok" and row["phase"] == "infer")
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], World]:
+    monkeypatch.setattr(run_module, "_TEARDOWN_LOOKS", 1)
+    monkeypatch.setattr(run_module, "_LOOK", 0)
+    monkeypatch.setattr(run_module, "Stage", SimpleNamespace(on=lambda bed, **_: bed))
+    monkeypatch.setattr(Runner, "_check", lambda *_: [ROW])
+
+    def attack(_self: Attacks, name: str, bed: Any, step: Step, _subject: object) -> list[PrivacyRow]:
+        bed.said.append(f"{name} {step.cell.model} {step.world} {step.cell.guest.memory_mib}")
+        if name in broken:
+            bed.alive = broken[name]
+            raise OrchError("it broke")
+        about = About(step.world, step.cell.model, step.cell.quantization, cell_id=step.cell.cell_id)
+        return [about.row(name, "blocks_recovered", value=0)]
+
+    broken: dict[str, bool] = {}
+    monkeypatch.setattr(Attacks, "run", attack)
+
+    def made(text: str) -> World:
+        world = World(tmp_path, text)
+        world.broken = broken  # type: ignore[attr-defined]
+        return world
+
+    return made
+
+
+def test_no_search_comes_after_what_it_would_find(make: Callable[[str], World]) -> None:
+    """Two kinds of guests, two models, two outputs: a search in a realm must find nothing of an earlier deployment."""
+    text = "name: w\nmodels: [a, b]\nmemory_mib: [128, 256]\noutput: [scores, label]\n" + ALL
+    world = make(text)
+    assert world.run() == 0
+    said = world.machine.said
+    realm = [each for each in said if each.startswith("memory-scan") and " realm " in each]
+    assert len(realm) == 8  # each cell
+    last = max(said.index(each) for each in realm)
+    assert last < min(place for place, each in enumerate(said) if each.startswith("deploy vm"))
+    plain = [each for each in said if each.startswith("plain-channel")]
+    assert plain == ["plain-channel a realm 256", "plain-channel b realm 256"]
+    assert last < said.index(plain[0])
+    assert [each for each in said if each.startswith("dma")] == ["dma a realm 256", "dma b realm 256"]
+
+
+@pytest.mark.parametrize("name", ["memory-scan", "plain-channel"])
+def test_a_failed_attack_fails_its_step_which_is_repeated(make: Callable[[str], World], name: str) -> None:
+    world = make(WORDS + ALL + "worlds: [realm, host]\n")
+    world.broken[name] = True  # type: ignore[attr-defined]
+    assert world.run() == (2 if name == "memory-scan" else 1)
+    assert world.statuses()["realm/0"] == "error"
+    assert world.measured() == ["host", "realm"]  # the measurement before it is there
+    (row,) = (row for row in world.table(PRIVACY) if row["status"] == "error" and row["world"] == "realm")
+    assert (row["attack"], row["note"]) == (name, "it broke")
+    world.broken.clear()  # type: ignore[attr-defined]
+    assert world.resume() == 0
+    assert set(world.statuses().values()) == {"ok"}
+    assert world.measured() == ["host", "realm"]
+    found = [(row["world"], row["attack"], row["status"]) for row in world.table(PRIVACY)]
+    assert sorted(found) == [
+        ("host", "memory-scan", "ok"),
+        *(("realm", each, "ok") for each in ("dma", "memory-scan", "plain-channel")),
+    ]
+
+
+def test_a_machine_that_dies_in_an_attack_leaves_the_samples_before_it(make: Callable[[str], World]) -> None:
+    world = make(WORDS + ALL)
+    world.broken["memory-scan"] = False  # type: ignore[attr-defined]
+    assert world.run() == 3
+    assert set(world.statuses().values()) == {"error"}
+    assert world.measured() == ["realm"]
+    assert world.machine.said[-1] == "down"
+    notes = {key: facts["note"] for key, facts in world.journal.steps().items()}
+    assert sorted(notes.values()) == ["attack memory-scan: it broke", "the machine ended", "the machine ended"]
+
+
+def test_twins_that_differ_fail_both_and_not_the_host(make: Callable[[str], World]) -> None:
+    world = make(WORDS)
+    world.machine.prints["vm"] = "other"
+    assert world.run() == 2
+    assert world.statuses() == {"realm/0": "failed", "vm/0": "failed", "host/0": "ok"}
+    assert world.measured() == ["host"]
+    note = world.journal.steps()[next(key for key in world.journal.steps() if "/realm/" in key)]["note"]
+    assert note == "the twins differ: cmdline is 'other' in the vm, 'same' in the realm"
+    world.machine.prints.clear()
+    assert world.resume() == 0
+    assert world.measured() == ["host", "realm", "vm"]
+
+
+def test_a_twin_of_an_earlier_invocation_is_compared(make: Callable[[str], World]) -> None:
+    world = make(WORDS)
+    world.machine.no_guest.add("vm")
+    assert world.run() == 1
+    assert world.statuses() == {"realm/0": "ok", "vm/0": "error", "host/0": "ok"}
+    world.machine.no_guest.clear()
+    world.machine.prints["vm"] = "other"
+    assert world.resume() == 2
+    assert world.statuses() == {"realm/0": "failed", "vm/0": "failed", "host/0": "ok"}
+    assert world.measured() == ["host"]
+    # Now neither has results, and what each saw then is of no account.
+    world.machine.prints["realm"] = "other"
+    assert world.resume() == 0
+    assert world.measured() == ["host", "realm", "vm"]
+
+
+def test_only_the_twin_of_its_kind_is_compared(make: Callable[[str], World]) -> None:
+    world = make(WORDS + "memory_mib: [128, 256]\nworlds: [vm, realm]\n")
+    kinds = iter(["128", "256", "128", "256"])
+    world.machine.fingerprint = lambda _world: {"memory": next(kinds)}  # type: ignore[method-assign]
+    assert world.run() == 0
+
+
+def test_a_full_disk_takes_the_machine_down(make: Callable[[str], World], monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make(WORDS)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Runner, "_keep_consoles", full)
+    with pytest.raises(OSError, match="No space"):
+        world.run()
+    assert world.machine.said[-1] == "down"
+
+
+def test_keep_leaves_a_guest_up_although_the_host_comes_last(make: Callable[[str], World]) -> None:
+    world = make(WORDS)
+    world.keep = True
+    assert world.run() == 0
+    assert world.machine.said[-3:] == ["measure fashion_cnn host", "start realm 256", "deploy realm"]
+
+
+def test_keep_lets_the_last_guest_be_where_no_host_follows(make: Callable[[str], World]) -> None:
+    world = make(WORDS + "worlds: vm\n")
+    world.keep = True
+    assert world.run() == 0
+    assert world.machine.said[-1] == "measure fashion_cnn vm"
+
+
+def test_what_arrives_while_counting_is_told_and_is_no_failure(make: Callable[[str], World]) -> None:
+    world = make(WORDS + "worlds: vm\n")
+    world.machine.packets = 2
+    assert world.run() == 0
+    (step,) = world.journal.steps().values()
+    assert (step["status"], step["note"]) == ("ok", "packets arrived")
+    assert [each["text"] for each in world.journal.events() if each["event"] == "warning"] == ["packets arrived"]
+    fast = make(WORDS + "worlds: vm\ntiming: {mode: fast}\n")
+    fast.machine.packets = 2
+    assert fast.run() == 0
+    assert not any(each["event"] == "warning" for each in fast.journal.events())
+
+
+def test_a_step_that_fails_costs_itself(make: Callable[[str], World]) -> None:
+    world = make(WORDS)
+    world.machine.no_model.add("realm")
+    assert world.run() == 1
+    assert world.statuses() == {"realm/0": "error", "vm/0": "ok", "host/0": "ok"}
+    world.machine.no_model.clear()
+    assert world.resume() == 0
+    assert [each for each in world.machine.said if each.startswith("measure")] == ["measure fashion_cnn realm"]
+    assert world.measured() == ["host", "realm", "vm"]
