@@ -100,7 +100,11 @@ class Killer:
     def starting(self, *arguments: str) -> subprocess.Popen[str]:
         """`orch up` on its way."""
         return subprocess.Popen(
-            self._command("up", *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            self._command("up", *arguments),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONFAULTHANDLER": "1"},
         )
 
     def finish(self, start: subprocess.Popen[str], codes: tuple[int, ...]) -> None:
@@ -108,9 +112,9 @@ class Killer:
         try:
             _, said = start.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            start.kill()
-            start.communicate()
-            raise HangError("`orch up` does not notice that what it waits for is gone") from None
+            start.send_signal(signal.SIGABRT)  # Python's fault handler tells where it is
+            _, said = start.communicate()
+            raise HangError(f"`orch up` does not notice that what it waits for is gone: {said.strip()}") from None
         if start.returncode not in codes or "Traceback" in said:
             self.wrong(f"`orch up` ended with exit code {start.returncode}: {said.strip()[-500:]}")
 
