@@ -35,6 +35,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us 
 
 # What the libraries raise when a connection ends in the middle of something.
 LOST = (OSError, EOFError, paramiko.SSHException)
+_CHANNEL_SECONDS = 60.0  # for a command's channel to be opened; paramiko would wait an hour for a server that is gone
 _CHUNK = 32768
 _DEPTH = 64  # of folders that are copied from a machine, which could nest them without end
 _SSH_PORT = 22
@@ -82,6 +83,7 @@ def connection(server: Server, timeout: float = 10.0) -> Connection:
             "look_for_keys": False,
             "allow_agent": False,
             "banner_timeout": timeout,
+            "channel_timeout": max(timeout, _CHANNEL_SECONDS),
             **way,
         },
     )

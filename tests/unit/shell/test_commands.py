@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 from invoke.exceptions import CommandTimedOut
 from invoke.runners import Result
 
 from orchestrator.errors import BootError, OrchError
 from orchestrator.shell import ssh
+from orchestrator.shell.keys import SshKeys, public_line
 
 
 class Link:
@@ -44,3 +50,47 @@ def test_a_command_that_must_succeed(ending: Any, kind: type[OrchError], words: 
         ssh.capture(Link(ending), "true", 30)  # type: ignore[arg-type]
     assert type(caught.value) is kind
     assert caught.value.message == words
+
+
+class Mute(paramiko.ServerInterface):
+    """Lets anybody in and answers no request for a channel, as a guest does that is killed just then."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        """Anybody."""
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        """No answer while the test lasts."""
+        self.over.wait()
+        return paramiko.OPEN_FAILED_CONNECT_FAILED
+
+
+@pytest.fixture
+def mute(tmp_path: Path) -> Iterator[ssh.Server]:
+    """An SSH server on loopback that goes silent after the log-in."""
+    keys = SshKeys(tmp_path / "keys")
+    keys.ensure()
+    interface = Mute()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            transport = paramiko.Transport(listener.accept()[0])
+            transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(keys.host)))
+            transport.start_server(server=interface)
+
+        threading.Thread(target=serve, daemon=True).start()
+        port = listener.getsockname()[1]
+        yield ssh.Server("127.0.0.1", port, keys.user, public_line(keys.host), None, "a mute server")
+        interface.over.set()
+
+
+def test_a_server_that_goes_silent_after_the_log_in(mute: ssh.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_CHANNEL_SECONDS", 0.2)
+    link = ssh.connection(mute, 1.0)
+    link.open()
+    with pytest.raises(BootError, match="no longer answers: Timeout opening channel"):
+        ssh.capture(link, "true", 1)
+    link.close()
