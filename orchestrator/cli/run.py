@@ -87,15 +87,17 @@ def _finish(context: Context, journal: Journal) -> None:
 
 
 def _add_cost(journal: Journal, name: str, seconds: float, sums: tuple[str, ...] = ()) -> None:
-    """Write into run.yaml what something took after the measuring, and add it to the sums that are named."""
+    """Write into run.yaml what something took after the measuring, and add it to the sums that are named.
+
+    A run that has it is whole and was resumed all the same: its tables are made again, its costs stay.
+    """
     with journal.held():
         facts = journal.read_run()
         cost = facts.get("cost") or {}
-        before = cost.get(name, 0.0)  # of a whole run that was resumed: its tables are made again
-        cost[name] = round(seconds, 3)
-        for each in sums:
-            cost[each] = round(cost.get(each, 0.0) - before + seconds, 3)
-        journal.write_run(facts | {"cost": cost})
+        if name in cost:
+            return
+        added = {each: round(cost.get(each, 0.0) + seconds, 3) for each in sums}
+        journal.write_run(facts | {"cost": cost | added | {name: round(seconds, 3)}})
 
 
 @click.command("nightly")
