@@ -20,13 +20,18 @@ ORCH = Path(sys.executable).parent / "orch"
 WORKLOAD = ROOT / "workloads/smoke.yaml"
 BOOTS, ITERATIONS, WARMUPS = 3, 3, 1
 CHANGES = ("timing={mode: fast}", f"boots={BOOTS}", f"iterations={ITERATIONS}", f"warmups={WARMUPS}")
-LATEST = 60.0  # s after a start or resume that a kill comes at: two steps or so are done by then
+LATEST = 40.0  # s after the steps that an attempt is left to finish: about what a step takes, with its guest's start
 KEY = ["cell_id", "world", "boot_id", "phase", "component", "metric", "method", "iteration"]
 
 
-def killed_after(arguments: list[str], seconds: float) -> bool:
-    """Run orch and kill it with all its processes but the machine's; False if it ended by itself before."""
+def killed_after(arguments: list[str], results: Path, steps: int, seconds: float) -> bool:
+    """Run orch and kill it with all its processes but the machine's, `seconds` after there are so many finished steps.
+
+    False if it ended by itself before.
+    """
     process = subprocess.Popen([ORCH, *arguments], start_new_session=True, stderr=subprocess.DEVNULL)
+    while finished_steps(results) < steps and process.poll() is None:
+        time.sleep(0.2)
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -69,15 +74,13 @@ def main() -> None:
         try:
             for number in range(options.kills):
                 before, steps = ok_rows(results), finished_steps(results)
-                seconds = rng.uniform(3, LATEST)
-                killed = killed_after(arguments, seconds)
+                more, seconds = rng.randint(0, 1), rng.uniform(0, LATEST)
+                killed = killed_after(arguments, results, steps + more, seconds)
                 if any(results.glob("*/run.yaml")):
                     arguments = ["run", "--resume", "latest", "--results", str(results)]
                 now = finished_steps(results)
-                print(
-                    f"{number + 1}: {'killed' if killed else 'ended'} after {seconds:.1f} s, {now} steps done",
-                    flush=True,
-                )
+                how = f"killed {seconds:.1f} s after step {steps + more}" if killed else "ended"
+                print(f"{number + 1}: {how}, {now} steps done", flush=True)
                 assert now >= steps
                 lost = {row for row in before if row[-1] is not None} - ok_rows(results)
                 assert not lost, f"{len(lost)} rows lost: {sorted(map(str, lost))[:3]}"
