@@ -64,7 +64,7 @@ def _send(data: bytes, host: Connection, guest: Connection, world: str) -> None:
             channel.sendall(data)
             channel.close()
         except ssh.LOST as error:
-            raise OrchError(f"plain-channel: sending to the {world}: {error or type(error).__name__}") from None
+            raise OrchError(f"plain-channel: sending to the {world}: {str(error) or type(error).__name__}") from None
         done = receiver.result()
     if done.stdout.strip() != str(len(data)):
         raise OrchError(f"plain-channel: of {len(data)} bytes {done.stdout.strip() or 'none'} arrived: {done.words}")

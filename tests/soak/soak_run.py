@@ -21,6 +21,7 @@ WORKLOAD = ROOT / "workloads/smoke.yaml"
 BOOTS, ITERATIONS, WARMUPS = 3, 3, 1
 CHANGES = ("timing={mode: fast}", f"boots={BOOTS}", f"iterations={ITERATIONS}", f"warmups={WARMUPS}")
 LATEST = 40.0  # s after the steps that an attempt is left to finish: about what a step takes, with its guest's start
+STEP_LIMIT = 900.0  # s for one more step: whatever takes longer hangs
 KEY = ["cell_id", "world", "boot_id", "phase", "component", "metric", "method", "iteration"]
 
 
@@ -30,7 +31,9 @@ def killed_after(arguments: list[str], results: Path, steps: int, seconds: float
     False if it ended by itself before.
     """
     process = subprocess.Popen([ORCH, *arguments], start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + STEP_LIMIT
     while finished_steps(results) < steps and process.poll() is None:
+        assert time.monotonic() < deadline, f"no step was finished in {STEP_LIMIT:g} s"
         time.sleep(0.2)
     try:
         process.wait(timeout=seconds)
