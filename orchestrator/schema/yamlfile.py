@@ -17,6 +17,8 @@ Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 # PyYAML lets through what Python says of a date, a number or a depth that there is not.
 _BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
+# libyaml's parser where PyYAML was built with it: half a second of every command otherwise.
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 class Strict(BaseModel):
@@ -82,8 +84,9 @@ def _parse(text: str, name: str) -> tuple[Any, dict[Location, str]]:
     """The document, and where each of its keys is."""
     marks: dict[Location, yaml.Mark] = {}
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = _LOADER(text)
+        root = loader.get_single_node()
+        data = None if root is None else loader.construct_document(root)
         if root is not None:
             _collect_marks(root, (), marks, name)
     except yaml.MarkedYAMLError as error:
