@@ -14,6 +14,7 @@
 
 #include "error.h"
 #include "kvm_id.h"
+#include "kvm_touch.h"
 #include "vm.h"
 
 /* Newer than the headers of the oldest build computer (Linux 5.18 to 6.4). */
@@ -256,8 +257,11 @@ static int kvm_pretouch(struct vm *vm)
 {
 	/* Linux 5.14; the constant is newer than some C libraries. */
 	const int populate_write = 23;
+	const struct kvm_state *kvm = vm->state;
 
-	return madvise(vm->ram, vm->content->layout.ram_bytes, populate_write) < 0 ? fail_errno("memory of the guest") : 0;
+	if (madvise(vm->ram, vm->content->layout.ram_bytes, populate_write) < 0)
+		return fail_errno("memory of the guest");
+	return kvm_touch(vm, kvm->vcpus[0].fd, kvm->vcpus[0].run);
 }
 
 /* ---- Running ----------------------------------------------------------------------------------------------- */

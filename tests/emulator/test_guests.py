@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from emulated import Bed
+from emulated import Bed, host
 
 HZ = 100  # testbed.yaml: kernel.guest_hz
 WORLDS = ("realm", "vm")
@@ -163,6 +163,18 @@ def test_down_and_up_again(bed: Bed, world: str) -> None:
         guest.say("true")
         guest.type("reboot\n")
         assert wait_for_end(bed, world)["state"] == "reset"
+
+
+def test_pretouched_memory_is_there(bed: Bed) -> None:
+    # The first use of memory must cost the twins the same; KVM by itself maps a page when the guest touches it.
+    up(bed, "--vm", "--realm", "--mem", "128", "--pretouch")
+    exits = "cat /sys/kernel/debug/kvm/exits"
+    before = int(host(bed, exits))
+    for world in ("vm", "realm"):
+        assert bed.orch("ssh", world, "--", "dd if=/dev/zero of=/tmp/pages bs=1M count=40").returncode == 0
+    pages = 40 * 256
+    assert int(host(bed, exits)) - before < pages // 4
+    assert status(bed)["realm"]["stats"]["fault_protected"] == 0
 
 
 @pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
