@@ -133,7 +133,7 @@ class Stage:
                     raise WorkloadError(f"the runner did not start: {done.words}")
         with self.bed.host() as host:
             before = self._vmm_exits(host, name)
-            ssh.capture(host, gate.gate_script(what, name, self.run_seconds, after=after))
+            ssh.capture(host, gate.gate_script(what, name, after=after))
         return before
 
     def _vmm_exits(self, host: Connection, name: GuestName | None) -> dict[str, int]:
