@@ -208,13 +208,19 @@ class Conductor:
         """No machine may be up: one of a killed run makes way, one of the user's does not."""
         if bed.running() is None:
             return
-        if not self.options.resume:
+        if not self._left_a_machine():
             raise UsageError(
                 f"testbed '{self.project.config.name}' is up, and a run boots machines of its own",
                 hint="`orch down`, or another testbed file (--testbed)",
             )
         self.progress.notice("the machine of the killed run is taken down")
         bed.down()
+
+    def _left_a_machine(self) -> bool:
+        """Whether the run, as far as its journal goes, began a boot and did not end it."""
+        told = [each for each in self.journal.events() if each["event"] in ("boot-begin", "boot", "down")]
+        # A boot that failed has ended, a machine that could not be taken down has not.
+        return bool(told) and (told[-1]["event"] == "down") == (told[-1].get("outcome") == "error")
 
     def _beds(self, cells: Sequence[Cell]) -> dict[MachineKind, Testbed]:
         """A testbed for every kind of machine."""

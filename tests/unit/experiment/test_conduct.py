@@ -177,6 +177,37 @@ def test_another_stack_is_refused_and_nothing_written(
     assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("told", "ours"),
+    [
+        ([], False),
+        ([("boot-begin", None)], True),
+        ([("boot-begin", None), ("boot", "ok")], True),
+        ([("boot-begin", None), ("boot", "error")], False),
+        ([("boot-begin", None), ("boot", "ok"), ("down", "ok")], False),
+        ([("boot-begin", None), ("boot", "ok"), ("down", "error")], True),
+    ],
+)
+def test_resuming_takes_down_what_the_run_left(
+    begin: Callable[[int], tuple[Project, Journal]],
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[tuple[str, str | None]],
+    ours: bool,
+) -> None:
+    project, journal = begin(1)
+    for event, outcome in told:
+        journal.event(event, **({"outcome": outcome} if outcome else {}))
+    downs: list[str] = []
+    bed = SimpleNamespace(running=lambda: {"ssh_port": 1}, down=lambda: downs.append("down"))
+    monkeypatch.setattr(conduct, "Testbed", lambda *_: bed)
+    if ours:
+        assert resume(project, journal) == 0
+    else:
+        with pytest.raises(UsageError, match="is up, and a run boots machines of its own"):
+            resume(project, journal)
+    assert downs == ["down"] * ours
+
+
 def test_the_saved_testbed_means_the_same_elsewhere(tmp_path: Path) -> None:
     """Its relative paths started at the folder of the user's file."""
     text = (ROOT / "testbed.yaml").read_text(encoding="utf-8")
