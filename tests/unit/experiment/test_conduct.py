@@ -10,9 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from orchestrator.build.graph import file_digest
 from orchestrator.build.progress import Silent
+from orchestrator.cli.context import Context
+from orchestrator.cli.run import run
 from orchestrator.errors import UsageError
 from orchestrator.experiment import conduct, provenance
 from orchestrator.experiment.conduct import Conductor
@@ -118,6 +121,22 @@ def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[P
     assert resume(project, journal) == 0
     assert len(journal.steps()) == 2
     assert first in journal.done()
+
+
+def test_what_is_left_is_told_and_not_done(
+    begin: Callable[[int], tuple[Project, Journal]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, journal = begin(1)
+    monkeypatch.setattr(conduct, "resume", None)
+    before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
+    arguments = ["--resume", "latest", "--dry-run", "--results", str(tmp_path / "results")]
+    done = CliRunner().invoke(run, arguments, obj=Context())
+    assert done.exit_code == 0, done.exception
+    first, machine, *steps = done.output.splitlines()
+    assert first == "1 cells, 1 boots, 1 steps"
+    assert machine.startswith("boot 1: deterministic")
+    assert [step.partition(":")[0] for step in steps] == ["  host"]
+    assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
 
 
 def test_the_first_facts_stay_and_costs_add_up(
