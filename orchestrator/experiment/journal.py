@@ -28,7 +28,7 @@ EVENTS, RUN_FILE, SAMPLES, PRIVACY = "events.jsonl", "run.yaml", "samples.csv", 
 STEP_PHASES = frozenset({"load", "read", "infer", "write"})
 """What a step measures; rows of other phases are about a machine or a guest."""
 _STEP_DONE = "step-done"
-_KEPT = {"status": str, "workload": dict, "testbed": dict, "git": dict, "tools": dict}
+_KEPT = {"status": str, "testbed": dict, "git": dict, "tools": dict}
 """What a later start of a run needs of run.yaml."""
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import BootError, OrchError, UsageError, WorkloadError
+from orchestrator.errors import BootError, EnvError, OrchError, UsageError, WorkloadError
 from orchestrator.experiment import collect, twins, verify
 from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.gate import Measurement
@@ -79,7 +79,7 @@ class Runner:
     def _boot(self, boot: Boot, *, keep: bool) -> None:
         """One machine from power-on to power-off; if it fails, what was left to do in it has failed.
 
-        Raises UsageError if one is up that is not ours.
+        Raises UsageError if one is up that is not ours, EnvError if another orch works on the testbed.
         """
         bed = self.beds[boot.machine]
         boot_id = self._next_boot_id()
@@ -101,7 +101,7 @@ class Runner:
             if keep:
                 self._leave_guest(boot, stage)
         except OrchError as error:
-            if isinstance(error, UsageError) and not up:
+            if isinstance(error, UsageError | EnvError) and not up:
                 raise
             for step in list(self._open):
                 self._step_failed(step, boot_id, error)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator.build.progress import Silent
-from orchestrator.errors import BootError, OrchError, UsageError
+from orchestrator.errors import BootError, EnvError, OrchError, UsageError
 from orchestrator.experiment import run as run_module
 from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.collect import Observation, RunnerRecord
@@ -291,10 +291,11 @@ def test_a_full_disk_takes_the_machine_down(make: Callable[[str], World], monkey
     assert world.machine.said[-1] == "down"
 
 
-def test_a_machine_that_is_not_ours_stays_up_and_ends_the_run(make: Callable[[str], World]) -> None:
+@pytest.mark.parametrize("error", [UsageError("it is up with other options"), EnvError("another orch (pid 7)")])
+def test_a_machine_that_is_not_ours_stays_up_and_ends_the_run(make: Callable[[str], World], error: OrchError) -> None:
     world = make(WORDS + "boots: 2\n")
-    world.machine.no_boot = UsageError("testbed 'w' is up with other options")
-    with pytest.raises(UsageError, match="is up with other options"):
+    world.machine.no_boot = error
+    with pytest.raises(type(error)):
         world.run()
     assert world.machine.said == []
     assert world.statuses() == {}
