@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--resume", "resumed", metavar="RUN", help="go on with a run (folder, name, or 'latest')")
 @click.option("--results", type=click.Path(path_type=Path), metavar="DIR", help="where runs are kept [results/]")
 @click.option("--keep", is_flag=True, help="leave the last machine up with a guest: the realm, else the VM")
-@click.option("--dry-run", is_flag=True, help="print the plan, build and boot nothing")
+@click.option("--dry-run", is_flag=True, help="print the plan (of --resume: what is left), build and boot nothing")
 @pass_context
 def run(
     context: Context,
@@ -52,6 +52,9 @@ def run(
         if changes:
             raise UsageError("--set cannot change a run that was begun", hint="start a new one")
         journal = Journal(find_run(resumed, folder))
+        if dry_run:
+            click.echo("\n".join(conduct.left_lines(journal)))
+            return
         failures = conduct.resume(context.project, journal, context.progress, keep=keep)
     else:
         assert workload_file is not None  # noqa: S101

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _ORDER = ("memory-scan", "dma", "plain-channel")
 # A normal VM has nothing that these would have to get around, and they are about a model rather than a cell.
-_REALM_ONCE = ("dma", "plain-channel")
+REALM_ONCE = ("dma", "plain-channel")
+"""Attacks that are done in the realm only, once for each model."""
 # Leaves the model in the host's memory, where each search for it from then on would find it.
 _LAST = "plain-channel"
 
@@ -52,7 +53,7 @@ class Attacks:
             return []
         names = [name for name in _ORDER if name in self.workload.attacks]
         once = step.world == "realm" and self._has_its_model_last(step.cell)
-        return [name for name in names if once or name not in _REALM_ONCE]
+        return [name for name in names if once or name not in REALM_ONCE]
 
     def _has_its_model_last(self, cell: Cell) -> bool:
         """Whether no cell after it in its boots has the same model; they are done in the order of `cells`."""

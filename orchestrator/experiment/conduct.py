@@ -208,13 +208,19 @@ class Conductor:
         """No machine may be up: one of a killed run makes way, one of the user's does not."""
         if bed.running() is None:
             return
-        if not self.options.resume:
+        if not self._left_a_machine():
             raise UsageError(
                 f"testbed '{self.project.config.name}' is up, and a run boots machines of its own",
                 hint="`orch down`, or another testbed file (--testbed)",
             )
         self.progress.notice("the machine of the killed run is taken down")
         bed.down()
+
+    def _left_a_machine(self) -> bool:
+        """Whether the run, as far as its journal goes, began a boot and did not end it."""
+        told = [each for each in self.journal.events() if each["event"] in ("boot-begin", "boot", "down")]
+        # A boot that failed has ended, a machine that could not be taken down has not.
+        return bool(told) and (told[-1]["event"] == "down") == (told[-1].get("outcome") == "error")
 
     def _beds(self, cells: Sequence[Cell]) -> dict[MachineKind, Testbed]:
         """A testbed for every kind of machine."""
@@ -314,25 +320,39 @@ def start(
 
 def resume(project: Project, journal: Journal, progress: Progress, *, keep: bool) -> int:
     """Go on with a run: finished steps stay as they are; returns the number of steps that failed now."""
-    saved = journal.folder / WORKLOAD_FILE
-    if not saved.is_file():
-        raise UsageError(f"{journal.folder}: the run has no {WORKLOAD_FILE} and cannot be continued")
-    workload = load(saved, Workload)
+    workload, saved = _saved(journal)
     return Conductor(project, workload, saved, journal, progress, RunOptions(keep=keep, resume=True)).conduct()
 
 
-def plan_lines(workload: Workload, workload_file: Path) -> list[str]:
-    """What a run would do, for people."""
+def _saved(journal: Journal) -> tuple[Workload, Path]:
+    """The workload of a run, and its file."""
+    saved = journal.folder / WORKLOAD_FILE
+    if not saved.is_file():
+        raise UsageError(f"{journal.folder}: the run has no {WORKLOAD_FILE} and cannot be continued")
+    return load(saved, Workload), saved
+
+
+def left_lines(journal: Journal) -> list[str]:
+    """What going on with a run would do, for people."""
+    workload, saved = _saved(journal)
+    with journal.held():
+        journal.read_run()
+        return plan_lines(workload, saved, journal.done())
+
+
+def plan_lines(workload: Workload, workload_file: Path, done: frozenset[str] = frozenset()) -> list[str]:
+    """What a run would do, for people; `done` are keys of steps that need no repetition."""
     folder = workload_file.resolve().parent
-    boots = plan(workload, folder=folder)
-    lines = [
-        f"{len(cells_of(workload, folder))} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots)} steps"
-    ]
+    boots, cells = plan(workload, done, folder), cells_of(workload, folder)
+    attacks = Attacks(workload, cells, run_id="", work=folder)
+    lines = [f"{len(cells)} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots)} steps"]
     for boot in boots:
         lines.append(f"boot {boot.number + 1}: {boot.machine.label}")
         for session in boot.sessions:
             where = session.world if session.world == "host" else f"{session.world} {session.guest.label}"
-            lines += [f"  {where}: {step.cell.cell_id}" for step in session.steps]
+            for step in session.steps:
+                names = ", ".join([*attacks.now(step), *attacks.later(step)])
+                lines.append(f"  {where}: {step.cell.cell_id}{f', then {names}' if names else ''}")
     return lines
 
 

@@ -29,15 +29,25 @@ REARM = "/sys/module/rearm/parameters/now"
 """guest/rearm: whatever is written gives a restored host its timers back."""
 LOG = "/run/measure.log"
 CODE = "/run/measure.code"
+GATE_PID = "/run/measure.pid"
+"""Of the gate that works, and of its process group; empty when it is done."""
 NOISE = "/run/measure.noise"
 """What is wrong with a measurement that has its counts all the same; missing if nothing is."""
 ID_STEP = 1 << 20
 """Distance of the ids of two measurements: more than the iterations that a workload can have."""
 ALIGN_US = 100_000  # a multiple of every tick's period
 
+_TIMED_OUT = 4  # exit code of `rvmm wait`
+_WAIT_SECONDS = 86400  # of the machine's time, the longest that `rvmm wait` takes
+
 # SSH connections that are still being taken down, by their states in /proc/net/tcp: their last packets are waited for.
 _OPEN = ":0016 ([0-9A-F]+:[0-9A-F]+ )?0[1-589B] "
 _QUIET = f"left=500; while [ $left -gt 0 ] && grep -qE '{_OPEN}' /proc/net/tcp; do left=$((left - 1)); done"
+# Until nothing of the group is left, which takes no time but for large processes; 10 s at most.
+_END_OTHERS = (
+    "left=100; [ ! -s {pid} ] || while [ $left -gt 0 ] && kill -9 -$(cat {pid}) 2>/dev/null; "
+    "do left=$((left - 1)); sleep 0.1; done"
+)
 UNQUIET = "connections were still being taken down when counting began"
 
 
@@ -85,33 +95,44 @@ def _by_itself(seconds: int) -> str:
     return f"{now}; end=$((${{up%.*}} + {seconds})); while [ ${{up%.*}} -lt $end ]; do echo 1 >{REARM}; {now}; done"
 
 
-def gate_script(what: Measurement, name: GuestName | None, seconds: float, *, after: int | None = None) -> str:
-    """Shell for the host that starts the gate in the background; `name` is the guest, None for the host's own world.
+def _work(what: Measurement, name: GuestName | None) -> str:
+    """Shell: do what is measured, and leave its exit code in `code`.
 
-    `seconds` (of the machine's time) is the longest wait for the guest's last word. With `after` the gate waits so many
-    seconds of the machine's time instead of for the start signal.
+    A guest's last word is waited for without a limit: seconds of the machine's time say nothing of the user's, and the
+    orchestrator has the limit.
     """
     if name is None:
-        work = shlex.join(runner_command(what, armed=False))
-    else:
-        go = shlex.join([f"{FOLDER}/bundle/runner", "go", name.address, str(PORT)])
-        wait = shlex.join(["rvmm", "wait", name.folder, what.said, str(max(1, round(seconds)))])
-        work = f"{go} && {wait}"
+        return f"{shlex.join(runner_command(what, armed=False))}; code=$?"
+    go = shlex.join([f"{FOLDER}/bundle/runner", "go", name.address, str(PORT)])
+    wait = shlex.join(["rvmm", "wait", name.folder, what.said, str(_WAIT_SECONDS)])
+    again = f"while [ $code -eq {_TIMED_OUT} ]; do {wait}; code=$?; done"
+    return f"{go}; code=$?; [ $code -ne 0 ] || code={_TIMED_OUT}; {again}"
+
+
+def gate_script(what: Measurement, name: GuestName | None, *, after: int | None = None) -> str:
+    """Shell for the host that starts the gate in the background; `name` is the guest, None for the host's own world.
+
+    What an earlier gate still does, whose end was not waited for, is ended before: it would be counted as well. With
+    `after` the gate waits so many seconds of the machine's time instead of for the start signal.
+    """
     spin = f"[ ! -e {SPIN_PID} ] || kill -{{}} $(cat {SPIN_PID})"
     gate = "; ".join(
         [
+            f"echo $$ >{GATE_PID}",
             # An idle machine's clock may jump from here on, as nothing from outside waits for it.
             spin.format("STOP"),
             "read -r go <&3; exec 3<&-" if after is None else _by_itself(after),
             _QUIET,
             f"[ $left -gt 0 ] || echo {shlex.quote(UNQUIET)} >{NOISE}",
             f"marker begin {MEASURE} {what.base}",
-            work,
-            f"echo $? >{CODE}",
+            _work(what, name),
+            f"echo $code >{CODE}",
             f"marker end {MEASURE} {what.base}",
             spin.format("CONT"),
+            f": >{GATE_PID}",
         ]
     )
     # Opened for both directions it waits for nobody, and has a reader before this command returns.
     fresh = f"rm -f {GO_FIFO} {CODE} {NOISE} && mkfifo {GO_FIFO} && exec 3<>{GO_FIFO}"
-    return f"{fresh} && {{ setsid sh -c {shlex.quote(gate)} </dev/null >{LOG} 2>&1 & }}"
+    ready = f"{_END_OTHERS.format(pid=GATE_PID)}; {fresh}"
+    return f"{ready} && {{ setsid sh -c {shlex.quote(gate)} </dev/null >{LOG} 2>&1 & }}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import os
 import secrets
@@ -17,7 +18,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from orchestrator.build.cache import write_atomic
-from orchestrator.errors import EnvError
+from orchestrator.errors import EnvError, UsageError
 from orchestrator.schema import samples
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ EVENTS, RUN_FILE, SAMPLES, PRIVACY = "events.jsonl", "run.yaml", "samples.csv", 
 STEP_PHASES = frozenset({"load", "read", "infer", "write"})
 """What a step measures; rows of other phases are about a machine or a guest."""
 _STEP_DONE = "step-done"
+_KEPT = {"status": str, "testbed": dict, "git": dict, "tools": dict}
+"""What a later start of a run needs of run.yaml."""
 
 
 def utc_now() -> str:
@@ -42,10 +45,15 @@ class Journal:
 
     @classmethod
     def create(cls, results: Path, name: str) -> Journal:
-        """A new folder `<name>-<utc>-<short hash>` in `results`."""
+        """A new folder `<name>-<utc>-<short hash>` in `results`; raises UsageError if there can be none."""
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         folder = results / f"{name}-{stamp}-{secrets.token_hex(3)}"
-        (folder / "console").mkdir(parents=True)
+        try:
+            (folder / "console").mkdir(parents=True)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise UsageError(f"{results}: no folder for runs: {error.strerror}", hint="--results DIR") from None
         return cls(folder)
 
     @property
@@ -89,7 +97,10 @@ class Journal:
             self.event(event, seconds=round(time.monotonic() - began, 3), outcome=outcome, **facts)
 
     def events(self) -> list[dict[str, Any]]:
-        """All whole lines; one that a kill cut off is cut from the file as well, or the next would join it."""
+        """All whole lines; one that a kill cut off is cut from the file as well, or the next would join it.
+
+        Raises UsageError for a whole line that is no event.
+        """
         path = self.folder / EVENTS
         try:
             data = path.read_bytes()
@@ -98,7 +109,7 @@ class Journal:
         whole = data[: data.rfind(b"\n") + 1]
         if whole != data:
             os.truncate(path, len(whole))
-        return [json.loads(line) for line in whole.splitlines()]
+        return [_event_of(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)]
 
     def step_done(self, key: str, *, status: str, boot_id: int, **facts: Any) -> None:
         """The step is over, its rows are on the disk."""
@@ -166,10 +177,31 @@ class Journal:
         write_atomic(self.folder / RUN_FILE, yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120))
 
     def read_run(self) -> dict[str, Any]:
-        """The content of run.yaml."""
-        facts: dict[str, Any] = yaml.safe_load((self.folder / RUN_FILE).read_text(encoding="utf-8"))
+        """The content of run.yaml; raises UsageError if it is not there or not what `write_run` wrote."""
+        path = self.folder / RUN_FILE
+        try:
+            facts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UsageError(f"{path}: no such file: the folder is no run, or a broken one") from None
+        except (yaml.YAMLError, ValueError) as error:
+            raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(facts, dict):
+            raise UsageError(f"{path}: not a description of a run")
+        for key, kind in _KEPT.items():
+            if not isinstance(facts.get(key), kind):
+                raise UsageError(f"{path}: {key}: missing, or not what a run has there")
         return facts
 
     def write(self, name: str, content: str) -> None:
         """Replace one small file."""
         write_atomic(self.folder / name, content)
+
+
+def _event_of(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError as error:  # also bytes that are no text
+        raise UsageError(f"{place}: no event: {error}", hint="the file was changed by others") from None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        raise UsageError(f"{place}: no event: 'event' is missing", hint="the file was changed by others")
+    return event

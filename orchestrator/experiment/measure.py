@@ -83,7 +83,7 @@ class Stage:
         """Copy the runner with its libraries to a world, and unpack it there."""
         with self._link(world) as link:
             ssh.capture(link, f"rm -rf {gate.FOLDER} && mkdir -p {gate.FOLDER}")
-            ssh.put(link, bundle, f"{gate.FOLDER}/{BUNDLE}")
+            self._put(link, world, bundle, BUNDLE)
             folder = shlex.quote(gate.FOLDER)
             ssh.capture(link, f"cd {folder} && tar xzf {BUNDLE} && rm {BUNDLE}", self.deploy_seconds)
         self.worlds.add(world)
@@ -93,7 +93,13 @@ class Stage:
         with self._link(world) as link:
             ssh.capture(link, f"cd {gate.FOLDER} && rm -f model.tflite inputs.bin results.jsonl*")
             for source, name in ((model, "model.tflite"), (inputs, "inputs.bin")):
-                ssh.put(link, source, f"{gate.FOLDER}/{name}")
+                self._put(link, world, source, name)
+
+    def _put(self, link: Connection, world: str, source: Path, name: str) -> None:
+        try:
+            ssh.put(link, source, f"{gate.FOLDER}/{name}", self.deploy_seconds)
+        except ssh.StalledError as error:
+            raise ssh.StalledError(f"{name} to the {world}: {error.message} (`timeouts.deploy`)") from None
 
     @contextmanager
     def _link(self, world: str) -> Iterator[Connection]:
@@ -133,7 +139,7 @@ class Stage:
                     raise WorkloadError(f"the runner did not start: {done.words}")
         with self.bed.host() as host:
             before = self._vmm_exits(host, name)
-            ssh.capture(host, gate.gate_script(what, name, self.run_seconds, after=after))
+            ssh.capture(host, gate.gate_script(what, name, after=after))
         return before
 
     def _vmm_exits(self, host: Connection, name: GuestName | None) -> dict[str, int]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
+from orchestrator.experiment.attacks import REALM_ONCE
 from orchestrator.experiment.zoo import Zoo, check_tflite
 from orchestrator.schema.testbed import Guest
-from orchestrator.schema.workload import OwnModel
+from orchestrator.schema.workload import Inputs, OwnModel
 from orchestrator.schema.yamlfile import Mistake
 
 if TYPE_CHECKING:
@@ -27,7 +28,28 @@ def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) 
     for index, path in enumerate(workload.inputs.files):
         if not (folder / path).is_file():
             yield Mistake(("inputs", "files", index), f"{folder / path}: no such file")
+    yield from _in_preparation(workload)
     yield from _in_guests(workload, config)
+    for index, attack in enumerate(workload.attacks):
+        if attack in REALM_ONCE and "realm" not in workload.worlds:
+            yield Mistake(("attacks", index), f"{attack} is done in the realm only, and `worlds` has none")
+    for index, timing in enumerate(workload.timing):
+        cpus = config.machine.deterministic.cpus
+        if timing.mode == "deterministic" and cpus > 1:
+            text = f"the testbed file's machine.deterministic.cpus is {cpus}, and only 1 CPU can be counted"
+            yield Mistake(("timing", index), text, "docs/counting.md says why")
+
+
+def _in_preparation(workload: Workload) -> Iterator[Mistake]:
+    """Pixels are prepared as the workload says for models of the user's only."""
+    zoos = [model for model in workload.models if not isinstance(model, OwnModel)]
+    for key in ("mean", "std") if zoos else ():
+        if getattr(workload.inputs, key) != getattr(Inputs(), key):
+            yield Mistake(
+                ("inputs", key),
+                f"model {zoos[0]} of the zoo has its own; it is for your own models",
+                "leave it out, or run your own models in a workload of theirs",
+            )
 
 
 def _in_models(workload: Workload, zoo: Zoo, folder: Path) -> Iterator[Mistake]:

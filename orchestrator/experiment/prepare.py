@@ -11,7 +11,6 @@ from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import tensors
 from orchestrator.experiment.verify import oracle, top1_of
 from orchestrator.experiment.zoo import Model, Zoo, own_model
-from orchestrator.schema.workload import Inputs
 from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.build.graph import Graph, Node
     from orchestrator.experiment.plan import Cell
     from orchestrator.experiment.tensors import Tensors
-    from orchestrator.schema.workload import Workload
+    from orchestrator.schema.workload import Inputs, Workload
     from orchestrator.schema.zoo import ModelDescription
     from orchestrator.testbed.testbed import Testbed
 
@@ -189,12 +188,5 @@ class Preparer:
 
 
 def preparation_of(model: Model, given: Inputs) -> Preparation:
-    """How pixels become a model's numbers; raises UsageError for a mean or std to a model that has its own."""
-    if model.preparation is None:
-        return Preparation(mean=given.mean, std=given.std)
-    if (given.mean, given.std) != (Inputs().mean, Inputs().std):
-        raise UsageError(
-            f"inputs.mean, inputs.std: model {model.name} of the zoo has its own; they are for your own models",
-            hint="leave them out, or run your own models in a workload of theirs",
-        )
-    return model.preparation
+    """How pixels become a model's numbers: models of the zoo say that themselves."""
+    return model.preparation or Preparation(mean=given.mean, std=given.std)

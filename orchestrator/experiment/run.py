@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import BootError, OrchError, WorkloadError
+from orchestrator.errors import BootError, EnvError, OrchError, UsageError, WorkloadError
 from orchestrator.experiment import collect, twins, verify
 from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.gate import Measurement
@@ -77,17 +77,21 @@ class Runner:
     # --- machines -------------------------------------------------------------------------------------------------
 
     def _boot(self, boot: Boot, *, keep: bool) -> None:
-        """One machine from power-on to power-off; if it fails, what was left to do in it has failed."""
+        """One machine from power-on to power-off; if it fails, what was left to do in it has failed.
+
+        Raises UsageError if one is up that is not ours, EnvError if another orch works on the testbed.
+        """
         bed = self.beds[boot.machine]
         boot_id = self._next_boot_id()
         self._open = list(boot.steps)
         self.journal.event("boot-begin", boot=boot.number, boot_id=boot_id, machine=boot.machine.label)
         self.rows.booting(boot_id)
+        up = False
         try:
             with self._part("boot", boot_id=boot_id):
                 began = time.monotonic()
-                seed = machine_seed(self.workload.seed, boot.number)
-                bed.up(UpOptions(fresh=True, deterministic=boot.machine.deterministic, count=True, seed=seed))
+                self._up(bed, boot, boot_id)
+                up = True
                 seconds = time.monotonic() - began
             limits = self.workload.timeouts
             stage = Stage.on(bed, deploy_seconds=limits.deploy, run_seconds=limits.run)
@@ -97,15 +101,26 @@ class Runner:
             if keep:
                 self._leave_guest(boot, stage)
         except OrchError as error:
+            if isinstance(error, UsageError | EnvError) and not up:
+                raise
             for step in list(self._open):
                 self._step_failed(step, boot_id, error)
         finally:
-            if not keep:
+            if up and not keep:
                 with self._part("down", boot_id=boot_id):
                     try:
                         self._keep_consoles(bed, boot_id)
                     finally:  # also where the results' disk is full
                         bed.down()
+
+    def _up(self, bed: Testbed, boot: Boot, boot_id: int) -> None:
+        """Power on; a machine that does not come up is gone afterwards, and leaves what it said."""
+        seed = machine_seed(self.workload.seed, boot.number)
+        try:
+            bed.up(UpOptions(fresh=True, deterministic=boot.machine.deterministic, count=True, seed=seed))
+        except BootError:
+            self._keep_consoles(bed, boot_id)
+            raise
 
     def _session(self, boot: Boot, session: Session, boot_id: int, stage: Stage, *, stay: bool) -> None:
         with self._world(session, boot_id, stage, stay=stay) as absent:

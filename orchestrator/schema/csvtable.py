@@ -34,6 +34,7 @@ PANDAS_MISSING = frozenset(
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
+_LONGEST = 4096  # characters of a text
 _EXACT = 2**53  # integers up to here are exact in a 64-bit float
 
 
@@ -51,10 +52,12 @@ def _plain(text: str) -> str:
 
 
 def _one_line(value: object) -> object:
-    """Free text as one line; what a reader would take for missing is missing."""
+    """Free text as one line, cut where it is too long; what a reader would take for missing is missing."""
     if not isinstance(value, str):
         return value
     line = _CONTROL.sub(" ", value).strip()
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST - 1]}…"
     return None if line in PANDAS_MISSING else line
 
 
@@ -72,7 +75,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 class Row(Strict):
     """Base of all rows: frozen, unknown columns are errors, an empty string is a missing value."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=4096)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=_LONGEST)
 
     def fields(self) -> list[str]:
         """The row as it stands in the file, a string a column."""

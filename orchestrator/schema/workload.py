@@ -43,7 +43,7 @@ def _listed(value: Any) -> Any:
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len({str(value) for value in values}) != len(values):
-        raise ValueError("a value is given twice, which would measure the same cell twice")
+        raise ValueError("a value is given twice")
     return values
 
 

@@ -36,6 +36,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its errors reach us 
 # What the libraries raise when a connection ends in the middle of something.
 LOST = (OSError, EOFError, paramiko.SSHException)
 _CHANNEL_SECONDS = 60.0  # for a command's channel to be opened; paramiko would wait an hour for a server that is gone
+_STILL_SECONDS = 300.0  # that a copy may stand still
 _CHUNK = 32768
 _DEPTH = 64  # of folders that are copied from a machine, which could nest them without end
 _SSH_PORT = 22
@@ -149,13 +150,46 @@ def closed_after(link: Connection, other: Connection, argv: Sequence[str]) -> It
         watcher.join()
 
 
+class StalledError(BootError):
+    """A copy stood still for too long; its connection is closed."""
+
+
 @contextmanager
-def _answering(link: Connection) -> Iterator[None]:
-    """Turn the libraries' words for a connection that ended into ours."""
+def _copying(link: Connection, limit: float) -> Iterator[Callable[..., None]]:
+    """Copy in this block: a connection that ends, or on which nothing moves for `limit` seconds, is told in our words.
+
+    What is yielded says that something moved. The libraries have no limit of their own: for a subsystem they wait for
+    ever, and a file that is given up waits for the answers to what it has sent.
+    """
+    moved = threading.Event()
+    over = stalled = False
+
+    def watch() -> None:
+        nonlocal stalled
+        while moved.wait(limit):
+            moved.clear()
+            if over:
+                return
+        stalled = True
+        link.close()
+
+    def say(*_: object) -> None:
+        moved.set()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
-        yield
-    except (EOFError, paramiko.SSHException) as error:
-        raise BootError(f"{link.host} no longer answers: {str(error) or type(error).__name__}") from None
+        yield say
+    except (OrchError, AttributeError, *LOST) as error:  # AttributeError: of a connection that was closed meanwhile
+        if stalled:
+            raise StalledError(f"copying stood still for {limit:g} s") from None
+        if isinstance(error, (EOFError, paramiko.SSHException)):
+            raise BootError(f"{link.host} no longer answers: {str(error) or type(error).__name__}") from None
+        raise
+    finally:
+        over = True
+        moved.set()
+        watcher.join()
 
 
 def capture(link: Connection, command: str, timeout: float = 60.0) -> str:
@@ -284,40 +318,48 @@ def _drain(channel: paramiko.Channel, receive: Callable[[int], bytes], sink: int
         channel.close()
 
 
-def put(link: Connection, source: Path, target: str) -> None:
-    """Copy a file or folder to the machine; a target that is a folder there receives it under its own name."""
+def put(link: Connection, source: Path, target: str, still: float = _STILL_SECONDS) -> None:
+    """Copy a file or folder to the machine; a target that is a folder there receives it under its own name.
+
+    Raises StalledError, and closes the connection, if nothing moves for `still` seconds.
+    """
     if not source.exists() or source == Path():
         raise UsageError(f"'{source}': no such file")
-    with _answering(link):
+    with _copying(link, still) as moved:
         sftp = link.sftp()
         if target.endswith("/") or _is_folder(sftp, target):
             target = posixpath.join(target, source.name)
-        _put(sftp, source, target)
+        _put(sftp, source, target, moved)
 
 
-def _put(sftp: paramiko.SFTPClient, source: Path, target: str) -> None:
+def _put(sftp: paramiko.SFTPClient, source: Path, target: str, moved: Callable[..., None]) -> None:
+    moved()
     if source.is_dir():
         if not _is_folder(sftp, target):
             sftp.mkdir(target)
         for child in sorted(source.iterdir()):
-            _put(sftp, child, posixpath.join(target, child.name))
+            _put(sftp, child, posixpath.join(target, child.name), moved)
         return
     try:
-        sftp.put(str(source), target)
+        sftp.put(str(source), target, callback=moved)
         sftp.chmod(target, stat.S_IMODE(source.stat().st_mode))
     except OSError as error:
         raise OrchError(f"cannot copy {source} to {target}: {error.strerror or error}") from None
 
 
-def get(link: Connection, source: str, target: Path) -> None:
-    """Copy a file or folder from the machine; a target that is a folder here receives it under its own name."""
+def get(link: Connection, source: str, target: Path, still: float = _STILL_SECONDS) -> None:
+    """Copy a file or folder from the machine; a target that is a folder here receives it under its own name.
+
+    Raises StalledError as `put` does.
+    """
     if target.is_dir():
         target = target / posixpath.basename(source.rstrip("/"))
-    with _answering(link):
-        _get(link.sftp(), source, target)
+    with _copying(link, still) as moved:
+        _get(link.sftp(), source, target, moved)
 
 
-def _get(sftp: paramiko.SFTPClient, source: str, target: Path, depth: int = 0) -> None:
+def _get(sftp: paramiko.SFTPClient, source: str, target: Path, moved: Callable[..., None], depth: int = 0) -> None:
+    moved()
     if _is_folder(sftp, source):
         if depth == _DEPTH:
             raise OrchError(f"cannot copy {source}: folders are nested deeper than {_DEPTH}")
@@ -326,16 +368,16 @@ def _get(sftp: paramiko.SFTPClient, source: str, target: Path, depth: int = 0) -
             # The machine's word: a realm or a VM may be anybody's.
             if name in ("", ".", "..") or "/" in name or "\0" in name:
                 raise OrchError(f"cannot copy {source}: the machine names a file {name!r} in it")
-            _get(sftp, posixpath.join(source, name), target / name, depth + 1)
+            _get(sftp, posixpath.join(source, name), target / name, moved, depth + 1)
         return
     if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
         with target.open("wb") as sink:
-            sftp.getfo(source, sink)
+            sftp.getfo(source, sink, callback=moved)
         return
     target = target.resolve()
     scratch = target.with_name(f".{target.name}.part")
     try:
-        sftp.get(source, str(scratch))
+        sftp.get(source, str(scratch), callback=moved)
         scratch.chmod((sftp.stat(source).st_mode or 0o644) & 0o777)
         scratch.replace(target)
     except OSError as error:

@@ -209,7 +209,9 @@ class Guests:
             self._bed.progress.notice(f"guests were not stopped in order: {error.message}")
 
     def machine_started(self, files: list[GuestFile]) -> None:
-        """A new host has no guests; `files` are those it has got with its initrd."""
+        """A new host has no guests, and none of the last one's consoles; `files` are those of its initrd."""
+        for old in self.record.folder.glob("*.console.log"):
+            old.unlink()
         sources = {file.path: self.source(file) for file in files} | self._bed.project.vmm_files()
         digests = {path: file_digest(source) for path, source in sources.items()}
         self.record.save({"runs": 0, "files": digests, "guests": {}})

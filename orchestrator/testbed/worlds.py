@@ -81,6 +81,8 @@ class GuestWorld:
                 # The connections of a guest that is gone get no reset, as its network went too: a command would wait.
                 with ssh.closed_after(connected, gateway, end_command(self.guest)):
                     yield connected
+            except ssh.StalledError:  # it was closed for that
+                raise
             except (OrchError, *ssh.LOST):
                 if connected.is_connected:
                     raise

@@ -121,21 +121,38 @@ def await_inference(bed: Bed, seconds: float = 250) -> None:
     raise AssertionError("no inference began")
 
 
-@pytest.mark.parametrize("moments", [(12.0, 30.0)], ids=["two kills"])
-def test_resume_after_kills(bed: Bed, tmp_path: Path, moments: tuple[float, ...]) -> None:
+def finished_steps(results: Path) -> int:
+    """Steps of which the journal has the last word."""
+    return sum(path.read_text().count('"event": "step-done"') for path in results.glob("*/events.jsonl"))
+
+
+def kill_after(command: list[str], results: Path, steps: int, seconds: float = 300) -> None:
+    """Run orch and kill it as soon as so many steps are done."""
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        deadline = time.monotonic() + seconds
+        while finished_steps(results) < steps:
+            assert process.poll() is None, f"it ended by itself, with {finished_steps(results)} steps done"
+            assert time.monotonic() < deadline, f"{steps} steps were not done in {seconds:g} s"
+            time.sleep(0.05)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_resume_after_kills(bed: Bed, tmp_path: Path) -> None:
     """Killed where it cannot clean up; tests/soak/soak_run.py does it ten times at random."""
     results = tmp_path / "results"
     arguments = ["run", str(SMOKE), *FAST, "--set", "worlds=[host, vm]", "--set", "boots=2", "--results", str(results)]
-    for seconds in moments:
-        process = subprocess.Popen(bed.command(*arguments), start_new_session=True)
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    for steps in (1, 3):  # of four: within the first boot and within the second
+        kill_after(bed.command(*arguments), results, steps)
         arguments = ["run", "--resume", "latest", "--results", str(results)]
     done = bed.orch(*arguments)
     assert done.returncode == 0, done.stderr
+    run = yaml.safe_load((only_run(results) / "run.yaml").read_text(encoding="utf-8"))
+    assert len(run["resumed"]) == 2
     samples = samples_of(only_run(results))
     no_step_is_doubled(samples)
     measured = samples.query("phase == 'infer' and metric == 'instructions' and component == 'all'")

@@ -10,9 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from orchestrator.build.graph import file_digest
 from orchestrator.build.progress import Silent
+from orchestrator.cli.context import Context
+from orchestrator.cli.run import run
 from orchestrator.errors import UsageError
 from orchestrator.experiment import conduct, provenance
 from orchestrator.experiment.conduct import Conductor
@@ -120,6 +123,22 @@ def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[P
     assert first in journal.done()
 
 
+def test_what_is_left_is_told_and_not_done(
+    begin: Callable[[int], tuple[Project, Journal]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, journal = begin(1)
+    monkeypatch.setattr(conduct, "resume", None)
+    before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
+    arguments = ["--resume", "latest", "--dry-run", "--results", str(tmp_path / "results")]
+    done = CliRunner().invoke(run, arguments, obj=Context())
+    assert done.exit_code == 0, done.exception
+    first, machine, *steps = done.output.splitlines()
+    assert first == "1 cells, 1 boots, 1 steps"
+    assert machine.startswith("boot 1: deterministic")
+    assert [step.partition(":")[0] for step in steps] == ["  host"]
+    assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
+
+
 def test_the_first_facts_stay_and_costs_add_up(
     begin: Callable[[int], tuple[Project, Journal]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +194,37 @@ def test_another_stack_is_refused_and_nothing_written(
     with pytest.raises(UsageError, match=r"what differs: model mine$"):
         resume(project, journal)
     assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("told", "ours"),
+    [
+        ([], False),
+        ([("boot-begin", None)], True),
+        ([("boot-begin", None), ("boot", "ok")], True),
+        ([("boot-begin", None), ("boot", "error")], False),
+        ([("boot-begin", None), ("boot", "ok"), ("down", "ok")], False),
+        ([("boot-begin", None), ("boot", "ok"), ("down", "error")], True),
+    ],
+)
+def test_resuming_takes_down_what_the_run_left(
+    begin: Callable[[int], tuple[Project, Journal]],
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[tuple[str, str | None]],
+    ours: bool,
+) -> None:
+    project, journal = begin(1)
+    for event, outcome in told:
+        journal.event(event, **({"outcome": outcome} if outcome else {}))
+    downs: list[str] = []
+    bed = SimpleNamespace(running=lambda: {"ssh_port": 1}, down=lambda: downs.append("down"))
+    monkeypatch.setattr(conduct, "Testbed", lambda *_: bed)
+    if ours:
+        assert resume(project, journal) == 0
+    else:
+        with pytest.raises(UsageError, match="is up, and a run boots machines of its own"):
+            resume(project, journal)
+    assert downs == ["down"] * ours
 
 
 def test_the_saved_testbed_means_the_same_elsewhere(tmp_path: Path) -> None:

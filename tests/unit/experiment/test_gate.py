@@ -53,6 +53,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("SPIN_PID", "spin.pid"),
         ("LOG", "log"),
         ("CODE", "code"),
+        ("GATE_PID", "gate.pid"),
         ("NOISE", "noise"),
         ("FOLDER", "orch"),
     ):
@@ -75,7 +76,7 @@ def lines_of(path: Path, count: int) -> list[str]:
 def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | None, work: list[str]) -> None:
     with subprocess.Popen(["sleep", "60"]) as spinner:
         (machine / "spin.pid").write_text(str(spinner.pid))
-        subprocess.run(["sh", "-c", gate_script(measurement(), name, 9.6)], check=True, timeout=10)
+        subprocess.run(["sh", "-c", gate_script(measurement(), name)], check=True, timeout=10)
         # It has a reader already, so that this does not wait, and nothing was done yet.
         fifo = os.open(machine / "go", os.O_WRONLY | os.O_NONBLOCK)
         assert not (machine / "called").exists()
@@ -93,7 +94,7 @@ def test_counting_that_begins_too_early_is_said(machine: Path) -> None:
     """Connections that never end: with a file in place of /proc/net/tcp the gate gives up, and leaves a word."""
     table = machine / "tcp"
     table.write_text("0: 0100007F:0016 0100007F:C350 01 00000000\n")
-    script = gate_script(measurement(), None, 1).replace("/proc/net/tcp", str(table)).replace("left=500", "left=2")
+    script = gate_script(measurement(), None).replace("/proc/net/tcp", str(table)).replace("left=500", "left=2")
     for said in (f"{gate.UNQUIET}\n", None):
         for path in (machine / "called", machine / "code"):
             path.unlink(missing_ok=True)
@@ -104,3 +105,45 @@ def test_counting_that_begins_too_early_is_said(machine: Path) -> None:
         noise = machine / "noise"
         assert (noise.read_text() if noise.exists() else None) == said
         table.write_text("0: 0100007F:0016 00000000:0000 0A 00000000\n")  # LISTEN
+
+
+def test_what_an_earlier_gate_still_does_is_ended(machine: Path) -> None:
+    """Two models in the host, of which the first takes longer than its limit: only the second one is counted."""
+    runner, script = machine / "orch/bundle/runner", gate_script(measurement(), None)
+    quick = runner.read_text()
+    runner.write_text(f"#!/bin/sh\necho $$ >{machine}/slow\nsleep 60 & wait\necho 0 slow >>{machine}/called\n")
+    subprocess.run(["sh", "-c", script], check=True, timeout=10)
+    (machine / "go").write_text("go\n")
+    (slow,) = lines_of(machine / "slow", 1)
+    runner.write_text(quick)
+    subprocess.run(["sh", "-c", script], check=True, timeout=20)
+    assert not running(int(slow))
+    (machine / "go").write_text("go\n")
+    begin, end = f"marker begin {gate.MEASURE} {gate.ID_STEP}", f"marker end {gate.MEASURE} {gate.ID_STEP}"
+    called = lines_of(machine / "called", 4)
+    assert (called[:2], called[3:]) == ([begin, begin], [end])
+    assert called[2].startswith("runner run")
+    deadline = time.monotonic() + 20
+    while (machine / "gate.pid").read_text():  # nobody takes its number for that of a gate
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and is more than its exit code."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_guests_last_word_is_waited_for_again(machine: Path) -> None:
+    """At a large shift the longest wait of `rvmm` is little time: its end is none of the measurement's."""
+    (machine / "orch/bundle/runner").write_text("#!/bin/sh\n")
+    wait = machine / "bin/rvmm"
+    wait.write_text(f'#!/bin/sh\necho "$1" >>{machine}/waits\n[ $(wc -l <{machine}/waits) -gt 2 ] || exit 4\nexit 5\n')
+    subprocess.run(["sh", "-c", gate_script(measurement(), GuestName(World.VM))], check=True, timeout=10)
+    (machine / "go").write_text("go\n")
+    assert lines_of(machine / "code", 1) == ["5"]
+    assert lines_of(machine / "waits", 3) == ["wait"] * 3

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import EnvError
+from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.collect import Observation
-from orchestrator.experiment.journal import EVENTS, PRIVACY, SAMPLES, Journal
+from orchestrator.experiment.journal import EVENTS, PRIVACY, RUN_FILE, SAMPLES, Journal
 from orchestrator.experiment.plan import Step, cells_of
 from orchestrator.experiment.rows import RowMaker
 from orchestrator.privacy.rows import About
@@ -87,6 +87,42 @@ def test_a_torn_event_is_cut_off(journal: Journal) -> None:
     journal.repair()
     finish(journal, 1)
     assert len(journal.steps()) == 2
+
+
+@pytest.mark.parametrize("line", [b"garbage", b"\xff\xfe", b"[1]", b'{"utc": "x"}'])
+def test_a_whole_line_that_is_no_event_is_told_with_its_place(journal: Journal, line: bytes) -> None:
+    finish(journal, 0)
+    with (journal.folder / EVENTS).open("ab") as stream:
+        stream.write(line + b"\n")
+    with pytest.raises(UsageError, match=r"/events\.jsonl:2: no event: "):
+        journal.repair()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "no such file"),
+        ("", "not a description of a run"),
+        ("{}", "status: missing"),
+        ("a: [", "not valid YAML: "),
+        ("a: \x07", "not valid YAML: "),
+        ("{status: ok, workload: {}, testbed: 3}", "testbed: missing, or not what a run has there"),
+    ],
+)
+def test_a_run_file_that_is_none(journal: Journal, text: str | None, problem: str) -> None:
+    if text is not None:
+        (journal.folder / RUN_FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        journal.read_run()
+    assert caught.value.message.startswith(f"{journal.folder}/run.yaml: {problem}")
+    assert "\n" not in caught.value.message
+
+
+def test_runs_where_no_folder_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for results in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(UsageError, match=rf"^{results}: no folder for runs: Not a directory$"):
+            Journal.create(results, "w")
 
 
 def test_rows_of_guests_lives_are_kept_as_well(journal: Journal) -> None:

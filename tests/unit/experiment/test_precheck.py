@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from orchestrator.cli.context import Context
 from orchestrator.cli.run import run
 from orchestrator.errors import UsageError
-from orchestrator.experiment.conduct import open_workload
+from orchestrator.experiment.conduct import open_workload, plan_lines
 from orchestrator.experiment.prepare import check_output
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
@@ -63,6 +63,13 @@ def refused(folder: Path, text: str, *changes: str, testbed: str = "") -> str:
             "w.yaml:2:19: models.path: w.yaml: no TensorFlow Lite model",
         ),
         (SMALL + "inputs: {files: [w.yaml, b.npy]}\n", "w.yaml:3:26: inputs.files.1: b.npy: no such file"),
+        (SMALL + "inputs: {mean: 3}\n", "w.yaml:3:10: inputs.mean: model fashion_cnn of the zoo has its own"),
+        (SMALL + "inputs: {std: 2, mean: 0}\n", "w.yaml:3:10: inputs.std: model fashion_cnn of the zoo has its own"),
+        (
+            SMALL + "attacks: [memory-scan, dma]\nworlds: [host, vm]\n",
+            "w.yaml:3:24: attacks.1: dma is done in the realm only, and `worlds` has none",
+        ),
+        (SMALL + "attacks: plain-channel\nworlds: host\n", "w.yaml:3:1: attacks: plain-channel is done in the realm"),
     ],
 )
 def test_what_is_not_there_has_its_place(tmp_path: Path, text: str, expected: str) -> None:
@@ -100,6 +107,17 @@ def test_what_the_testbed_rules_out(tmp_path: Path) -> None:
     assert opened(tmp_path, SMALL + "worlds: [host, vm]\n", testbed=kernel)
 
 
+def test_a_deterministic_machine_of_two_cpus_cannot_be_counted(tmp_path: Path) -> None:
+    shipped = (ROOT / "testbed.yaml").read_text(encoding="utf-8")
+    assert shipped.count("\n    cpus: 1 ") == 1
+    (tmp_path / "two.yaml").write_text(shipped.replace("\n    cpus: 1 ", "\n    cpus: 2 "), encoding="utf-8")
+    project = Project.open(tmp_path / "two.yaml")
+    (tmp_path / "w.yaml").write_text(SMALL + "timing: [{mode: fast}, {shift: 0}]\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"w\.yaml:3:\d+: timing\.1: .*only 1 CPU can be counted"):
+        open_workload(tmp_path / "w.yaml", (), project)
+    assert open_workload(tmp_path / "w.yaml", ("timing={mode: fast}",), project)
+
+
 def test_a_guest_has_room_for_its_bounce_buffers(tmp_path: Path) -> None:
     large = "guest: {memory_mib: 512, swiotlb_slabs: 65536}\n"
     expected = "w.yaml:3:19: memory_mib.1: 'swiotlb_slabs' (2 KiB each) may take half"
@@ -115,6 +133,12 @@ def test_a_dry_run_prints_no_plan_of_what_cannot_be_done() -> None:
     assert wrong.output == ""
     right = CliRunner().invoke(run, [*words, "models=alexnet"], obj=Context())
     assert right.output.startswith("1 cells, 1 boots, 3 steps\n")
+
+
+def test_the_plan_has_the_attacks(tmp_path: Path) -> None:
+    workload = opened(tmp_path, SMALL + "boots: 2\nattacks: [plain-channel, memory-scan, dma]\n")
+    ends = [line.partition(",")[2] for line in plan_lines(workload, tmp_path / "w.yaml") if line.startswith("  ")]
+    assert ends == [" then memory-scan, dma, plain-channel", " then memory-scan", " then memory-scan", "", "", ""]
 
 
 # --- what only the model itself knows ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator.build.progress import Silent
-from orchestrator.errors import BootError, OrchError
+from orchestrator.errors import BootError, EnvError, OrchError, UsageError
 from orchestrator.experiment import run as run_module
 from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.collect import Observation, RunnerRecord
@@ -45,12 +45,15 @@ class Machine:
     no_model: set[str] = field(default_factory=set)
     prints: dict[str, str] = field(default_factory=dict)
     packets: int = 0
+    no_boot: OrchError | None = None
     worlds: set[str] = field(default_factory=set)
     lives: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
     # --- the testbed ---
 
     def up(self, _options: object) -> None:
+        if self.no_boot is not None:
+            raise self.no_boot
         self.alive = True
         self.said.append("up")
 
@@ -58,6 +61,7 @@ class Machine:
         self.said.append("down")
 
     def console_logs(self) -> dict[str, Path]:
+        self.said.append("consoles")
         return {}
 
     @property
@@ -285,6 +289,34 @@ def test_a_full_disk_takes_the_machine_down(make: Callable[[str], World], monkey
     with pytest.raises(OSError, match="No space"):
         world.run()
     assert world.machine.said[-1] == "down"
+
+
+@pytest.mark.parametrize("error", [UsageError("it is up with other options"), EnvError("another orch (pid 7)")])
+def test_a_machine_that_is_not_ours_stays_up_and_ends_the_run(make: Callable[[str], World], error: OrchError) -> None:
+    world = make(WORDS + "boots: 2\n")
+    world.machine.no_boot = error
+    with pytest.raises(type(error)):
+        world.run()
+    assert world.machine.said == []
+    assert world.statuses() == {}
+
+
+def test_a_machine_that_does_not_come_up_costs_its_boot_and_keeps_its_console(make: Callable[[str], World]) -> None:
+    world = make(WORDS)
+    world.machine.no_boot = BootError("state 'kernel': not reached")
+    assert world.run() == 3
+    assert world.machine.said == ["consoles"]
+    world.machine.no_boot = None
+    assert world.resume() == 0
+    assert world.machine.said[-2:] == ["consoles", "down"]
+
+
+def test_a_failure_of_many_words_is_no_end(make: Callable[[str], World]) -> None:
+    world = make(WORDS + "worlds: [vm, host]\n")
+    world.machine.deploy_model = lambda *_: (_ for _ in ()).throw(OrchError("ä" * 9000))  # type: ignore[method-assign]
+    assert world.run() == 2
+    notes = [row["note"] for row in world.table(SAMPLES) if row["status"] == "error"]
+    assert notes == ["ä" * 4095 + "…"] * 2
 
 
 def test_keep_leaves_a_guest_up_although_the_host_comes_last(make: Callable[[str], World]) -> None:

@@ -175,10 +175,8 @@ def test_models_that_take_no_picture(inputs: tuple[TensorDescription, ...], prob
         tensors.image_input("m", ModelDescription(inputs=inputs, outputs=()))
 
 
-def test_a_mean_for_a_model_that_has_its_own_is_refused() -> None:
+def test_a_mean_is_for_models_that_have_none() -> None:
     own = Model("own", "int8", trained=False, summary="", licence="", path=None)
     known = dataclasses.replace(own, name="known", preparation=Preparation(mean=3, std=4))
     assert preparation_of(own, Inputs(mean=1, std=2)) == Preparation(mean=1, std=2)
     assert preparation_of(known, Inputs()) == known.preparation
-    with pytest.raises(UsageError, match=r"inputs\.mean, inputs\.std: model known of the zoo has its own"):
-        preparation_of(known, Inputs(std=2))

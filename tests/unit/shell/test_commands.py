@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,53 @@ class Mute(paramiko.ServerInterface):
         return paramiko.OPEN_FAILED_CONNECT_FAILED
 
 
+class MuteChannel(Mute):
+    """Opens channels, and does not answer what is asked for in them."""
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        """Whatever it is."""
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        """No answer while the test lasts."""
+        self.over.wait()
+        return False
+
+
+class MuteFiles(MuteChannel):
+    """Takes files that are copied to it, but for what is in them."""
+
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        """SFTP."""
+        paramiko.SFTPServer(channel, name, self, sftp_si=_Files, over=self.over).start()
+        return True
+
+
+class _Files(paramiko.SFTPServerInterface):
+    def __init__(self, server: Mute, over: threading.Event) -> None:
+        super().__init__(server)
+        self._over = over
+
+    def open(self, path: str, flags: int, attr: object) -> _File:
+        return _File(self._over)
+
+
+class _File(paramiko.SFTPHandle):
+    def __init__(self, over: threading.Event) -> None:
+        super().__init__()
+        self._over = over
+
+    def write(self, offset: int, data: bytes) -> int:
+        self._over.wait()
+        return paramiko.SFTP_FAILURE
+
+
 @pytest.fixture
-def mute(tmp_path: Path) -> Iterator[ssh.Server]:
-    """An SSH server on loopback that goes silent after the log-in."""
+def mute(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ssh.Server]:
+    """An SSH server on loopback that goes silent after the log-in, or as late as its parameter does."""
     keys = SshKeys(tmp_path / "keys")
     keys.ensure()
-    interface = Mute()
+    interface = getattr(request, "param", Mute)()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -93,4 +135,17 @@ def test_a_server_that_goes_silent_after_the_log_in(mute: ssh.Server, monkeypatc
     link.open()
     with pytest.raises(BootError, match="no longer answers: Timeout opening channel"):
         ssh.capture(link, "true", 1)
+    link.close()
+
+
+@pytest.mark.parametrize("mute", [Mute, MuteChannel, MuteFiles], indirect=True)
+def test_a_copy_that_stands_still_has_an_end(mute: ssh.Server, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(4 << 20))
+    link = ssh.connection(mute, 10.0)
+    link.open()
+    began = time.monotonic()
+    with pytest.raises(ssh.StalledError, match=r"^copying stood still for 0\.5 s$"):
+        ssh.put(link, tmp_path / "large", "/large", 0.5)
+    assert 0.5 <= time.monotonic() - began < 10
+    assert not link.is_connected
     link.close()

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +29,7 @@ class Machine:
     def listdir(self, path: str) -> list[str]:
         return self.names[path]
 
-    def get(self, _path: str, target: str) -> None:
+    def get(self, _path: str, target: str, **_: object) -> None:
         Path(target).write_text("content", encoding="utf-8")
 
 
@@ -45,9 +47,22 @@ def test_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
 
 def test_a_machine_that_goes_away(tmp_path: Path) -> None:
     machine = Machine({})
-    machine.get = lambda *_: (_ for _ in ()).throw(paramiko.SSHException("Server connection dropped"))  # type: ignore[method-assign]
+    machine.get = lambda *_, **__: (_ for _ in ()).throw(paramiko.SSHException("Server connection dropped"))  # type: ignore[method-assign]
     with pytest.raises(BootError, match=r"^host no longer answers: Server connection dropped$"):
         get(SimpleNamespace(sftp=lambda: machine, host="host"), "/tmp/f", tmp_path / "here")
+
+
+def test_a_slow_copy_that_moves_has_no_end(tmp_path: Path) -> None:
+    def slow(_path: str, target: str, callback: Callable[..., None]) -> None:
+        for count in range(8):
+            time.sleep(0.1)
+            callback(count, 8)
+        Path(target).write_text("content", encoding="utf-8")
+
+    machine = Machine({})
+    machine.get = slow  # type: ignore[method-assign]
+    get(SimpleNamespace(sftp=lambda: machine), "/tmp/f", tmp_path / "here", 0.4)
+    assert (tmp_path / "here").read_text() == "content"
 
 
 def test_no_special_permissions(tmp_path: Path) -> None:

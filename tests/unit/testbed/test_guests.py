@@ -130,6 +130,17 @@ def test_only_what_the_host_lacks_is_copied(make: Callable[..., Guests], host: H
     assert events(guests)[:4] == ["start", "guest-ready", "ssh", "start"]
 
 
+def test_consoles_stay_until_the_next_machine(make: Callable[..., Guests]) -> None:
+    guests = make()
+    guests.start(VM, GuestOptions())
+    guests.stop_all()
+    assert guests.record.console_lines(VM) == ["first", "last words"]
+    guests.machine_started([])
+    assert guests.record.console_lines(VM) == []
+    assert [path.name for path in guests.record.folder.glob("*.log")] == []
+    assert len(events(guests)) > 1
+
+
 def test_a_guest_that_runs_is_left_alone(make: Callable[..., Guests], host: Host) -> None:
     guests = make()
     guests.start(VM, GuestOptions(memory_mib=128))
