@@ -281,7 +281,6 @@ class PrivacyRow(Row):
 SAMPLES = Table("samples.csv", SampleRow)
 SUMMARY = Table("summary.csv", SummaryRow)
 PRIVACY = Table("privacy.csv", PrivacyRow)
-TABLES: tuple[Table[SampleRow] | Table[SummaryRow] | Table[PrivacyRow], ...] = (SAMPLES, SUMMARY, PRIVACY)
 
 
 def append_samples(path: Path, rows: Sequence[SampleRow]) -> int:
