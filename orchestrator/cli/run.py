@@ -51,7 +51,7 @@ def run(
     if resumed is not None:
         if changes:
             raise UsageError("--set cannot change a run that was begun", hint="start a new one")
-        journal = Journal(find_run(resumed, folder))
+        journal = Journal(find_run(resumed, folder, context.progress.notice))
         failures = conduct.resume(context.project, journal, context.progress, keep=keep)
     else:
         assert workload_file is not None  # noqa: S101
@@ -119,11 +119,12 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
     before = _last_whole_run(folder, workload.name, context.progress.notice)
     journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=False)
     _finish(context, journal)
-    added = append_history(folder / HISTORY.name, journal.folder)
-    click.echo(f"{folder / HISTORY.name}: {added} lines more")
     problems = [f"{failures} steps failed"] if failures else []
     if before is not None:
         problems += _compare(before, journal.folder)
+    # Behind the comparison, which a history that cannot be continued must not cost.
+    added = append_history(folder / HISTORY.name, journal.folder)
+    click.echo(f"{folder / HISTORY.name}: {added} lines more")
     if problems:
         raise WorkloadError("; ".join(problems))
 

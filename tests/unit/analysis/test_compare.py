@@ -135,19 +135,48 @@ def test_the_dictionary_has_exactly_these_columns(table: Any) -> None:
     assert found == {c.name: (str(c.kind), "yes" if c.optional else "no") for c in table.columns}
 
 
+def found(name: str, results: Path) -> Path:
+    """A run that is found without a word."""
+    said: list[str] = []
+    path = find_run(name, results, said.append)
+    assert said == []
+    return path
+
+
 def test_runs_are_found_by_path_beginning_and_as_the_newest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run there yet"):
-        find_run("latest", tmp_path / "none")
+        found("latest", tmp_path / "none")
     older, newer = (make_run(tmp_path, plan, privacy=False) for plan in (NEXT.but(name="z"), NIGHT.but(name="a")))
-    assert find_run(str(older), tmp_path) == older
-    assert find_run("z-", tmp_path) == older
-    assert find_run("latest", tmp_path) == older  # started later
+    assert found(str(older), tmp_path) == older
+    assert found("z-", tmp_path) == older
+    assert found("latest", tmp_path) == older  # started later
     assert newer != older
     make_run(tmp_path, NEXT.but(name="zz"), privacy=False)
     with pytest.raises(UsageError, match="more than one run begins with 'z'"):
-        find_run("z", tmp_path)
+        found("z", tmp_path)
     with pytest.raises(UsageError, match="no run begins with 'q'"):
-        find_run("q", tmp_path)
+        found("q", tmp_path)
+
+
+def test_latest_is_the_newest_run_that_can_be_read(tmp_path: Path) -> None:
+    good, torn = (make_run(tmp_path, plan, privacy=False) for plan in (NIGHT, NEXT))
+    (torn / "run.yaml").write_text("a: [", encoding="utf-8")
+    said: list[str] = []
+    assert find_run("latest", tmp_path, said.append) == good
+    assert len(said) == 1
+    assert f"passed over: {torn}/run.yaml: not valid YAML" in said[0]
+    (good / "run.yaml").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="no run there can be read"):
+        find_run("latest", tmp_path, said.append)
+    assert f"passed over: {good}/run.yaml" in said[1]
+
+
+def test_a_folder_called_latest_is_not_the_latest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "results", NIGHT, privacy=False)
+    (tmp_path / "latest").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert found("latest", tmp_path / "results") == run
+    assert found("./latest", tmp_path / "results") == tmp_path / "latest"
 
 
 @pytest.mark.parametrize(
