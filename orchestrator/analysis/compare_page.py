@@ -28,8 +28,8 @@ def lines(comparison: Comparison) -> list[str]:
 
 
 def notices(comparison: Comparison) -> list[str]:
-    """What could not be compared, in words."""
-    found = list(comparison.refused)
+    """What could not be compared or is not there any more, in words."""
+    found = [*comparison.refused, *(f"{place}: no inference in B, which was to have it" for place in comparison.lost)]
     for name, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
         if cells:
             found.append(f"only in {name}: {', '.join(cells)}")

@@ -39,6 +39,8 @@ class Cell(_Lenient):
     output: str | None = None
     threads: int | None = None
     pretouch: bool | None = None
+    top: int | None = None
+    inputs_sha256: str | None = None
 
 
 class Step(_Lenient):

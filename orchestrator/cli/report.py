@@ -61,7 +61,8 @@ def compare(
 ) -> None:
     """Compare the instructions of runs A and B cell by cell.
 
-    Exit codes: 0 nothing is slower in B beyond the margin, 1 something is, 2 the runs have no cell in common.
+    Exit codes: 0 nothing is slower in B beyond the margin, 1 something is or an inference is missing, 2 the runs have
+    no cell in common.
     """
     from orchestrator.analysis.compare import COMPARE  # noqa: PLC0415
     from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415

@@ -108,8 +108,8 @@ def _add_cost(journal: Journal, name: str, seconds: float, sums: tuple[str, ...]
 def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], results: Path | None) -> None:
     """Run a workload, compare it with the night before, and append its cells to history.csv.
 
-    Exit code 1 if a step failed, if something is slower than in the newest whole run of the same name before, or if
-    no cell could be compared with that.
+    Exit code 1 if a step failed, if something is slower than in the newest whole run of the same name before, if an
+    inference of that is not there any more, or if no cell could be compared with it.
     """
     from orchestrator.analysis.history import HISTORY, append_history  # noqa: PLC0415
     from orchestrator.experiment import conduct  # noqa: PLC0415
@@ -167,7 +167,8 @@ def _compare(before: Path, now: Path) -> list[str]:
     (now / "compare.html").write_text(render(page(one, other, comparison, other.info.margin)), encoding="utf-8")
     if not comparison.rows:
         return [f"no cell is the same as in {before.name}"]
-    return [f"slower than {before.name}"] if comparison.exit_code else []
+    problems = [f"slower than {before.name}"] if comparison.slower else []
+    return problems + ([f"no inference any more: {', '.join(comparison.lost)}"] if comparison.lost else [])
 
 
 @click.command("schema")

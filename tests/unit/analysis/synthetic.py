@@ -35,6 +35,7 @@ class Cell:
     host_hz: int = 1000
     guest_hz: int = 100
     mem_mib: int = 256
+    facts: dict[str, Any] = field(default_factory=dict, hash=False)  # more of it in run.yaml
 
     def exits(self, share: float) -> float:
         """Ticks of host and guest during a share of an inference, the expected number of exits."""
@@ -225,7 +226,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
         {
             "cell_id": cell.cell_id, "model": cell.model, "quantization": cell.quantization, "trained": True,
             "output": "top1", "threads": 1, "pretouch": True, "model_bytes": 4_276_000,
-            "model_sha256": hashlib.sha256(cell.model.encode()).hexdigest(),
+            "model_sha256": hashlib.sha256(cell.model.encode()).hexdigest(), **cell.facts,
         }
         for cell in plan.cells
     ]  # fmt: skip

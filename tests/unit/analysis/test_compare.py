@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.analysis.compare import COMPARE, compare
+from orchestrator.analysis.compare_page import notices
 from orchestrator.analysis.history import HISTORY, append_history
 from orchestrator.analysis.run_folder import find_run, load_run
 from orchestrator.cli.main import orch
@@ -64,15 +65,62 @@ def test_the_margin_decides(tmp_path: Path) -> None:
     [
         (Cell(icount_shift=0), "icount_shift 3 and 0"),
         (Cell(guest_hz=250), "guest_hz 100 and 250"),
-        (Cell(model="another-v2"), "the model's file"),
+        (Cell(model="another-v2"), "model mobilenet-v1-1.0-224 and another-v2, the model's file"),
+        (Cell(facts={"top": 3}), "top 5 and 3"),
+        (Cell(facts={"top": 5, "inputs_sha256": "b" * 64}), "the inputs"),
     ],
 )
 def test_cells_that_changed_are_refused(tmp_path: Path, other: Cell, told: str) -> None:
-    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT, NEXT.but(cells=(other,))))
-    found = compare(a, b, 0.02)
-    assert found.rows == ()
-    assert told in found.refused[0]
-    assert found.exit_code == 2
+    first = Cell(facts={"top": 5, "inputs_sha256": "a" * 64})
+    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT.but(cells=(first,)), NEXT.but(cells=(other,))))
+    refused = compare(a, b, 0.02)
+    assert refused.rows == refused.only_a == refused.only_b == refused.lost == ()
+    assert refused.refused == (f"{CELL.cell_id}: measures something else: {told}",)
+    assert refused.exit_code == 2
+
+
+def test_runs_that_do_not_say_their_inputs_are_compared(tmp_path: Path) -> None:
+    told = Cell(facts={"top": 5, "inputs_sha256": "a" * 64})
+    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT, NEXT.but(cells=(told,))))
+    assert compare(a, b, 0.02).exit_code == compare(b, a, 0.02).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost", "code"),
+    [
+        ({"broken": ((CELL.cell_id, "realm"),)}, (f"{CELL.cell_id}/realm",), 1),
+        ({"worlds": ("host", "vm")}, (f"{CELL.cell_id}/realm",), 1),
+        ({"worlds": ("host", "vm"), "extra": {"workload": {"worlds": ["host", "vm"]}}}, (), 0),
+    ],
+)
+def test_a_world_that_is_gone_is_told(
+    tmp_path: Path, changes: dict[str, Any], lost: tuple[str, ...], code: int
+) -> None:
+    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT, NEXT.but(**changes)))
+    after = compare(a, b, 0.02)
+    assert (after.only_a, after.only_b, after.lost) == ((f"{CELL.cell_id}/realm",), (), lost)
+    assert after.exit_code == code
+    assert bool(lost) == any("no inference in B" in line for line in notices(after))
+    assert compare(b, a, 0.02).only_b == after.only_a
+    assert compare(b, a, 0.02).exit_code == 0
+
+
+def test_a_phase_that_is_gone_is_told(tmp_path: Path) -> None:
+    a, b = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
+    lines = (b / "samples.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (b / "samples.csv").write_text("".join(line for line in lines if ",vm,teardown," not in line), encoding="utf-8")
+    after = compare(load_run(a), load_run(b), 0.02)
+    assert (after.only_a, after.lost, after.exit_code) == ((f"{CELL.cell_id}/vm/teardown",), (), 0)
+    assert f"only in A: {CELL.cell_id}/vm/teardown" in notices(after)
+
+
+def test_a_cell_that_failed_everywhere_is_lost_and_one_that_was_taken_out_is_not(tmp_path: Path) -> None:
+    more = Cell("more-x")
+    both = NIGHT.but(cells=(CELL, more), worlds=("host",))
+    failed = both.but(seed=3, broken=(("more-x", "host"),))
+    a, b, c = (load_run(make_run(tmp_path, plan)) for plan in (both, failed, NEXT.but(worlds=("host",))))
+    assert (compare(a, b, 0.02).lost, compare(a, b, 0.02).exit_code) == (("more-x/host",), 1)
+    assert (compare(a, c, 0.02).only_a, compare(a, c, 0.02).exit_code) == (("more-x",), 0)
 
 
 def test_a_run_beside_itself_is_not_resampled_alike(tmp_path: Path) -> None:

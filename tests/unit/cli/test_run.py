@@ -105,6 +105,12 @@ def test_what_makes_a_night_a_failure(
     assert problem(run_orch("nightly", results, monkeypatch, failures=failures)).startswith(told)
 
 
+def test_a_world_that_is_gone_makes_a_night_a_failure(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(results, at(1), privacy=False)
+    told = problem(run_orch("nightly", results, monkeypatch, NOW.but(worlds=("host", "vm"))))
+    assert told == f"no inference any more: {Cell().cell_id}/realm"
+
+
 def test_the_first_night_has_nothing_to_compare_with(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_orch("nightly", results, monkeypatch).exit_code == 0
     assert (results / "history.csv").exists()
