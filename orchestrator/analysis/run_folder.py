@@ -39,6 +39,9 @@ class Cell(_Lenient):
     output: str | None = None
     threads: int | None = None
     pretouch: bool | None = None
+    icount_shift: int | None = None
+    host_hz: int | None = None
+    guest_hz: int | None = None
     top: int | None = None
     inputs_sha256: str | None = None
 

@@ -226,7 +226,8 @@ def _provenance(plan: Plan) -> dict[str, Any]:
         {
             "cell_id": cell.cell_id, "model": cell.model, "quantization": cell.quantization, "trained": True,
             "output": "top1", "threads": 1, "pretouch": True, "model_bytes": 4_276_000,
-            "model_sha256": hashlib.sha256(cell.model.encode()).hexdigest(), **cell.facts,
+            "model_sha256": hashlib.sha256(cell.model.encode()).hexdigest(),
+            "icount_shift": cell.icount_shift, "host_hz": cell.host_hz, "guest_hz": cell.guest_hz, **cell.facts,
         }
         for cell in plan.cells
     ]  # fmt: skip

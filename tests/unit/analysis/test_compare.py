@@ -174,6 +174,16 @@ def test_history_grows_once_a_run(tmp_path: Path) -> None:
     assert rows[0].git_revision == "0123456789abcdef0123456789abcdef01234567"
 
 
+def test_a_cell_that_failed_everywhere_has_its_line_in_the_history(tmp_path: Path) -> None:
+    path, more = tmp_path / "history.csv", Cell("more-x", icount_shift=0)
+    broken = tuple(("more-x", world) for world in NIGHT.worlds)
+    night = make_run(tmp_path / "results", NIGHT.but(cells=(CELL, more), broken=broken))
+    assert append_history(path, night) == 2
+    assert append_history(path, night) == 0
+    row = list(HISTORY.rows(path))[1]
+    assert (row.cell_id, row.icount_shift, row.host_hz, row.boots, row.ratio) == ("more-x", 0, 1000, 0, None)
+
+
 @pytest.mark.parametrize("table", [COMPARE, HISTORY], ids=lambda table: table.name)
 def test_the_dictionary_has_exactly_these_columns(table: Any) -> None:
     text = (Path(__file__).resolve().parents[3] / "results/README.md").read_text(encoding="utf-8")
