@@ -62,7 +62,7 @@ def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
         "B / A are ratios of medians of instructions, all components, with 95 % bootstrap intervals, boots before "
         "iterations. Slower "
         "or faster: the interval lies wholly beyond the margin; indistinguishable: within it. With fewer than "
-        f"{FEW_BOOTS} boots that differ, intervals are too narrow."
+        f"{FEW_BOOTS} boots, and where these differ, intervals are too narrow."
     )
     items.append(Paragraph(note, "note"))
     return Page(

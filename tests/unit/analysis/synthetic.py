@@ -121,7 +121,7 @@ def _cell_rows(plan: Plan, cell: Cell) -> Iterator[SampleRow]:
                        note="the guest ended: <panic> & so on")  # fmt: skip
             continue
         for boot in range(plan.boots):
-            yield from _boot_rows(plan, cell, base | {"boot_id": boot}, random)
+            yield from _boot_rows(plan, cell, base | {"boot_id": boot, "seed": 700 + boot}, random)
 
 
 def _boot_rows(plan: Plan, cell: Cell, base: dict[str, Any], random: np.random.Generator) -> Iterator[SampleRow]:
