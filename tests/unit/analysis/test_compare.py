@@ -18,7 +18,7 @@ from orchestrator.analysis.compare_page import notices
 from orchestrator.analysis.history import HISTORY, append_history
 from orchestrator.analysis.run_folder import find_run, load_run
 from orchestrator.cli.main import orch
-from orchestrator.errors import OrchError, UsageError
+from orchestrator.errors import UsageError
 from orchestrator.schema.samples import Verdict
 
 CELL = Cell()
@@ -243,17 +243,28 @@ def test_a_folder_called_latest_is_not_the_latest_run(tmp_path: Path, monkeypatc
         ("run.yaml", "a: [", "not valid YAML"),
         ("run.yaml", "margin: 7\n", "margin"),
         ("samples.csv", "a,b\n1,2\n", "not a samples.csv"),
-        ("samples.csv", None, "not a samples.csv"),
+        ("samples.csv", (",1,256,", ",1,one,"), r"samples\.csv:2: mem_mib: Input should be a valid integer"),
+        ("samples.csv", (",1,256,", ",1,,"), r"samples\.csv:2: mem_mib: is missing"),
+        ("samples.csv", (",1,256,", ",1,0,"), r"samples\.csv:2: mem_mib: .* greater than or equal to 1, found '0'"),
+        ("samples.csv", (",host,", ",hots,"), r"samples\.csv:2: world: .* 'host', 'vm' or 'realm', found 'hots'"),
+        ("samples.csv", (f",{NIGHT.started_utc},", ",yesterday,"), r"samples\.csv:2: started_utc: .* 'yesterday'"),
+        ("samples.csv", (",2026-01-31T", ",2026-13-31T"), r"samples\.csv:2: started_utc: .* '2026-13-31T12:00:00Z'"),
+        ("samples.csv", (",demo,", ",nan,"), r"samples\.csv:2: workload: "),
+        ("samples.csv", (",4.5,", ",inf,"), r"samples\.csv:2: value: is not finite"),
+        ("samples.csv", (",demo,", ",demo,,"), r"samples\.csv:2: 31 fields where there are 30 columns"),
+        ("samples.csv", ("\n", "\n\n"), r"samples\.csv:2: schema_version: is missing"),
+        ("privacy.csv", (",realm,", ",relm,"), r"privacy\.csv:4: world: "),
     ],
 )
-def test_a_broken_folder_is_one_line(tmp_path: Path, name: str, content: str | None, message: str) -> None:
-    folder = make_run(tmp_path, NIGHT, privacy=False)
+def test_a_broken_folder_is_one_line(tmp_path: Path, name: str, content: str | tuple[str, str], message: str) -> None:
+    folder = make_run(tmp_path, NIGHT)
     path = folder / name
-    if content is None:
-        content = path.read_text().replace(",123456", ",x", 1).replace(",1,256,", ",one,256,")
-    path.write_text(content)
-    with pytest.raises(OrchError, match=message):
+    if not isinstance(content, str):
+        content = path.read_text(encoding="utf-8").replace(*content, 1)
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as caught:
         load_run(folder)
+    assert "\n" not in caught.value.message
 
 
 def test_what_is_missing_is_no_mistake(tmp_path: Path) -> None:
