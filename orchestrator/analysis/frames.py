@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
-from orchestrator.schema.csvtable import Column, Kind, Table, replace_file
+from orchestrator.schema.csvtable import NOTHING, Column, Kind, Table, replace_file
 from orchestrator.schema.samples import Status
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ def read_frame(path: Path, table: Table[Any]) -> pd.DataFrame:
     table.check_header(path, header)
     dtypes: dict[str, Any] = {column.name: _DTYPES[column.kind] for column in table.columns}
     try:
+        missing = {column.name: ["", NOTHING] if column.name == "note" else [""] for column in table.columns}
         # A blank line is a row of which all is missing: lines are counted below.
         frame = pd.read_csv(
-            io.BytesIO(data), dtype=dtypes, keep_default_na=False, na_values=[""], skip_blank_lines=False
+            io.BytesIO(data), dtype=dtypes, keep_default_na=False, na_values=missing, skip_blank_lines=False
         )
     except (ValueError, pd.errors.ParserError) as error:
         for _ in table.rows(path):  # which says where, and pandas does not

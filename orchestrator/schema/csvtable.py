@@ -33,6 +33,7 @@ PANDAS_MISSING = frozenset(
         *("NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     }
 )
+NOTHING = "-"  # a note that says nothing, where no field of its column may be empty
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
 _EXACT = 2**53  # integers up to here are exact in a 64-bit float
@@ -56,7 +57,7 @@ def _one_line(value: object) -> object:
     if not isinstance(value, str):
         return value
     line = _CONTROL.sub(" ", value).strip()
-    return None if line in PANDAS_MISSING else line
+    return None if line in PANDAS_MISSING or line == NOTHING else line
 
 
 def _missing(value: object) -> object:

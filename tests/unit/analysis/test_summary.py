@@ -111,6 +111,8 @@ def test_parquet_twins_hold_the_same(folder: Path, table: object) -> None:
     assert list(csv.columns) == list(twin.columns) == table.names
     for name in csv:
         left, right = csv[name], twin[name]
+        if table is SAMPLES and name == "note":
+            left = left.where(left != "-")
         if name.endswith("_utc"):
             left = pd.to_datetime(left, utc=True)
         assert (left.isna() == right.isna()).all(), name
