@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ class Difference:
     """Instructions at EL0 that vm and realm do not agree on, and how often both were left meanwhile."""
 
     phase: str
-    boot: int
+    boots: tuple[int, int]  # boot_id of vm and realm: two if one of them was repeated
     iteration: int | None
     vm: int
     realm: int
@@ -86,35 +87,46 @@ class Left:
 
 
 def el0_equality(samples: pd.DataFrame) -> list[Equality]:
-    """Compare guest_user instructions of vm and realm, cell by cell; boots are paired by their order."""
+    """Compare guest_user instructions of vm and realm, cell by cell; boots are paired by what they were drawn from."""
     rows = usable(samples)
     rows = rows[rows["phase"].isin(INFERENCE) & rows["world"].isin([World.VM, World.REALM])].copy()
-    rows["boot"] = rows.groupby(["cell_id", "world"])["boot_id"].rank(method="dense").astype("int64") - 1
     rows["at"] = rows["iteration"].fillna(-1).astype("int64")
-    counts = rows[(rows["metric"] == "instructions") & (rows["component"] == Component.GUEST_USER)]
     found = []
     for cell in samples["cell_id"].unique():
-        table = _by_world(counts[counts["cell_id"] == cell])
+        mine = rows[rows["cell_id"] == cell]
+        mine = mine.assign(boot=_common(mine))
+        table = _by_world(mine[(mine["metric"] == "instructions") & (mine["component"] == Component.GUEST_USER)])
         pairs = table.dropna() if {World.VM, World.REALM} <= set(table.columns) else table.iloc[:0]
         different = pairs[pairs[World.VM] != pairs[World.REALM]] if len(pairs) else pairs
-        exits = _by_world(rows[(rows["cell_id"] == cell) & (rows["metric"] == "exits")])
-        found.append(Equality(str(cell), len(pairs), tuple(_differences(different, exits))))
+        found.append(Equality(str(cell), len(pairs), tuple(_differences(different, mine))))
     return found
 
 
-def _by_world(rows: pd.DataFrame) -> pd.DataFrame:
+def _common(rows: pd.DataFrame) -> pd.Series[Any]:
+    """What equal boots of a cell in vm and realm share: their seed or, where seeds tell no boots apart, their id.
+
+    A boot that was repeated has another id than before, and the seed that it had.
+    """
+    boots = rows.drop_duplicates(["world", "boot_id"])
+    by_seed = boots["seed"].notna().all() and not boots.duplicated(["world", "seed"]).any()
+    return rows["seed" if by_seed else "boot_id"].fillna(0).astype("int64")
+
+
+def _by_world(rows: pd.DataFrame, values: str = "value") -> pd.DataFrame:
     """Values by phase, boot and iteration (-1: none), a column for each world."""
-    return rows.pivot_table(index=["phase", "boot", "at"], columns="world", values="value", aggfunc="first")
+    return rows.pivot_table(index=["phase", "boot", "at"], columns="world", values=values, aggfunc="first")
 
 
-def _differences(pairs: pd.DataFrame, exits: pd.DataFrame) -> Iterator[Difference]:
-    """Each row of `pairs`, with the exits of the same place."""
-    left = exits.reindex(pairs.index)
-    for row, times in zip(pairs.reset_index().to_dict("records"), left.to_dict("records"), strict=True):
+def _differences(pairs: pd.DataFrame, rows: pd.DataFrame) -> Iterator[Difference]:
+    """Each row of `pairs`, with the exits and boots of the same place in `rows`."""
+    left = _by_world(rows[rows["metric"] == "exits"]).reindex(pairs.index)
+    boots = _by_world(rows, "boot_id").reindex(pairs.index)
+    places = (pairs.reset_index(), left, boots)
+    for row, times, ids in zip(*(each.to_dict("records") for each in places), strict=True):
         vm, realm = (times.get(world) for world in (World.VM, World.REALM))
         yield Difference(
             phase=str(row["phase"]),
-            boot=int(row["boot"]),
+            boots=(int(ids[World.VM]), int(ids[World.REALM])),
             iteration=None if row["at"] < 0 else int(row["at"]),
             vm=int(row[World.VM]),
             realm=int(row[World.REALM]),

@@ -44,25 +44,34 @@ COMPARE = Table("compare.csv", CompareRow)
 
 @dataclass(frozen=True)
 class Comparison:
-    """What could be compared, and in words what could not."""
+    """What could be compared, and in words what could not.
+
+    `only_a` and `only_b` are cells, `cell/world` or `cell/world/phase`; `lost` is `cell/world` of inferences that B was
+    to have and has not.
+    """
 
     rows: tuple[CompareRow, ...]
     refused: tuple[str, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def slower(self) -> bool:
+        """Whether something is, beyond the margin."""
+        return any(row.verdict is Verdict.SLOWER for row in self.rows)
 
     @property
     def exit_code(self) -> int:
-        """0 if nothing is slower beyond the margin, 1 if something is, 2 if nothing could be compared."""
-        if not self.rows:
-            return 2
-        return int(any(row.verdict is Verdict.SLOWER for row in self.rows))
+        """0 if nothing is slower or lost in B, 1 if something is, 2 if nothing could be compared."""
+        return int(self.slower or bool(self.lost)) if self.rows else 2
 
 
 def compare(a: Run, b: Run, margin: float) -> Comparison:
     """Ratios B / A of the instructions (all components) of cells that are the same in both; others are listed.
 
-    A cell is the same if its id, model file, number format, protection, ticks, shift, CPUs and memory are.
+    A cell is the same if its id, model file, inputs, number format, protection, `top`, ticks, shift, CPUs and memory
+    are.
     """
     left, right = _counts(a, "a"), _counts(b, "b")
     cells_a, cells_b = ({key[0]: None for key in each} for each in (left, right))
@@ -70,11 +79,31 @@ def compare(a: Run, b: Run, margin: float) -> Comparison:
         cell: what for cell in cells_a if cell in cells_b and (what := _difference(cell, (left, a), (right, b)))
     }
     rows = [_row(left[key], right[key], margin) for key in left if key in right and key[0] not in differing]
+    places_a, places_b = ([key[:3] for key in each if key[0] not in differing] for each in (left, right))
     return Comparison(
         tuple(rows),
-        tuple(f"{cell}: not the same in both: {what}" for cell, what in differing.items()),
-        tuple(cell for cell in cells_a if cell not in cells_b),
-        tuple(cell for cell in cells_b if cell not in cells_a),
+        tuple(f"{cell}: measures something else: {what}" for cell, what in differing.items()),
+        _only(places_a, places_b),
+        _only(places_b, places_a),
+        _lost(places_a, places_b, b),
+    )
+
+
+def _only(mine: list[tuple[str, ...]], other: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """What only one side has: a cell, a world of a cell or a phase of that, the largest of these."""
+    there = {place[:depth] for place in other for depth in (1, 2, 3)}
+    alone = [next((place[:depth] for depth in (1, 2, 3) if place[:depth] not in there), None) for place in mine]
+    return tuple(dict.fromkeys("/".join(place) for place in alone if place is not None))
+
+
+def _lost(a: list[tuple[str, ...]], b: list[tuple[str, ...]], run: Run) -> tuple[str, ...]:
+    """Inferences of A that run B was to have as well, and has not: the cell is one of its, and the world."""
+    worlds = run.info.workload.get("worlds", list(World))
+    cells = {place[0] for place in b} | {cell.cell_id for cell in run.info.cells}
+    return tuple(
+        f"{cell}/{world}"
+        for cell, world, phase in a
+        if phase == Phase.INFER and cell in cells and world in worlds and (cell, world, phase) not in b
     )
 
 
@@ -101,6 +130,12 @@ def _difference(
     files = [set(run.samples.loc[run.samples["cell_id"] == cell, "model_sha256"].dropna()) for _, run in (a, b)]
     if files[0] and files[1] and files[0] != files[1]:
         told.append("the model's file")
+    one, two = (next((each for each in run.info.cells if each.cell_id == cell), None) for _, run in (a, b))
+    if one is not None and two is not None:  # a run of an older version does not say what follows
+        if None not in {one.top, two.top} and one.top != two.top:
+            told.append(f"top {one.top} and {two.top}")
+        if None not in {one.inputs_sha256, two.inputs_sha256} and one.inputs_sha256 != two.inputs_sha256:
+            told.append("the inputs")
     return ", ".join(dict.fromkeys(told)) or None
 
 

@@ -28,8 +28,8 @@ def lines(comparison: Comparison) -> list[str]:
 
 
 def notices(comparison: Comparison) -> list[str]:
-    """What could not be compared, in words."""
-    found = list(comparison.refused)
+    """What could not be compared or is not there any more, in words."""
+    found = [*comparison.refused, *(f"{place}: no inference in B, which was to have it" for place in comparison.lost)]
     for name, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
         if cells:
             found.append(f"only in {name}: {', '.join(cells)}")
@@ -62,7 +62,7 @@ def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
         "B / A are ratios of medians of instructions, all components, with 95 % bootstrap intervals, boots before "
         "iterations. Slower "
         "or faster: the interval lies wholly beyond the margin; indistinguishable: within it. With fewer than "
-        f"{FEW_BOOTS} boots that differ, intervals are too narrow."
+        f"{FEW_BOOTS} boots, and where these differ, intervals are too narrow."
     )
     items.append(Paragraph(note, "note"))
     return Page(

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pandas as pd
+from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
-from orchestrator.schema.csvtable import Kind, Table, replace_file
+from orchestrator.schema.csvtable import NOTHING, Column, Kind, Table, replace_file
 from orchestrator.schema.samples import Status
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _DTYPES = {Kind.TEXT: "str", Kind.UTC: "str", Kind.INT: "Int64", Kind.FLOAT: "fl
 def read_frame(path: Path, table: Table[Any]) -> pd.DataFrame:
     """A table with the types of its columns; a missing file has no rows, a torn last line is passed over.
 
-    Raises UsageError for other columns or values of another type.
+    Raises UsageError with line and column for what a column cannot have.
     """
     data = path.read_bytes() if path.exists() else b""
     data = data[: data.rfind(b"\n") + 1] or table.text([])
@@ -30,13 +31,41 @@ def read_frame(path: Path, table: Table[Any]) -> pd.DataFrame:
     table.check_header(path, header)
     dtypes: dict[str, Any] = {column.name: _DTYPES[column.kind] for column in table.columns}
     try:
-        frame = pd.read_csv(io.BytesIO(data), dtype=dtypes, keep_default_na=False, na_values=[""])
+        missing = {column.name: ["", NOTHING] if column.name == "note" else [""] for column in table.columns}
+        # A blank line is a row of which all is missing: lines are counted below.
+        frame = pd.read_csv(
+            io.BytesIO(data), dtype=dtypes, keep_default_na=False, na_values=missing, skip_blank_lines=False
+        )
     except (ValueError, pd.errors.ParserError) as error:
+        for _ in table.rows(path):  # which says where, and pandas does not
+            pass
         raise UsageError(f"{path}: not a {table.name}: {' '.join(str(error).split())}") from None
     for column in table.columns:
+        _check(path, frame[column.name], column, table)
         if column.kind is Kind.FLAG:
-            frame[column.name] = frame[column.name].fillna(0).astype(bool)
+            frame[column.name] = frame[column.name].astype(bool)
     return frame
+
+
+def _check(path: Path, values: pd.Series[Any], column: Column, table: Table[Any]) -> None:
+    """Raises UsageError for a column's first value that its type does not have, or that is not there."""
+
+    def refuse(bad: pd.Series[Any], what: str) -> NoReturn:
+        line = 2 + int(bad.to_numpy(dtype=bool).argmax())
+        raise UsageError(f"{path}:{line}: {column.name}: {what}", hint="results/README.md has the columns")
+
+    if not column.optional and values.isna().any():
+        refuse(values.isna(), "is missing")
+    if column.kind is Kind.FLOAT:  # too many to look at each
+        if (infinite := values.isin([float("inf"), float("-inf")])).any():
+            refuse(infinite, "is not finite")
+        return
+    adapter = table.adapter(column.name)
+    for value in values.dropna().unique().tolist():
+        try:
+            adapter.validate_python(value)
+        except ValidationError as error:
+            refuse(values.isin([value]), f"{error.errors(include_url=False)[0]['msg']}, found '{value}'")
 
 
 def usable(samples: pd.DataFrame) -> pd.DataFrame:

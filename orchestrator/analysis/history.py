@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.analysis.facts import CellFacts, gather
-from orchestrator.analysis.run_folder import Run, load_run
+from orchestrator.analysis.run_folder import Cell, Run, load_run
 from orchestrator.schema.csvtable import Finite, Name, Note, Row, Table, Utc
 from orchestrator.schema.samples import Phase, Verdict, World
 
@@ -45,7 +45,10 @@ def append_history(path: Path, folder: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     HISTORY.repair(path)
     known = {(row.run_id, row.cell_id) for row in HISTORY.rows(path)} if path.exists() else set()
-    rows = [row for cell in gather(run).cells if (row := _row(run, cell)) and (row.run_id, row.cell_id) not in known]
+    measured = gather(run).cells
+    failed = [cell for cell in run.info.cells if cell.cell_id not in {each.cell_id for each in measured}]
+    made = [*(_row(run, cell) for cell in measured), *(row for cell in failed if (row := _failed(run, cell)))]
+    rows = [row for row in made if (row.run_id, row.cell_id) not in known]
     if rows:
         HISTORY.append(path, rows)
     return len(rows)
@@ -72,4 +75,29 @@ def _row(run: Run, cell: CellFacts) -> HistoryRow:
         ci_low=ratio.low if ratio else None,
         ci_high=ratio.high if ratio else None,
         verdict=cell.verdict,
+    )
+
+
+def _failed(run: Run, cell: Cell) -> HistoryRow | None:
+    """The line of a cell without a usable sample; none if run.yaml, of an older version, does not say its ticks."""
+    if cell.host_hz is None or cell.guest_hz is None:
+        return None
+    return HistoryRow(
+        utc=run.info.started_utc,
+        run_id=run.info.run_id,
+        git_revision=run.info.git.revision,
+        cell_id=cell.cell_id,
+        model=cell.model,
+        quantization=cell.quantization,
+        icount_shift=cell.icount_shift,
+        host_hz=cell.host_hz,
+        guest_hz=cell.guest_hz,
+        boots=0,
+        samples=0,
+        vm_median=None,
+        realm_median=None,
+        ratio=None,
+        ci_low=None,
+        ci_high=None,
+        verdict=None,
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class Cell(_Lenient):
     output: str | None = None
     threads: int | None = None
     pretouch: bool | None = None
+    icount_shift: int | None = None
+    host_hz: int | None = None
+    guest_hz: int | None = None
+    top: int | None = None
+    inputs_sha256: str | None = None
 
 
 class Step(_Lenient):
@@ -123,21 +129,36 @@ def load_run(folder: Path) -> Run:
     return Run(folder, info, samples, read_frame(folder / PRIVACY.name, PRIVACY), _read_events(folder / "events.jsonl"))
 
 
-def find_run(name: str, results: Path) -> Path:
-    """A run by its path, by the beginning of its name in `results`, or the newest (`latest`); raises UsageError."""
-    if Path(name).is_dir():
-        return Path(name).resolve()
+def find_run(name: str, results: Path, notice: Callable[[str], None]) -> Path:
+    """A run: the newest (`latest`), by its path, or by the beginning of its name in `results`; raises UsageError.
+
+    Of `latest`, runs that cannot be read are passed over with a `notice`.
+    """
     runs = sorted(path.parent for path in results.glob("*/run.yaml")) if results.is_dir() else []
     if name == LATEST:
-        if not runs:
-            raise UsageError(f"{results}: no run there yet", hint="`orch run WORKLOAD` makes one")
-        return max(runs, key=lambda run: (read_info(run).started_utc or "", run.name))
+        return _newest(runs, results, notice)
+    if Path(name).is_dir():
+        return Path(name).resolve()
     found = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if len(found) != 1:
         what = "more than one run begins" if found else "no run begins"
         shown = ", ".join(run.name for run in (found or runs)[-5:])
         raise UsageError(f"{results}: {what} with '{name}'", hint=f"there are: {shown}" if shown else None)
     return found[0]
+
+
+def _newest(runs: list[Path], results: Path, notice: Callable[[str], None]) -> Path:
+    """The run that was started last, of those that can be read."""
+    started = []
+    for run in runs:
+        try:
+            started.append((read_info(run).started_utc or "", run))
+        except UsageError as error:
+            notice(f"passed over: {error.message}")
+    if not started:
+        what = "no run there can be read" if runs else "no run there yet"
+        raise UsageError(f"{results}: {what}", hint="`orch run WORKLOAD` makes one")
+    return max(started)[1]
 
 
 def read_info(folder: Path) -> RunInfo:
@@ -148,6 +169,8 @@ def read_info(folder: Path) -> RunInfo:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         info = RunInfo.model_validate({} if data is None else data)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:

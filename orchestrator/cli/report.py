@@ -34,7 +34,7 @@ def report(context: Context, *, run: str, results: Path | None) -> None:
     from orchestrator.analysis.run_folder import find_run  # noqa: PLC0415 - pandas takes a second
     from orchestrator.analysis.tables import write_tables  # noqa: PLC0415
 
-    written = write_tables(find_run(run, _results(context, results)))
+    written = write_tables(find_run(run, _results(context, results), context.progress.notice))
     for line in written.findings:
         click.echo(line)
     for line in written.alarms:
@@ -61,7 +61,8 @@ def compare(
 ) -> None:
     """Compare the instructions of runs A and B cell by cell.
 
-    Exit codes: 0 nothing is slower in B beyond the margin, 1 something is, 2 the runs have no cell in common.
+    Exit codes: 0 nothing is slower in B beyond the margin, 1 something is or an inference is missing, 2 the runs have
+    no cell in common.
     """
     from orchestrator.analysis.compare import COMPARE  # noqa: PLC0415
     from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415
@@ -71,7 +72,7 @@ def compare(
     from orchestrator.schema.csvtable import replace_file  # noqa: PLC0415
 
     context = click_context.ensure_object(Context)
-    runs = [load_run(find_run(name, _results(context, results))) for name in (a, b)]
+    runs = [load_run(find_run(name, _results(context, results), context.progress.notice)) for name in (a, b)]
     chosen = runs[1].info.margin if margin is None else margin
     comparison = compare_runs(runs[0], runs[1], chosen)
     for line in lines(comparison):

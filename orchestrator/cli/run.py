@@ -51,7 +51,7 @@ def run(
     if resumed is not None:
         if changes:
             raise UsageError("--set cannot change a run that was begun", hint="start a new one")
-        journal = Journal(find_run(resumed, folder))
+        journal = Journal(find_run(resumed, folder, context.progress.notice))
         if dry_run:
             click.echo("\n".join(conduct.left_lines(journal)))
             return
@@ -111,8 +111,8 @@ def _add_cost(journal: Journal, name: str, seconds: float, sums: tuple[str, ...]
 def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], results: Path | None) -> None:
     """Run a workload, compare it with the night before, and append its cells to history.csv.
 
-    Exit code 1 if a step failed, if something is slower than in the newest whole run of the same name before, or if
-    no cell could be compared with that.
+    Exit code 1 if a step failed, if something is slower than in the newest whole run of the same name before, if an
+    inference of that is not there any more, or if no cell could be compared with it.
     """
     from orchestrator.analysis.history import HISTORY, append_history  # noqa: PLC0415
     from orchestrator.experiment import conduct  # noqa: PLC0415
@@ -122,11 +122,12 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
     before = _last_whole_run(folder, workload.name, context.progress.notice)
     journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=False)
     _finish(context, journal)
-    added = append_history(folder / HISTORY.name, journal.folder)
-    click.echo(f"{folder / HISTORY.name}: {added} lines more")
     problems = [f"{failures} steps failed"] if failures else []
     if before is not None:
         problems += _compare(before, journal.folder)
+    # Behind the comparison, which a history that cannot be continued must not cost.
+    added = append_history(folder / HISTORY.name, journal.folder)
+    click.echo(f"{folder / HISTORY.name}: {added} lines more")
     if problems:
         raise WorkloadError("; ".join(problems))
 
@@ -169,7 +170,8 @@ def _compare(before: Path, now: Path) -> list[str]:
     (now / "compare.html").write_text(render(page(one, other, comparison, other.info.margin)), encoding="utf-8")
     if not comparison.rows:
         return [f"no cell is the same as in {before.name}"]
-    return [f"slower than {before.name}"] if comparison.exit_code else []
+    problems = [f"slower than {before.name}"] if comparison.slower else []
+    return problems + ([f"no inference any more: {', '.join(comparison.lost)}"] if comparison.lost else [])
 
 
 @click.command("schema")

@@ -18,7 +18,7 @@ from orchestrator.experiment import provenance
 from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.costs import Costs
 from orchestrator.experiment.journal import Journal, utc_now
-from orchestrator.experiment.plan import Cell, MachineKind, cells_of, plan
+from orchestrator.experiment.plan import Cell, MachineKind, cells_of, input_digests, plan
 from orchestrator.experiment.precheck import mistakes
 from orchestrator.experiment.prepare import Key, Preparer, Subject, build, chosen, nodes_of
 from orchestrator.experiment.rows import RowMaker
@@ -104,6 +104,7 @@ class Conductor:
         cells = cells_of(self.workload, self.folder)
         known = {each["cell_id"]: each["model_sha256"] for each in facts.get("cells", ())}
         changed += sorted({f"model {cell.model}" for cell in cells if known and cell.cell_id not in known})
+        changed += self._changed_inputs(facts, cells)
         models = chosen(self.project.root, cells)
         for cell in cells:
             model = models[cell.model, cell.quantization]
@@ -118,6 +119,18 @@ class Conductor:
                 f"run {self.journal.run_id} was begun with another stack; what differs: {what}",
                 hint=f"go on with revision {revision} and the same --testbed, or start a new run",
             )
+
+    def _changed_inputs(self, facts: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
+        """Keys of the workload whose inputs or number of classes are others now, as far as the run wrote them down."""
+        tops = {each["cell_id"]: each["top"] for each in facts.get("cells", ()) if "top" in each}
+        top = {cell.cell_id: cell.top(self.workload) for cell in cells}
+        changed = ["top"] if any(tops.get(cell, count) != count for cell, count in top.items()) else []
+        begun = facts["workload"].get("inputs", {})
+        now = self.workload.inputs.model_dump(mode="json", exclude={"files"})  # the saved workload's are absolute
+        changed += [f"inputs.{name}" for name, value in now.items() if begun.get(name, value) != value]
+        if "input_files" in facts and facts["input_files"] != input_digests(self.workload, self.folder):
+            changed.append("inputs.files")
+        return changed
 
     def _artifacts(self, cells: Sequence[Cell], models: dict[Key, Model]) -> dict[str, str]:
         """Keys of all that this run is made of, as they are now; nothing is built."""
@@ -153,6 +166,7 @@ class Conductor:
             "status": "running",
             "margin": self.workload.margin,
             "workload": self.workload.model_dump(mode="json"),
+            "input_files": input_digests(self.workload, self.folder),
             "testbed": self.project.config.model_dump(mode="json"),
             "git": git,
             "tools": provenance.tool_facts(),
@@ -263,6 +277,8 @@ class Conductor:
             "model_sha256": subject.sha256,
             "model_bytes": subject.path.stat().st_size,
             "trained": subject.trained,
+            "top": cell.top(self.workload),
+            "inputs_sha256": file_digest(subject.inputs),
         }
 
     def _end(self, facts: dict[str, Any], status: str, costs: Costs) -> None:

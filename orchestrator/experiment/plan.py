@@ -86,6 +86,10 @@ class Cell:
     guest: GuestKind
     machine: MachineKind
 
+    def top(self, workload: Workload) -> int | None:
+        """How many classes an inference releases; None unless its output is `topk`."""
+        return workload.top if self.output == "topk" else None
+
     @property
     def cell_id(self) -> str:
         """Unique in a run, and the same in each run of an equal cell."""
@@ -177,6 +181,17 @@ def _own(model: OwnModel, folder: Path) -> Own:
         return Own(path, file_digest(path))
     except OSError as error:
         raise UsageError(f"model {model.name}: {path}: cannot be read: {error.strerror}") from None
+
+
+def input_digests(workload: Workload, folder: Path) -> list[str]:
+    """SHA-256 of each of the user's input files, which are relative to `folder`; raises UsageError."""
+    digests = []
+    for path in workload.inputs.files:
+        try:
+            digests.append(file_digest(folder / path))
+        except OSError as error:
+            raise UsageError(f"inputs.files: {folder / path}: cannot be read: {error.strerror}") from None
+    return digests
 
 
 def plan(workload: Workload, done: frozenset[str] = frozenset(), folder: Path = Path()) -> tuple[Boot, ...]:

@@ -55,11 +55,6 @@ class Tensors:
         """Whether class `answer` is right for tensor `index`; None where that is not known."""
         return answer in self.labels[index] if self.labels else None
 
-    @property
-    def usual_labels(self) -> tuple[int, ...]:
-        """The usual right class of each tensor; empty where none is known."""
-        return tuple(accepted[0] for accepted in self.labels)
-
 
 def describe(runner: Path, model: Path) -> ModelDescription:
     """Inputs and outputs of a model, as the runner of the build computer sees them; raises UsageError if it is none."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import OrchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -72,24 +74,42 @@ class Scan:
     whole: tuple[int, ...] = ()  # addresses of listed pages that have everything that was looked for
 
 
-def read_scan(text: str) -> Scan:
-    """Raises OrchError if it is not complete."""
+def read_scan(text: str, *, vmm: bool) -> Scan:
+    """The answer to `scan`, with a VMM's memory if there is a `vmm`; raises OrchError if it is not complete."""
+    scan = _scan(text, ("ram", "vmm", "files"), searched=("ram", "vmm") if vmm else ("ram",))
+    if scan.faults is None:
+        raise OrchError("the search did not say which pages faulted")
+    return scan
+
+
+def read_stream(text: str) -> Scan:
+    """The answer to `stream`; raises OrchError if it is not complete."""
+    return _scan(text, ("god", "god-listed"), searched=("god",))
+
+
+def _scan(text: str, expected: tuple[str, ...], searched: tuple[str, ...]) -> Scan:
+    """A search of all `expected` regions, of which the `searched` ones had something to search."""
     regions: dict[str, Region] = {}
     faults: Faults | None = None
     whole: list[int] = []
     for event, values in _events(text):
         if event == "region":
-            regions[values["name"]] = Region(**values)
+            region = _whole(Region, values)
+            regions[region.name] = region
         elif event == "faults":
-            faults = Faults(**values)
+            faults = _whole(Faults, values)
         elif event == "whole":
             whole.append(values["address"])
+    missing = [name for name in expected if name not in regions]
+    missing += [name for name in searched if name in regions and regions[name].pages == 0]
+    if missing:
+        raise OrchError(f"the search is not complete, nothing of: {', '.join(missing)}")
     return Scan(regions, faults, tuple(whole))
 
 
 def read_touches(text: str) -> Touches:
     """Raises OrchError if it is not complete."""
-    return Touches(**_only(text, "touch"))
+    return _whole(Touches, _only(text, "touch"))
 
 
 def read_carved(text: str) -> list[Carved]:
@@ -102,6 +122,14 @@ def read_carved(text: str) -> list[Carved]:
 def read_dma(text: str) -> bool:
     """Whether the device did what it was told."""
     return bool(_only(text, "dma")["done"])
+
+
+def _whole(kind: Callable[..., _Answer], values: dict[str, Any]) -> _Answer:
+    """An answer with all that its line is to have, and nothing else."""
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise OrchError(f"the attack's answer is not complete: {error}") from None
 
 
 def _only(text: str, event: str) -> dict[str, Any]:

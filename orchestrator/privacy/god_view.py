@@ -50,7 +50,7 @@ def search(bed: Testbed, needles: Path, work: Path, listed: Sequence[int] = ()) 
                 process.wait()
     if process.returncode:
         raise OrchError(f"the search of the emulator's memory failed: {words.decode(errors='replace').strip()}")
-    return answers.read_scan(answer.read_text(encoding="ascii"))
+    return answers.read_stream(answer.read_text(encoding="ascii"))
 
 
 def read_page(bed: Testbed, address: int, work: Path) -> bytes:

@@ -40,7 +40,7 @@ class Attacker:
     def scan(self, needles: Path, pids: Sequence[int]) -> answers.Scan:
         """Search all that can be read: physical memory, these processes (VMMs), files and disks."""
         ssh.put(self.link, needles, _NEEDLES)
-        return answers.read_scan(self._run("scan", _NEEDLES, *map(str, pids)))
+        return answers.read_scan(self._run("scan", _NEEDLES, *map(str, pids)), vmm=bool(pids))
 
     def touch(self, kind: str, count: int, seed: int) -> answers.Touches:
         """Read random pages, a process each: of the `delegated` ones, or `other`."""

@@ -17,7 +17,7 @@ from orchestrator.privacy.host import Attacker, attacker, is_realm
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from orchestrator.privacy.answers import Scan
+    from orchestrator.privacy.answers import Scan, Touches
     from orchestrator.privacy.rows import About
     from orchestrator.schema.samples import PrivacyRow
     from orchestrator.testbed.testbed import Testbed
@@ -52,7 +52,7 @@ def run_memory_scan(
         scan = host.scan(needles, host.vmm(world))
         found = _faults(about, scan)
         kinds = ("delegated", "other") if delegated else ("other",)
-        found += [rows.touch_row(about, host.touch(kind, delegated_samples, seed)) for kind in kinds]
+        found += [_touched(about, host.touch(kind, delegated_samples, seed)) for kind in kinds]
         god = god_view.search(testbed, needles, folder, host.delegated(world))
         found += rows.god_rows(about, blocks, god)
         # Last: what is rebuilt is in the host's own memory from then on.
@@ -66,11 +66,18 @@ def run_memory_scan(
 
 def _faults(about: About, scan: Scan) -> list[PrivacyRow]:
     """Whether what faulted is what was delegated; in a realm there must be an answer."""
-    if scan.faults is not None and scan.faults.delegated_before:
+    if scan.faults is not None and scan.faults.stable:
         return [rows.fault_row(about, scan.faults)]
     if is_realm(about.world):
-        raise OrchError("the search of memory did not say which of the delegated pages faulted")
+        raise OrchError("the search of memory compared no delegated page with what faulted")
     return []
+
+
+def _touched(about: About, touches: Touches) -> PrivacyRow:
+    """What random pages did; in a realm there must have been some."""
+    if is_realm(about.world) and touches.attempted == 0:
+        raise OrchError(f"no page was touched that counts: all of kind '{touches.kind}' changed sides meanwhile")
+    return rows.touch_row(about, touches)
 
 
 def _carve(host: Attacker, world: str, folder: Path) -> list[Path]:

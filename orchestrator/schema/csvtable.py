@@ -8,6 +8,7 @@ text holds no control characters, so a line without its end is a torn one. Lines
 from __future__ import annotations
 
 import csv
+import datetime
 import enum
 import io
 import math
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.schema.yamlfile import Strict
@@ -32,6 +33,7 @@ PANDAS_MISSING = frozenset(
         *("NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     }
 )
+NOTHING = "-"  # a note that says nothing, where no field of its column may be empty
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
 _LONGEST = 4096  # characters of a text
@@ -58,17 +60,23 @@ def _one_line(value: object) -> object:
     line = _CONTROL.sub(" ", value).strip()
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST - 1]}…"
-    return None if line in PANDAS_MISSING else line
+    return None if line in PANDAS_MISSING or line == NOTHING else line
 
 
 def _missing(value: object) -> object:
     return None if value == "" else value
 
 
+def _moment(text: str) -> str:
+    """A moment that there is: the pattern would take a 13th month."""
+    datetime.datetime.fromisoformat(text)
+    return text
+
+
 Name = Annotated[str, AfterValidator(_plain)]
 Note = Annotated[str | None, BeforeValidator(_one_line)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), AfterValidator(_plain)]
-Utc = Annotated[str, Field(pattern=UTC)]
+Utc = Annotated[str, Field(pattern=UTC), AfterValidator(_moment)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -137,6 +145,11 @@ class Table(Generic[RowType]):
     def names(self) -> list[str]:
         """Names of the columns in the order of the file."""
         return list(self.row.model_fields)
+
+    def adapter(self, column: str) -> TypeAdapter[Any]:
+        """What a value of a column is checked with alone, without the rest of its row."""
+        field, annotated = self.row.model_fields[column], typing.cast("Any", Annotated)
+        return TypeAdapter(annotated[field.annotation, field])
 
     def text(self, rows: Iterable[RowType], *, header: bool = True) -> bytes:
         """The bytes of a file with these rows; the same rows always give the same bytes."""

@@ -15,7 +15,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from orchestrator.schema.csvtable import Finite, Name, Note, Row, Sha256, Table, Utc
+from orchestrator.schema.csvtable import NOTHING, Finite, Name, Note, Row, Sha256, Table, Utc
 
 SCHEMA_VERSION = 1
 
@@ -191,7 +191,15 @@ class SampleRow(Row):
     )
     started_utc: Utc = Field(description="when the boot of this observation began")
     status: Status = Field(default=Status.OK, description="ok, failed (wrong answer), skipped, error (no answer)")
-    note: Note = Field(default=None, description="free text")
+    note: Note = Field(default=None, description=f"free text; `{NOTHING}`: nothing to say (older files: empty)")
+
+    def fields(self) -> list[str]:
+        """The row as it stands in the file, with a word for an empty note.
+
+        pandas reads a long file in pieces, and would warn of mixed types if one of them had no note and another had.
+        """
+        *others, note = super().fields()
+        return [*others, note or NOTHING]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -281,7 +289,6 @@ class PrivacyRow(Row):
 SAMPLES = Table("samples.csv", SampleRow)
 SUMMARY = Table("summary.csv", SummaryRow)
 PRIVACY = Table("privacy.csv", PrivacyRow)
-TABLES: tuple[Table[SampleRow] | Table[SummaryRow] | Table[PrivacyRow], ...] = (SAMPLES, SUMMARY, PRIVACY)
 
 
 def append_samples(path: Path, rows: Sequence[SampleRow]) -> int:

@@ -119,7 +119,7 @@ def _equality(equalities: list[Equality], facts: RunFacts) -> Grid:
 def _differences(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
     headings = (
         Heading("Phase", numeric=False),
-        Heading("Boot"),
+        Heading("Boot", "boot_id"),
         Heading("Iteration"),
         Heading("Normal VM", "instructions"),
         Heading("Realm", "instructions"),
@@ -133,7 +133,7 @@ def _differences(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
         rows = tuple(
             (
                 PHASE_NAMES[found.phase],
-                str(found.boot),
+                ", ".join(dict.fromkeys(map(str, found.boots))),
                 NONE if found.iteration is None else str(found.iteration),
                 whole(found.vm),
                 whole(found.realm),

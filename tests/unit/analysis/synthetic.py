@@ -35,6 +35,7 @@ class Cell:
     host_hz: int = 1000
     guest_hz: int = 100
     mem_mib: int = 256
+    facts: dict[str, Any] = field(default_factory=dict, hash=False)  # more of it in run.yaml
 
     def exits(self, share: float) -> float:
         """Ticks of host and guest during a share of an inference, the expected number of exits."""
@@ -120,7 +121,7 @@ def _cell_rows(plan: Plan, cell: Cell) -> Iterator[SampleRow]:
                        note="the guest ended: <panic> & so on")  # fmt: skip
             continue
         for boot in range(plan.boots):
-            yield from _boot_rows(plan, cell, base | {"boot_id": boot}, random)
+            yield from _boot_rows(plan, cell, base | {"boot_id": boot, "seed": 700 + boot}, random)
 
 
 def _boot_rows(plan: Plan, cell: Cell, base: dict[str, Any], random: np.random.Generator) -> Iterator[SampleRow]:
@@ -226,6 +227,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
             "cell_id": cell.cell_id, "model": cell.model, "quantization": cell.quantization, "trained": True,
             "output": "top1", "threads": 1, "pretouch": True, "model_bytes": 4_276_000,
             "model_sha256": hashlib.sha256(cell.model.encode()).hexdigest(),
+            "icount_shift": cell.icount_shift, "host_hz": cell.host_hz, "guest_hz": cell.guest_hz, **cell.facts,
         }
         for cell in plan.cells
     ]  # fmt: skip

@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.analysis.compare import COMPARE, compare
+from orchestrator.analysis.compare_page import notices
 from orchestrator.analysis.history import HISTORY, append_history
 from orchestrator.analysis.run_folder import find_run, load_run
 from orchestrator.cli.main import orch
-from orchestrator.errors import OrchError, UsageError
+from orchestrator.errors import UsageError
 from orchestrator.schema.samples import Verdict
 
 CELL = Cell()
@@ -64,15 +65,62 @@ def test_the_margin_decides(tmp_path: Path) -> None:
     [
         (Cell(icount_shift=0), "icount_shift 3 and 0"),
         (Cell(guest_hz=250), "guest_hz 100 and 250"),
-        (Cell(model="another-v2"), "the model's file"),
+        (Cell(model="another-v2"), "model mobilenet-v1-1.0-224 and another-v2, the model's file"),
+        (Cell(facts={"top": 3}), "top 5 and 3"),
+        (Cell(facts={"top": 5, "inputs_sha256": "b" * 64}), "the inputs"),
     ],
 )
 def test_cells_that_changed_are_refused(tmp_path: Path, other: Cell, told: str) -> None:
-    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT, NEXT.but(cells=(other,))))
-    found = compare(a, b, 0.02)
-    assert found.rows == ()
-    assert told in found.refused[0]
-    assert found.exit_code == 2
+    first = Cell(facts={"top": 5, "inputs_sha256": "a" * 64})
+    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT.but(cells=(first,)), NEXT.but(cells=(other,))))
+    refused = compare(a, b, 0.02)
+    assert refused.rows == refused.only_a == refused.only_b == refused.lost == ()
+    assert refused.refused == (f"{CELL.cell_id}: measures something else: {told}",)
+    assert refused.exit_code == 2
+
+
+def test_runs_that_do_not_say_their_inputs_are_compared(tmp_path: Path) -> None:
+    told = Cell(facts={"top": 5, "inputs_sha256": "a" * 64})
+    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT, NEXT.but(cells=(told,))))
+    assert compare(a, b, 0.02).exit_code == compare(b, a, 0.02).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost", "code"),
+    [
+        ({"broken": ((CELL.cell_id, "realm"),)}, (f"{CELL.cell_id}/realm",), 1),
+        ({"worlds": ("host", "vm")}, (f"{CELL.cell_id}/realm",), 1),
+        ({"worlds": ("host", "vm"), "extra": {"workload": {"worlds": ["host", "vm"]}}}, (), 0),
+    ],
+)
+def test_a_world_that_is_gone_is_told(
+    tmp_path: Path, changes: dict[str, Any], lost: tuple[str, ...], code: int
+) -> None:
+    a, b = (load_run(make_run(tmp_path, plan)) for plan in (NIGHT, NEXT.but(**changes)))
+    after = compare(a, b, 0.02)
+    assert (after.only_a, after.only_b, after.lost) == ((f"{CELL.cell_id}/realm",), (), lost)
+    assert after.exit_code == code
+    assert bool(lost) == any("no inference in B" in line for line in notices(after))
+    assert compare(b, a, 0.02).only_b == after.only_a
+    assert compare(b, a, 0.02).exit_code == 0
+
+
+def test_a_phase_that_is_gone_is_told(tmp_path: Path) -> None:
+    a, b = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
+    lines = (b / "samples.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (b / "samples.csv").write_text("".join(line for line in lines if ",vm,teardown," not in line), encoding="utf-8")
+    after = compare(load_run(a), load_run(b), 0.02)
+    assert (after.only_a, after.lost, after.exit_code) == ((f"{CELL.cell_id}/vm/teardown",), (), 0)
+    assert f"only in A: {CELL.cell_id}/vm/teardown" in notices(after)
+
+
+def test_a_cell_that_failed_everywhere_is_lost_and_one_that_was_taken_out_is_not(tmp_path: Path) -> None:
+    more = Cell("more-x")
+    both = NIGHT.but(cells=(CELL, more), worlds=("host",))
+    failed = both.but(seed=3, broken=(("more-x", "host"),))
+    a, b, c = (load_run(make_run(tmp_path, plan)) for plan in (both, failed, NEXT.but(worlds=("host",))))
+    assert (compare(a, b, 0.02).lost, compare(a, b, 0.02).exit_code) == (("more-x/host",), 1)
+    assert (compare(a, c, 0.02).only_a, compare(a, c, 0.02).exit_code) == (("more-x",), 0)
 
 
 def test_a_run_beside_itself_is_not_resampled_alike(tmp_path: Path) -> None:
@@ -126,6 +174,16 @@ def test_history_grows_once_a_run(tmp_path: Path) -> None:
     assert rows[0].git_revision == "0123456789abcdef0123456789abcdef01234567"
 
 
+def test_a_cell_that_failed_everywhere_has_its_line_in_the_history(tmp_path: Path) -> None:
+    path, more = tmp_path / "history.csv", Cell("more-x", icount_shift=0)
+    broken = tuple(("more-x", world) for world in NIGHT.worlds)
+    night = make_run(tmp_path / "results", NIGHT.but(cells=(CELL, more), broken=broken))
+    assert append_history(path, night) == 2
+    assert append_history(path, night) == 0
+    row = list(HISTORY.rows(path))[1]
+    assert (row.cell_id, row.icount_shift, row.host_hz, row.boots, row.ratio) == ("more-x", 0, 1000, 0, None)
+
+
 @pytest.mark.parametrize("table", [COMPARE, HISTORY], ids=lambda table: table.name)
 def test_the_dictionary_has_exactly_these_columns(table: Any) -> None:
     text = (Path(__file__).resolve().parents[3] / "results/README.md").read_text(encoding="utf-8")
@@ -135,19 +193,48 @@ def test_the_dictionary_has_exactly_these_columns(table: Any) -> None:
     assert found == {c.name: (str(c.kind), "yes" if c.optional else "no") for c in table.columns}
 
 
+def found(name: str, results: Path) -> Path:
+    """A run that is found without a word."""
+    said: list[str] = []
+    path = find_run(name, results, said.append)
+    assert said == []
+    return path
+
+
 def test_runs_are_found_by_path_beginning_and_as_the_newest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run there yet"):
-        find_run("latest", tmp_path / "none")
+        found("latest", tmp_path / "none")
     older, newer = (make_run(tmp_path, plan, privacy=False) for plan in (NEXT.but(name="z"), NIGHT.but(name="a")))
-    assert find_run(str(older), tmp_path) == older
-    assert find_run("z-", tmp_path) == older
-    assert find_run("latest", tmp_path) == older  # started later
+    assert found(str(older), tmp_path) == older
+    assert found("z-", tmp_path) == older
+    assert found("latest", tmp_path) == older  # started later
     assert newer != older
     make_run(tmp_path, NEXT.but(name="zz"), privacy=False)
     with pytest.raises(UsageError, match="more than one run begins with 'z'"):
-        find_run("z", tmp_path)
+        found("z", tmp_path)
     with pytest.raises(UsageError, match="no run begins with 'q'"):
-        find_run("q", tmp_path)
+        found("q", tmp_path)
+
+
+def test_latest_is_the_newest_run_that_can_be_read(tmp_path: Path) -> None:
+    good, torn = (make_run(tmp_path, plan, privacy=False) for plan in (NIGHT, NEXT))
+    (torn / "run.yaml").write_text("a: [", encoding="utf-8")
+    said: list[str] = []
+    assert find_run("latest", tmp_path, said.append) == good
+    assert len(said) == 1
+    assert f"passed over: {torn}/run.yaml: not valid YAML" in said[0]
+    (good / "run.yaml").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="no run there can be read"):
+        find_run("latest", tmp_path, said.append)
+    assert f"passed over: {good}/run.yaml" in said[1]
+
+
+def test_a_folder_called_latest_is_not_the_latest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "results", NIGHT, privacy=False)
+    (tmp_path / "latest").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert found("latest", tmp_path / "results") == run
+    assert found("./latest", tmp_path / "results") == tmp_path / "latest"
 
 
 @pytest.mark.parametrize(
@@ -156,17 +243,28 @@ def test_runs_are_found_by_path_beginning_and_as_the_newest(tmp_path: Path) -> N
         ("run.yaml", "a: [", "not valid YAML"),
         ("run.yaml", "margin: 7\n", "margin"),
         ("samples.csv", "a,b\n1,2\n", "not a samples.csv"),
-        ("samples.csv", None, "not a samples.csv"),
+        ("samples.csv", (",1,256,", ",1,one,"), r"samples\.csv:2: mem_mib: Input should be a valid integer"),
+        ("samples.csv", (",1,256,", ",1,,"), r"samples\.csv:2: mem_mib: is missing"),
+        ("samples.csv", (",1,256,", ",1,0,"), r"samples\.csv:2: mem_mib: .* greater than or equal to 1, found '0'"),
+        ("samples.csv", (",host,", ",hots,"), r"samples\.csv:2: world: .* 'host', 'vm' or 'realm', found 'hots'"),
+        ("samples.csv", (f",{NIGHT.started_utc},", ",yesterday,"), r"samples\.csv:2: started_utc: .* 'yesterday'"),
+        ("samples.csv", (",2026-01-31T", ",2026-13-31T"), r"samples\.csv:2: started_utc: .* '2026-13-31T12:00:00Z'"),
+        ("samples.csv", (",demo,", ",nan,"), r"samples\.csv:2: workload: "),
+        ("samples.csv", (",4.5,", ",inf,"), r"samples\.csv:2: value: is not finite"),
+        ("samples.csv", (",demo,", ",demo,,"), r"samples\.csv:2: 31 fields where there are 30 columns"),
+        ("samples.csv", ("\n", "\n\n"), r"samples\.csv:2: schema_version: is missing"),
+        ("privacy.csv", (",realm,", ",relm,"), r"privacy\.csv:4: world: "),
     ],
 )
-def test_a_broken_folder_is_one_line(tmp_path: Path, name: str, content: str | None, message: str) -> None:
-    folder = make_run(tmp_path, NIGHT, privacy=False)
+def test_a_broken_folder_is_one_line(tmp_path: Path, name: str, content: str | tuple[str, str], message: str) -> None:
+    folder = make_run(tmp_path, NIGHT)
     path = folder / name
-    if content is None:
-        content = path.read_text().replace(",123456", ",x", 1).replace(",1,256,", ",one,256,")
-    path.write_text(content)
-    with pytest.raises(OrchError, match=message):
+    if not isinstance(content, str):
+        content = path.read_text(encoding="utf-8").replace(*content, 1)
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as caught:
         load_run(folder)
+    assert "\n" not in caught.value.message
 
 
 def test_what_is_missing_is_no_mistake(tmp_path: Path) -> None:

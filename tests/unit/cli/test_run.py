@@ -13,7 +13,7 @@ from synthetic import Cell, Plan, make_run
 
 from orchestrator.cli.main import orch
 from orchestrator.cli.run import _add_cost
-from orchestrator.errors import WorkloadError
+from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import conduct
 from orchestrator.experiment.journal import Journal
 
@@ -105,6 +105,28 @@ def test_what_makes_a_night_a_failure(
     assert problem(run_orch("nightly", results, monkeypatch, failures=failures)).startswith(told)
 
 
+def test_a_world_that_is_gone_makes_a_night_a_failure(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(results, at(1), privacy=False)
+    told = problem(run_orch("nightly", results, monkeypatch, NOW.but(worlds=("host", "vm"))))
+    assert told == f"no inference any more: {Cell().cell_id}/realm"
+
+
 def test_the_first_night_has_nothing_to_compare_with(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_orch("nightly", results, monkeypatch).exit_code == 0
     assert (results / "history.csv").exists()
+
+
+def test_a_history_of_other_columns_costs_the_night_no_comparison(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(results, at(1), privacy=False)
+    (results / "history.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    result = run_orch("nightly", results, monkeypatch)
+    assert isinstance(result.exception, UsageError), result.output
+    assert (results / NOW.run_id / "compare.csv").exists()
+
+
+def test_a_slower_night_is_in_the_history(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(results, at(1, slowdown=0.9), privacy=False)
+    assert problem(run_orch("nightly", results, monkeypatch)).startswith("slower than")
+    assert NOW.run_id in (results / "history.csv").read_text(encoding="utf-8")

@@ -67,7 +67,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         def subjects(self) -> dict[Any, Any]:
             def subject(path: Path) -> Any:
                 sha256 = file_digest(path)
-                return SimpleNamespace(path=path, sha256=sha256, trained=True, needed_mib=1)
+                return SimpleNamespace(path=path, sha256=sha256, trained=True, needed_mib=1, inputs=path)
 
             return {(cell.model, cell.quantization): subject(cell.own.path) for cell in self.cells if cell.own}
 
@@ -225,6 +225,39 @@ def test_resuming_takes_down_what_the_run_left(
         with pytest.raises(UsageError, match="is up, and a run boots machines of its own"):
             resume(project, journal)
     assert downs == ["down"] * ours
+
+
+def test_other_inputs_are_refused_and_nothing_written(
+    begin: Callable[[int], tuple[Project, Journal]], tmp_path: Path
+) -> None:
+    inputs = tmp_path / "inputs.npy"
+    inputs.write_bytes(b"one")
+    more = "inputs: {files: [inputs.npy]}\noutput: topk\ntop: 3\n"
+    (tmp_path / "w.yaml").write_text(TEXT + more, encoding="utf-8")
+    project, journal = begin(1)
+    (cell,) = journal.read_run()["cells"]
+    assert (cell["top"], len(cell["inputs_sha256"])) == (3, 64)
+    before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
+    inputs.write_bytes(b"other")
+    with pytest.raises(UsageError, match=r"what differs: inputs\.files$"):
+        resume(project, journal)
+    inputs.unlink()
+    with pytest.raises(UsageError, match=r"inputs\.files: .*/inputs\.npy: cannot be read: No such file"):
+        resume(project, journal)
+    inputs.write_bytes(b"one")
+    saved = journal.folder / "workload.yaml"
+    text = saved.read_text(encoding="utf-8")
+    saved.write_text(text.replace("top: 3", "top: 4").replace("mean: 0.0", "mean: 1.0"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"what differs: top, inputs\.mean$"):
+        resume(project, journal)
+    saved.write_text(text, encoding="utf-8")
+    assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
+    old = journal.read_run()
+    for each in (old, *old["cells"]):
+        for name in ("input_files", "top", "inputs_sha256"):
+            each.pop(name, None)
+    journal.write_run(old)
+    assert resume(project, journal) == 0
 
 
 def test_the_saved_testbed_means_the_same_elsewhere(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_files_come_in_order_with_their_labels(tmp_path: Path) -> None:
     found = file_examples([tmp_path / "a.npy", tmp_path / "b.png"], (2, 2, 1), UNIT, (4, 5, 6))
     assert found.images[:, 0, 0, 0].tolist() == [7, 7, 200]
     made = make_tensors(found, INT8, UNIT)
-    assert made.usual_labels == (4, 5, 6)
+    assert made.labels == ((4,), (5,), (6,))
     assert [made.correct(2, 6), made.correct(2, 5)] == [True, False]
     assert make_tensors(pixels(1, 2, 3, 4), INT8, UNIT).correct(0, 1) is None
 

@@ -25,6 +25,7 @@ from orchestrator.shell.ssh import Finished
 DATA = np.random.default_rng(1).integers(0, 256, 4096, np.uint8).tobytes()
 COUNT = choose_blocks(DATA, 1).count
 FAULTS = Faults(2, 2, 2, 2, 0, 0)
+NO_FAULTS = Faults(0, 0, 0, 0, 0, 0)
 
 
 def region(name: str, found: int) -> dict[str, Any]:
@@ -35,20 +36,22 @@ def region(name: str, found: int) -> dict[str, Any]:
 class Host:
     """Answers the commands of an attacker; `pages` is what the driver lists, None if that cannot be read."""
 
-    def __init__(self, pages: str | None, *, faults: bool = True) -> None:
+    def __init__(self, pages: str | None, *, faults: Faults | None = FAULTS, touched: int = 5) -> None:
         self.pages = pages
         self.faults = faults
+        self.touched = touched
 
     def answer(self, _link: object, command: str, _timeout: float = 0) -> Finished:
         if "/debug/realm/pages" in command:
             return Finished(1, "", "Permission denied") if self.pages is None else Finished(0, self.pages, "")
         if " scan " in command:
-            lines: list[dict[str, Any]] = [{"event": "region", **region("ram", 0)}]
-            lines += [{"event": "faults", **vars(FAULTS)}] if self.faults else []
+            lines: list[dict[str, Any]] = [{"event": "region", **region(name, 0)} for name in ("ram", "vmm", "files")]
+            lines += [{"event": "faults", **vars(self.faults)}] if self.faults else []
         elif " touch " in command:
             kind = "delegated" if "delegated" in command else "other"
-            faulted = 5 if kind == "delegated" else 0
-            lines = [{"event": "touch", "kind": kind, "attempted": 5, "faulted": faulted, "moved": 0, "delegated": 2}]
+            faulted = self.touched if kind == "delegated" else 0
+            moved = {"moved": 5 - self.touched, "delegated": 2}
+            lines = [{"event": "touch", "kind": kind, "attempted": self.touched, "faulted": faulted, **moved}]
         else:
             lines = []
         return Finished(0, "".join(json.dumps(line) + "\n" for line in lines), "")
@@ -94,12 +97,26 @@ def test_a_realm_that_holds(scan: Any) -> None:
 def test_in_a_realm_the_list_of_delegated_pages_decides(scan: Any, pages: str | None, words: str) -> None:
     with pytest.raises(OrchError, match=words):
         scan(Host(pages), "realm")
-    assert "delegated_faulted" not in scan(Host(pages, faults=False), "vm")  # where the driver may not even be loaded
+    normal = scan(Host(pages, faults=NO_FAULTS), "vm")  # where the driver may not even be loaded
+    assert not {"delegated_faulted", "fault_set_difference"} & set(normal)
 
 
-def test_in_a_realm_the_search_must_say_what_faulted(scan: Any) -> None:
-    with pytest.raises(OrchError, match="which of the delegated pages faulted"):
-        scan(Host("40000000\n", faults=False), "realm")
+@pytest.mark.parametrize("world", ["realm", "vm"])
+def test_the_search_must_say_what_faulted(scan: Any, world: str) -> None:
+    with pytest.raises(OrchError, match="did not say which pages faulted"):
+        scan(Host("40000000\n", faults=None), world)
+
+
+@pytest.mark.parametrize("faults", [NO_FAULTS, Faults(5, 5, 0, 0, 0, 0)])
+def test_in_a_realm_delegated_pages_must_have_been_compared(scan: Any, faults: Faults) -> None:
+    """Of no page, all are equal."""
+    with pytest.raises(OrchError, match="compared no delegated page"):
+        scan(Host("40000000\n", faults=faults), "realm")
+
+
+def test_in_a_realm_pages_must_have_been_touched(scan: Any) -> None:
+    with pytest.raises(OrchError, match="no page was touched that counts: all of kind 'delegated'"):
+        scan(Host("40000000\n", touched=0), "realm")
 
 
 @pytest.mark.parametrize("world", ["realm", "vm"])

@@ -171,20 +171,64 @@ def line(event: str, values: Any) -> str:
     return json.dumps({"event": event, **values}) + "\n"
 
 
+def searched(*names: str) -> str:
+    return "".join(line("region", asdict(region(name, "00ff"))) for name in names)
+
+
+def nothing(name: str) -> str:
+    return line("region", asdict(Region(name, 0, 0, 0, 0.0, 0, "0000")))
+
+
 def test_answers_are_read() -> None:
     faults = Faults(1, 2, 3, 4, 5, 6)
-    text = line("region", asdict(region("ram", "00ff"))) + line("whole", {"address": 4096})
-    text += line("faults", asdict(faults))
-    assert answers.read_scan(text) == Scan({"ram": region("ram", "00ff")}, faults, (4096,))
+    text = searched("ram", "vmm", "files") + line("faults", asdict(faults))
+    regions = {name: region(name, "00ff") for name in ("ram", "vmm", "files")}
+    assert answers.read_scan(text, vmm=True) == Scan(regions, faults)
+    text = line("whole", {"address": 4096}) + searched("god", "god-listed")
+    assert answers.read_stream(text).whole == (4096,)
     touches = Touches("other", 1, 2, 3, 4)
     assert answers.read_touches(line("touch", asdict(touches))) == touches
     carved = line("carved", {"from": "12", "path": "/x", "pages": 3})
     assert answers.read_carved(carved * 2) == [answers.Carved("12", "/x", 3)] * 2
 
 
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("", "ram, vmm, files"),
+        (searched("ram", "files"), "vmm"),
+        (searched("ram", "vmm"), "files"),
+        (nothing("ram") + searched("vmm", "files"), "ram"),
+        (nothing("vmm") + searched("ram", "files"), "vmm"),
+    ],
+)
+def test_a_search_that_is_not_complete_says_nothing(text: str, missing: str) -> None:
+    text += line("faults", asdict(Faults(1, 2, 3, 4, 5, 6)))
+    with pytest.raises(OrchError, match=f"not complete, nothing of: {missing}$"):
+        answers.read_scan(text, vmm=True)
+
+
+def test_the_host_has_no_vmm_to_be_searched() -> None:
+    text = nothing("vmm") + searched("ram", "files") + line("faults", asdict(Faults(0, 0, 0, 0, 0, 0)))
+    assert answers.read_scan(text, vmm=False).regions["vmm"].pages == 0
+
+
+@pytest.mark.parametrize("text", [searched("god"), nothing("god") + searched("god-listed")])
+def test_a_stream_that_is_not_complete_says_nothing(text: str) -> None:
+    with pytest.raises(OrchError, match="not complete, nothing of: god"):
+        answers.read_stream(text)
+
+
+def test_a_line_that_is_not_complete_is_an_error() -> None:
+    with pytest.raises(OrchError, match="answer is not complete"):
+        answers.read_scan(line("region", {"name": "ram"}), vmm=True)
+    with pytest.raises(OrchError, match="answer is not complete"):
+        answers.read_touches(line("touch", {"kind": "other"}))
+
+
 @pytest.mark.parametrize("text", ["Killed\n", '{"pages": 1}\n', "[]\n"])
 def test_answers_that_are_none(text: str) -> None:
     with pytest.raises(OrchError, match="no event"):
-        answers.read_scan(text)
+        answers.read_stream(text)
     with pytest.raises(OrchError, match="did not answer"):
         answers.read_touches("")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.privacy.answers import Scan, read_scan
+from orchestrator.privacy.answers import Scan, read_stream
 from orchestrator.privacy.blocks import choose_blocks
 
 PAGE = 4096
@@ -44,7 +44,7 @@ class Search:
             words = [str(self.folder / "listed")]
         done = self.run(memory, *words)
         assert done.returncode == 0, done.stderr
-        return read_scan(done.stdout.decode())
+        return read_stream(done.stdout.decode())
 
     def found(self, memory: bytes) -> int:
         return self.scan(memory).regions["god"].found

@@ -7,6 +7,7 @@ import io
 import os
 import random
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from orchestrator.analysis.frames import read_frame
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.schema import csvtable
 from orchestrator.schema.csvtable import Kind
@@ -21,7 +23,7 @@ from orchestrator.schema.samples import (
     METRICS,
     PRIVACY,
     SAMPLES,
-    TABLES,
+    SUMMARY,
     PrivacyRow,
     SampleRow,
     append_samples,
@@ -252,7 +254,7 @@ def test_privacy_rows_have_flags() -> None:
     assert frame.loc[0, ["control", "in_verdict", "value"]].tolist() == [1, 0, 0]
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [SAMPLES, SUMMARY, PRIVACY], ids=lambda table: table.name)
 def test_the_dictionary_has_exactly_these_columns(table: Any) -> None:
     section = DICTIONARY.split(f"### {table.name}\n")[1].split("\n#")[0]
     found = re.findall(r"^\| `(\w+)` \| (\w+) \| (yes|no) \|", section, re.MULTILINE)
@@ -267,3 +269,24 @@ def test_the_dictionary_has_exactly_these_words_and_metrics() -> None:
             assert re.findall(r"`(\w+)`", line.rsplit(": ", 1)[1]) == list(column.allowed)
     metrics = re.findall(r"^\| `([\w<>]+)` \| `", DICTIONARY.split("## Metrics\n")[1].split("\n## ")[0], re.MULTILINE)
     assert metrics == [*METRICS, "exits_<reason>"]
+
+
+@pytest.mark.parametrize("noted", [0, 99_999])
+def test_a_long_file_needs_no_options_either(noted: int) -> None:
+    """pandas types it piece by piece: in none may the notes be all empty."""
+    plain, told = (SAMPLES.text([row(note=note)], header=False) for note in (None, "packets arrived"))
+    lines = [plain] * 100_000
+    lines[noted] = told
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = pd.read_csv(io.BytesIO(SAMPLES.text([]) + b"".join(lines)))
+    assert frame["note"].value_counts().to_dict() == {"-": 99_999, "packets arrived": 1}
+
+
+def test_a_note_that_says_nothing_is_missing_whichever_way_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    new = SAMPLES.text([row()])
+    assert new.endswith(b",-\n")
+    path.write_bytes(new + SAMPLES.text([row()], header=False).replace(b",-\n", b",\n"))
+    assert [each.note for each in SAMPLES.rows(path)] == [None, None]
+    assert read_frame(path, SAMPLES)["note"].isna().all()
