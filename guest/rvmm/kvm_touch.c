@@ -37,27 +37,14 @@ static const uint64_t registers[NUM_REGISTERS] = {
 	[X1] = CORE_REG(regs.regs[1]), [X2] = CORE_REG(regs.regs[2]),    [X3] = CORE_REG(regs.regs[3]),
 };
 
-static int get_registers(int fd, uint64_t values[NUM_REGISTERS])
+static int all_registers(int fd, unsigned long request, uint64_t values[NUM_REGISTERS])
 {
 	unsigned int i;
 
 	for (i = 0; i < NUM_REGISTERS; i++) {
 		struct kvm_one_reg reg = { .id = registers[i], .addr = (uint64_t)(uintptr_t)&values[i] };
 
-		if (ioctl(fd, KVM_GET_ONE_REG, &reg) < 0)
-			return fail_errno("KVM: pre-touch: register");
-	}
-	return 0;
-}
-
-static int set_registers(int fd, const uint64_t values[NUM_REGISTERS])
-{
-	unsigned int i;
-
-	for (i = 0; i < NUM_REGISTERS; i++) {
-		struct kvm_one_reg reg = { .id = registers[i], .addr = (uint64_t)(uintptr_t)&values[i] };
-
-		if (ioctl(fd, KVM_SET_ONE_REG, &reg) < 0)
+		if (ioctl(fd, request, &reg) < 0)
 			return fail_errno("KVM: pre-touch: register");
 	}
 	return 0;
@@ -95,7 +82,7 @@ static int touch_all(const struct vm *vm, int fd, struct kvm_run *run, uint64_t 
 		values[X1] = top;
 		if (vm_interrupted())
 			return fail("stopped");
-		if (set_registers(fd, values) < 0 || run_to_store(fd, run) < 0)
+		if (all_registers(fd, KVM_SET_ONE_REG, values) < 0 || run_to_store(fd, run) < 0)
 			return -1;
 	}
 	return 0;
@@ -115,11 +102,11 @@ int kvm_touch(struct vm *vm, int vcpu_fd, struct kvm_run *run)
 	uint64_t values[NUM_REGISTERS];
 	int result;
 
-	if (get_registers(vcpu_fd, values) < 0)
+	if (all_registers(vcpu_fd, KVM_GET_ONE_REG, values) < 0)
 		return -1;
 	memcpy(there, vm->ram + offset, sizeof(there));
 	put(vm->ram + offset, touch, sizeof(touch));
 	result = touch_all(vm, vcpu_fd, run, RAM_BASE + offset, values[PSTATE]);
 	put(vm->ram + offset, there, sizeof(there));
-	return result < 0 ? -1 : set_registers(vcpu_fd, values);
+	return result < 0 ? -1 : all_registers(vcpu_fd, KVM_SET_ONE_REG, values);
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from orchestrator.analysis.facts import CellFacts, gather
 from orchestrator.analysis.run_folder import Cell, Run, load_run
@@ -54,19 +55,25 @@ def append_history(path: Path, folder: Path) -> int:
     return len(rows)
 
 
+def _about(run: Run, cell: CellFacts | Cell) -> dict[str, Any]:
+    return {
+        "utc": run.info.started_utc,
+        "run_id": run.info.run_id,
+        "git_revision": run.info.git.revision,
+        "cell_id": cell.cell_id,
+        "model": cell.model,
+        "quantization": cell.quantization,
+        "icount_shift": cell.icount_shift,
+        "host_hz": cell.host_hz,
+        "guest_hz": cell.guest_hz,
+    }
+
+
 def _row(run: Run, cell: CellFacts) -> HistoryRow:
     ratio = cell.over_vm.get((World.REALM, Phase.INFER))
     vm, realm = (cell.inference.get(world) for world in (World.VM, World.REALM))
     return HistoryRow(
-        utc=run.info.started_utc,
-        run_id=run.info.run_id,
-        git_revision=run.info.git.revision,
-        cell_id=cell.cell_id,
-        model=cell.model,
-        quantization=cell.quantization,
-        icount_shift=cell.icount_shift,
-        host_hz=cell.host_hz,
-        guest_hz=cell.guest_hz,
+        **_about(run, cell),
         boots=cell.boots,
         samples=cell.samples,
         vm_median=vm.estimate if vm else None,
@@ -83,15 +90,7 @@ def _failed(run: Run, cell: Cell) -> HistoryRow | None:
     if cell.host_hz is None or cell.guest_hz is None:
         return None
     return HistoryRow(
-        utc=run.info.started_utc,
-        run_id=run.info.run_id,
-        git_revision=run.info.git.revision,
-        cell_id=cell.cell_id,
-        model=cell.model,
-        quantization=cell.quantization,
-        icount_shift=cell.icount_shift,
-        host_hz=cell.host_hz,
-        guest_hz=cell.guest_hz,
+        **_about(run, cell),
         boots=0,
         samples=0,
         vm_median=None,

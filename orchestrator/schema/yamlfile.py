@@ -17,8 +17,6 @@ Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 # PyYAML lets through what Python says of a date, a number or a depth that there is not.
 _BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
-# libyaml's parser where PyYAML was built with it: half a second of every command otherwise.
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 class Strict(BaseModel):
@@ -84,7 +82,7 @@ def _parse(text: str, name: str) -> tuple[Any, dict[Location, str]]:
     """The document, and where each of its keys is."""
     marks: dict[Location, yaml.Mark] = {}
     try:
-        loader = _LOADER(text)
+        loader = yaml.SafeLoader(text)  # not libyaml's, which ends the process where a document is too deep
         root = loader.get_single_node()
         data = None if root is None else loader.construct_document(root)
         if root is not None:

@@ -34,6 +34,10 @@ def test_unknown_key_has_place_and_suggestion() -> None:
     assert message == f"t.yaml:{line}:3: kernel.host_hx: unknown key; did you mean 'host_hz'?"
 
 
+def test_a_document_that_is_too_deep_is_told() -> None:
+    assert "not valid YAML" in refused("{a: " * 200_000 + "1")  # libyaml would end the process
+
+
 def test_unknown_top_level_key() -> None:
     assert ": colour: unknown key" in refused(GOOD + "colour: red\n")
 
