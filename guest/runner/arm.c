@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -75,8 +76,10 @@ bool arm_detach(const int *keep)
 
 	if (child < 0)
 		return false;
-	if (child > 0)
+	if (child > 0) {
+		dprintf(STDOUT_FILENO, "%d\n", (int)child);
 		_exit(0);
+	}
 	setsid();
 	nothing = open("/dev/null", O_RDWR);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)

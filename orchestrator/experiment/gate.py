@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a measurement is started and its end noticed without a network packet: commands as data; all pure.
 
-Everything is copied and the runner waits, armed, in its world. The gate, a shell in the emulated host, waits for the
-start signal, which comes through a virtio-serial port when all SSH connections are closed. Between its two markers
-(MEASURE) the machine is left alone; the orchestrator looks for the second one in the instruction counter.
+Everything is copied and the runner waits, armed, in its world: a program that is started only later would have another
+layout of memory after each restore of the machine. The gate, a shell in the emulated host, waits for the start signal,
+which comes through a virtio-serial port when all SSH connections are closed, and sends it on to the runner. Between its
+two markers (MEASURE) the machine is left alone; the orchestrator looks for the second one in the instruction counter.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ PORT = 7070
 GO_FIFO = "/run/go"
 SPIN_PID = "/run/spin.pid"
 CONSOLE = "/dev/hvc0"
+SAID_FIFO = "/run/said"
+"""Where the host's own runner says that it is done, as a guest's does on `CONSOLE`."""
 REARM = "/sys/module/rearm/parameters/now"
 """guest/rearm: whatever is written gives a restored host its timers back."""
 LOG = "/run/measure.log"
 CODE = "/run/measure.code"
 GATE_PID = "/run/measure.pid"
 """Of the gate that works, and of its process group; empty when it is done."""
+RUNNER_PID = "/run/measure.runner"
+"""In each world: of the armed runner, and of its process group."""
 NOISE = "/run/measure.noise"
 """What is wrong with a measurement that has its counts all the same; missing if nothing is."""
 ID_STEP = 1 << 20
@@ -43,11 +48,8 @@ _WAIT_SECONDS = 86400  # of the machine's time, the longest that `rvmm wait` tak
 # SSH connections that are still being taken down, by their states in /proc/net/tcp: their last packets are waited for.
 _OPEN = ":0016 ([0-9A-F]+:[0-9A-F]+ )?0[1-589B] "
 _QUIET = f"left=500; while [ $left -gt 0 ] && grep -qE '{_OPEN}' /proc/net/tcp; do left=$((left - 1)); done"
-# Until nothing of the group is left, which takes no time but for large processes; 10 s at most.
-_END_OTHERS = (
-    "left=100; [ ! -s {pid} ] || while [ $left -gt 0 ] && kill -9 -$(cat {pid}) 2>/dev/null; "
-    "do left=$((left - 1)); sleep 0.1; done"
-)
+# Until nothing of the group `pid` is left, which takes no time but for large processes; 10 s at most.
+_END_GROUP = "left=100; while [ $left -gt 0 ] && kill -9 -$pid 2>/dev/null; do left=$((left - 1)); sleep 0.1; done"
 UNQUIET = "connections were still being taken down when counting began"
 
 
@@ -63,12 +65,15 @@ class Measurement:
 
     @property
     def said(self) -> str:
-        """What a guest's console shows when all is over."""
+        """The runner's last word, on a guest's console or in the host's `SAID_FIFO`."""
         return f"orch: measured {self.base}"
 
 
-def runner_command(what: Measurement, *, armed: bool) -> list[str]:
-    """The runner's argument vector, with the files of `FOLDER`; armed, it waits for a datagram in the background."""
+def runner_command(what: Measurement, name: GuestName | None) -> list[str]:
+    """The runner's argument vector, with the files of `FOLDER`: it waits for a datagram in the background.
+
+    `name` is the guest that it is for, None for the host's own world.
+    """
     return [
         f"{FOLDER}/bundle/runner",
         "run",
@@ -81,8 +86,20 @@ def runner_command(what: Measurement, *, armed: bool) -> list[str]:
         *(("--top", str(what.top)) if what.cell.output == "topk" else ()),
         *("--id", str(what.base)),
         *("--results", f"{FOLDER}/results.jsonl"),
-        *(("--arm", str(PORT), "--align-us", str(ALIGN_US), "--say", CONSOLE, what.said) if armed else ()),
+        *("--arm", str(PORT), "--align-us", str(ALIGN_US)),
+        *("--say", SAID_FIFO if name is None else CONSOLE, what.said),
     ]
+
+
+def arm_script(what: Measurement, name: GuestName | None) -> str:
+    """Shell for the measured world: arm the runner.
+
+    An earlier one whose end was not waited for is ended before: it would be counted as well.
+    """
+    # Its number may have become another process's meanwhile.
+    earlier = f"pid=$(cat {RUNNER_PID} 2>/dev/null); ! grep -qsx runner /proc/$pid/comm || {{ {_END_GROUP}; }}"
+    # A runner that cannot start says so at once; nobody would read it from a FIFO that an earlier gate left.
+    return f"{earlier}; rm -f {SAID_FIFO}; {shlex.join(runner_command(what, name))} >{RUNNER_PID}"
 
 
 def _by_itself(seconds: int) -> str:
@@ -96,14 +113,14 @@ def _by_itself(seconds: int) -> str:
 
 
 def _work(what: Measurement, name: GuestName | None) -> str:
-    """Shell: do what is measured, and leave its exit code in `code`.
+    """Shell: start the runner, wait for its last word, and leave in `code` whether that came.
 
-    A guest's last word is waited for without a limit: seconds of the machine's time say nothing of the user's, and the
-    orchestrator has the limit.
+    It is waited for without a limit: seconds of the machine's time say nothing of the user's, and the orchestrator has
+    the limit.
     """
+    go = shlex.join([f"{FOLDER}/bundle/runner", "go", "127.0.0.1" if name is None else name.address, str(PORT)])
     if name is None:
-        return f"{shlex.join(runner_command(what, armed=False))}; code=$?"
-    go = shlex.join([f"{FOLDER}/bundle/runner", "go", name.address, str(PORT)])
+        return f"{go}; code=$?; [ $code -ne 0 ] || {{ read -r said <&4; code=$?; }}"
     wait = shlex.join(["rvmm", "wait", name.folder, what.said, str(_WAIT_SECONDS)])
     again = f"while [ $code -eq {_TIMED_OUT} ]; do {wait}; code=$?; done"
     return f"{go}; code=$?; [ $code -ne 0 ] || code={_TIMED_OUT}; {again}"
@@ -132,7 +149,8 @@ def gate_script(what: Measurement, name: GuestName | None, *, after: int | None 
             f": >{GATE_PID}",
         ]
     )
-    # Opened for both directions it waits for nobody, and has a reader before this command returns.
-    fresh = f"rm -f {GO_FIFO} {CODE} {NOISE} && mkfifo {GO_FIFO} && exec 3<>{GO_FIFO}"
-    ready = f"{_END_OTHERS.format(pid=GATE_PID)}; {fresh}"
+    # Opened for both directions they wait for nobody, and have a reader before this command returns.
+    fresh = f"rm -f {GO_FIFO} {SAID_FIFO} {CODE} {NOISE} && mkfifo {GO_FIFO} {SAID_FIFO}"
+    earlier = f"[ ! -s {GATE_PID} ] || {{ pid=$(cat {GATE_PID}); {_END_GROUP}; }}"
+    ready = f"{earlier}; {fresh} && exec 3<>{GO_FIFO} 4<>{SAID_FIFO}"
     return f"{ready} && {{ setsid sh -c {shlex.quote(gate)} </dev/null >{LOG} 2>&1 & }}"

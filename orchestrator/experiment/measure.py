@@ -132,11 +132,10 @@ class Stage:
         The gate waits for the start signal, or for `after` seconds of the machine's time.
         """
         name = guest_of(world)
-        if name is not None:
-            with self._link(world) as link:
-                done = ssh.attempt(link, shlex.join(gate.runner_command(what, armed=True)), _ARM_SECONDS)
-                if done.code:
-                    raise WorkloadError(f"the runner did not start: {done.words}")
+        with self._link(world) as link:
+            done = ssh.attempt(link, gate.arm_script(what, name), _ARM_SECONDS)
+            if done.code:
+                raise WorkloadError(f"the runner did not start: {done.words}")
         with self.bed.host() as host:
             before = self._vmm_exits(host, name)
             ssh.capture(host, gate.gate_script(what, name, after=after))

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from orchestrator.experiment import gate
-from orchestrator.experiment.gate import Measurement, gate_script, runner_command
+from orchestrator.experiment.gate import Measurement, arm_script, gate_script, runner_command
 from orchestrator.experiment.plan import cells_of
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
@@ -24,14 +26,20 @@ def measurement(output: str = "scores") -> Measurement:
 
 
 def test_the_runner_is_told_all_that_the_cell_says() -> None:
-    words = " ".join(runner_command(measurement(), armed=True))
+    words = " ".join(runner_command(measurement(), GuestName(World.VM)))
     assert words.startswith("/tmp/orch/bundle/runner run --model /tmp/orch/model.tflite --inputs /tmp/orch/inputs.bin")
     for part in ("--iterations 4", "--warmups 1", "--threads 1", "--output scores", f"--id {gate.ID_STEP}"):
         assert part in words
     assert f"--arm {gate.PORT} --align-us {gate.ALIGN_US} --say {gate.CONSOLE} orch: measured {gate.ID_STEP}" in words
-    assert "--arm" not in runner_command(measurement(), armed=False)
     assert "--top" not in words
-    assert "--top 5" in " ".join(runner_command(measurement("topk"), armed=False))
+    assert "--top 5" in " ".join(runner_command(measurement("topk"), None))
+
+
+def test_worlds_differ_in_where_the_runner_says_that_it_is_done() -> None:
+    in_host, in_guest = (runner_command(measurement(), name) for name in (None, GuestName(World.REALM)))
+    assert [pair for pair in zip(in_host, in_guest, strict=True) if len(set(pair)) > 1] == [
+        (gate.SAID_FIFO, gate.CONSOLE)
+    ]
 
 
 @pytest.fixture
@@ -54,6 +62,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("LOG", "log"),
         ("CODE", "code"),
         ("GATE_PID", "gate.pid"),
+        ("RUNNER_PID", "runner.pid"),
+        ("SAID_FIFO", "said"),
         ("NOISE", "noise"),
         ("FOLDER", "orch"),
     ):
@@ -72,8 +82,8 @@ def lines_of(path: Path, count: int) -> list[str]:
     raise AssertionError(f"{path}: {count} lines expected")
 
 
-@pytest.mark.parametrize(("name", "work"), [(None, ["runner run T"]), (GuestName(World.REALM), ["runner go T"])])
-def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | None, work: list[str]) -> None:
+@pytest.mark.parametrize("name", [None, GuestName(World.REALM)])
+def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | None) -> None:
     with subprocess.Popen(["sleep", "60"]) as spinner:
         (machine / "spin.pid").write_text(str(spinner.pid))
         subprocess.run(["sh", "-c", gate_script(measurement(), name)], check=True, timeout=10)
@@ -84,7 +94,7 @@ def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | 
         os.close(fifo)
         called = lines_of(machine / "called", 3)
         begin, end = f"marker begin {gate.MEASURE} {gate.ID_STEP}", f"marker end {gate.MEASURE} {gate.ID_STEP}"
-        assert called == [begin, *work, end]
+        assert called == [begin, "runner go T", end]
         assert lines_of(machine / "code", 1) == ["3"]
         spinner.terminate()  # which a stopped process would not see
         assert spinner.wait(timeout=10) == -15
@@ -107,6 +117,19 @@ def test_counting_that_begins_too_early_is_said(machine: Path) -> None:
         table.write_text("0: 0100007F:0016 00000000:0000 0A 00000000\n")  # LISTEN
 
 
+def test_the_host_runner_is_waited_for(machine: Path) -> None:
+    """Its last word opens the end, whoever has closed the FIFO meanwhile, and none of an earlier one counts."""
+    (machine / "orch/bundle/runner").write_text("#!/bin/sh\n")
+    (machine / "said").write_text("an earlier one\n")
+    subprocess.run(["sh", "-c", gate_script(measurement(), None)], check=True, timeout=10)
+    (machine / "go").write_text("go\n")
+    assert len(lines_of(machine / "called", 1)) == 1
+    assert not (machine / "code").exists()
+    (machine / "said").write_text(f"{measurement().said}\n")
+    assert lines_of(machine / "code", 1) == ["0"]
+    assert lines_of(machine / "called", 2)[-1] == f"marker end {gate.MEASURE} {gate.ID_STEP}"
+
+
 def test_what_an_earlier_gate_still_does_is_ended(machine: Path) -> None:
     """Two models in the host, of which the first takes longer than its limit: only the second one is counted."""
     runner, script = machine / "orch/bundle/runner", gate_script(measurement(), None)
@@ -122,11 +145,36 @@ def test_what_an_earlier_gate_still_does_is_ended(machine: Path) -> None:
     begin, end = f"marker begin {gate.MEASURE} {gate.ID_STEP}", f"marker end {gate.MEASURE} {gate.ID_STEP}"
     called = lines_of(machine / "called", 4)
     assert (called[:2], called[3:]) == ([begin, begin], [end])
-    assert called[2].startswith("runner run")
+    assert called[2].startswith("runner go")
     deadline = time.monotonic() + 20
     while (machine / "gate.pid").read_text():  # nobody takes its number for that of a gate
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("program", "is_left"), [("runner", False), ("another", True)])
+def test_an_earlier_runner_is_ended(machine: Path, program: str, is_left: bool) -> None:
+    """Of a step that took longer than its limit; not who has its number now."""
+    (machine / "orch/bundle/runner").write_text("#!/bin/sh\necho 4711\n")
+    copy = machine / program
+    shutil.copy(shutil.which("sleep") or "", copy)
+    with subprocess.Popen([copy, "60"], start_new_session=True) as earlier:
+        try:
+            threading.Thread(target=earlier.wait, daemon=True).start()  # as the machine's init does
+            (machine / "runner.pid").write_text(f"{earlier.pid}\n")
+            subprocess.run(["sh", "-c", arm_script(measurement(), None)], check=True, timeout=20)
+            assert (machine / "runner.pid").read_text() == "4711\n"
+            assert running(earlier.pid) == is_left
+        finally:
+            earlier.kill()
+
+
+def test_a_runner_that_cannot_start_is_known_at_once(machine: Path) -> None:
+    """It says its last word itself, though nobody reads."""
+    os.mkfifo(machine / "said")
+    (machine / "orch/bundle/runner").write_text(f"#!/bin/sh\necho over >{machine}/said\necho why >&2\nexit 1\n")
+    done = subprocess.run(["sh", "-c", arm_script(measurement(), None)], check=False, timeout=20, capture_output=True)
+    assert (done.returncode, done.stderr) == (1, b"why\n")
 
 
 def running(pid: int) -> bool:

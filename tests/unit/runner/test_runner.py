@@ -247,7 +247,8 @@ def test_armed(runner: Runner, model: Path, console: Path) -> None:
     more = ["--arm", str(port), "--align-us", "1000", "--say", str(console), "run over"]
     words = runner.words(model, runner.floats((1, 2, 3, 4)), "label", *more)
     done = runner(*words)  # capture_output: returns only when nobody holds the pipes any more
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.getsid(int(done.stdout)) == int(done.stdout)
     assert runner.lines() == []
     second = runner(*runner.words(model, runner.floats((1, 2, 3, 4)), "label", "--arm", str(port), results="second"))
     assert second.returncode == 1
