@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything in a run's folder that follows from its samples: summary.csv, Parquet twins, report.html."""
+"""Everything in a run's folder that follows from its samples: summary.csv, Parquet twins, report.html, junit.xml."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from orchestrator.analysis.compare import COMPARE, Comparison
+from orchestrator.analysis.compare_page import page
 from orchestrator.analysis.facts import gather
 from orchestrator.analysis.frames import read_frame, write_parquet
-from orchestrator.analysis.run_folder import load_run, read_info
+from orchestrator.analysis.junit import JUNIT, JUNIT_COMPARE, comparison_xml, run_xml
+from orchestrator.analysis.run_folder import Run, load_run, read_info
 from orchestrator.analysis.sections.headline import sentences
 from orchestrator.analysis.sections.provenance import alarms
 from orchestrator.analysis.story import tell
@@ -22,6 +25,7 @@ from orchestrator.schema.csvtable import Table, replace_file
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
 
 REPORT = "report.html"
+COMPARE_PAGE = "compare.html"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,16 @@ def write_tables(folder: Path, before_report: Callable[[], None] | None = None) 
     if before_report is not None:
         before_report()
         facts = replace(facts, run=replace(run, info=read_info(folder)))
-    files.append(folder / REPORT)
-    replace_file(files[-1], render(tell(facts)).encode())
+    for name, data in ((JUNIT, run_xml(facts)), (REPORT, render(tell(facts)).encode())):
+        files.append(folder / name)
+        replace_file(files[-1], data)
     return Written(tuple(files), tuple(sentences(facts)), tuple(alarms(facts)))
+
+
+def write_comparison(folder: Path, a: Run, b: Run, comparison: Comparison, margin: float) -> Path:
+    """What `compare` found of two runs as a table, for CI systems and for people; returns the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    COMPARE.write(folder / COMPARE.name, comparison.rows)
+    replace_file(folder / JUNIT_COMPARE, comparison_xml(a, b, comparison))
+    replace_file(folder / COMPARE_PAGE, render(page(a, b, comparison, margin)).encode())
+    return folder / COMPARE_PAGE

@@ -27,7 +27,7 @@ _results_option = click.option(
 @_results_option
 @pass_context
 def report(context: Context, *, run: str, results: Path | None) -> None:
-    """Make summary.csv, the Parquet files and report.html of RUN again from its samples.
+    """Make summary.csv, the Parquet files, junit.xml and report.html of RUN again from its samples.
 
     RUN is a folder, the beginning of a run's name, or `latest`.
     """
@@ -52,7 +52,7 @@ def report(context: Context, *, run: str, results: Path | None) -> None:
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="write compare.csv and compare.html",
+    help="write compare.csv, compare.html and junit-compare.xml",
 )
 @_results_option
 @click.pass_context
@@ -64,12 +64,10 @@ def compare(
     Exit codes: 0 nothing is slower in B beyond the margin, 1 something is or an inference is missing, 2 the runs have
     no cell in common.
     """
-    from orchestrator.analysis.compare import COMPARE  # noqa: PLC0415
     from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415
-    from orchestrator.analysis.compare_page import lines, page, tally  # noqa: PLC0415
+    from orchestrator.analysis.compare_page import lines, tally  # noqa: PLC0415
     from orchestrator.analysis.run_folder import find_run, load_run  # noqa: PLC0415
-    from orchestrator.report.html import render  # noqa: PLC0415
-    from orchestrator.schema.csvtable import replace_file  # noqa: PLC0415
+    from orchestrator.analysis.tables import write_comparison  # noqa: PLC0415
 
     context = click_context.ensure_object(Context)
     runs = [load_run(find_run(name, _results(context, results), context.progress.notice)) for name in (a, b)]
@@ -79,10 +77,7 @@ def compare(
         click.echo(line)
     click.echo(f"{tally(comparison)} (margin {100 * chosen:g} %)")
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        COMPARE.write(output / COMPARE.name, comparison.rows)
-        replace_file(output / "compare.html", render(page(runs[0], runs[1], comparison, chosen)).encode())
-        click.echo(str(output / "compare.html"))
+        click.echo(str(write_comparison(output, runs[0], runs[1], comparison, chosen)))
     click_context.exit(comparison.exit_code)
 
 

@@ -157,17 +157,16 @@ def _last_whole_run(results: Path, name: str, notice: Callable[[str], None]) -> 
 
 def _compare(before: Path, now: Path) -> list[str]:
     """Print and write what changed; returns what of it makes the night a failure."""
-    from orchestrator.analysis.compare import COMPARE, compare  # noqa: PLC0415
-    from orchestrator.analysis.compare_page import lines, page, tally  # noqa: PLC0415
+    from orchestrator.analysis.compare import compare  # noqa: PLC0415
+    from orchestrator.analysis.compare_page import lines, tally  # noqa: PLC0415
     from orchestrator.analysis.run_folder import load_run  # noqa: PLC0415
-    from orchestrator.report.html import render  # noqa: PLC0415
+    from orchestrator.analysis.tables import write_comparison  # noqa: PLC0415
 
     one, other = load_run(before), load_run(now)
     comparison = compare(one, other, other.info.margin)
     for line in (*lines(comparison), f"against {before.name}: {tally(comparison)}"):
         click.echo(line)
-    COMPARE.write(now / COMPARE.name, comparison.rows)
-    (now / "compare.html").write_text(render(page(one, other, comparison, other.info.margin)), encoding="utf-8")
+    write_comparison(now, one, other, comparison, other.info.margin)
     if not comparison.rows:
         return [f"no cell is the same as in {before.name}"]
     problems = [f"slower than {before.name}"] if comparison.slower else []

@@ -145,6 +145,7 @@ def test_orch_compare_prints_writes_and_tells_by_its_exit_code(tmp_path: Path) -
     page = (tmp_path / "out/compare.html").read_text()
     assert "Slower beyond the margin" in page
     assert "<svg" in page
+    assert (tmp_path / "out/junit-compare.xml").read_text().count("<failure") == 4
     assert run_orch("compare", "demo-20260131", "demo-20260201", *common, "--margin", "0.2").exit_code == 0
     nothing = run_orch("compare", "demo-20260131", "other", *common)
     assert nothing.exit_code == 2
@@ -157,7 +158,7 @@ def test_orch_report_makes_everything_again(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "more instructions for one inference" in result.output
     assert "error: " in result.output
-    assert {"report.html", "summary.csv", "summary.parquet"} <= {path.name for path in folder.iterdir()}
+    assert {"report.html", "junit.xml", "summary.csv", "summary.parquet"} <= {path.name for path in folder.iterdir()}
 
 
 def test_history_grows_once_a_run(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
     for folder in (first, second):
         write_tables(folder)
     names = sorted(path.name for path in first.iterdir())
-    assert {"summary.csv", "samples.parquet", "summary.parquet", "privacy.parquet", "report.html"} <= set(names)
+    assert {"summary.csv", "samples.parquet", "summary.parquet", "privacy.parquet", "junit.xml", "report.html"} <= set(
+        names
+    )
     assert [(first / name).read_bytes() for name in names] == [(second / name).read_bytes() for name in names]
     before = (first / "report.html").read_bytes()
     write_tables(first)

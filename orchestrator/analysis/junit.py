@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JUnit XML of a run and of a comparison, which CI systems show: passed, failed, error and skipped stay apart."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from orchestrator.analysis.checks import el0_equality, sums
+from orchestrator.analysis.compare import CompareRow, Comparison
+from orchestrator.analysis.facts import RunFacts
+from orchestrator.analysis.run_folder import Run, Step
+from orchestrator.analysis.sections.privacy_alarms import privacy_alarms
+from orchestrator.schema.samples import Status, Verdict
+
+JUNIT = "junit.xml"
+JUNIT_COMPARE = "junit-compare.xml"
+_RESULTS = {Status.FAILED: Failure, Status.ERROR: Error, Status.SKIPPED: Skipped}
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
+
+
+def run_xml(facts: RunFacts) -> bytes:
+    """A suite with a case for each step, and one for what must hold whatever was measured."""
+    run = facts.run
+    steps, checks = TestSuite("steps"), TestSuite("checks")
+    took = _seconds(run)
+    for step in run.info.steps:
+        place = (step.cell_id, step.world, step.boot_id)
+        case = TestCase(
+            f"{facts.name(step.cell_id)}, boot {step.boot_id}", f"{run.info.name}.{step.world}", took.get(place)
+        )
+        steps.add_testcase(_ended(case, step))
+    if run.info.cause:
+        checks.add_testcase(_case(run, "the run reached its end", [run.info.cause]))
+    checks.add_testcases([_el0(facts), _sums(facts), _privacy(facts)])
+    return _xml([steps, checks])
+
+
+def comparison_xml(a: Run, b: Run, comparison: Comparison) -> bytes:
+    """A case for each ratio: a failure if B is slower or has lost an inference, skipped if it could not be compared."""
+    suite = TestSuite(f"{b.info.run_id} against {a.info.run_id}")
+    for row in comparison.rows:
+        case = TestCase(f"{row.phase}: instructions", f"{row.cell_id}.{row.world}")
+        told = _ratio(row)
+        if row.verdict is Verdict.SLOWER:
+            case.result = [Failure(told)]
+        else:
+            case.system_out = told
+        suite.add_testcase(case)
+    for lost in comparison.lost:
+        suite.add_testcase(_case(b, f"{lost}: an inference", ["is not there any more"]))
+    for refused in comparison.refused:
+        case = TestCase(_text(refused), b.info.name)
+        case.result = [Skipped("not comparable")]
+        suite.add_testcase(case)
+    return _xml([suite])
+
+
+def _seconds(run: Run) -> dict[tuple[str | None, str | None, int | None], float]:
+    """What each step took on the build computer, by cell, world and boot; of one that was repeated, the last time."""
+    running: dict[str, float] = defaultdict(float)
+    ended = {}
+    for event in run.events:
+        if event.get("event") == "step-done":
+            place = (event.get("cell_id"), event.get("world"), event.get("boot_id"))
+            ended[place] = round(running.pop(str(event.get("key")), 0.0), 3)
+        elif "step" in event:
+            running[str(event["step"])] += float(event.get("seconds") or 0)
+    return ended
+
+
+def _ended(case: TestCase, step: Step) -> TestCase:
+    kind = _RESULTS.get(Status(step.status)) if step.status in set(Status) else Error
+    note = _text(step.note or "")
+    if kind is not None:
+        case.result = [kind(note or "no reason given")]
+    elif note:
+        case.system_out = note
+    return case
+
+
+def _case(run: Run, name: str, problems: list[str], nothing: str | None = None) -> TestCase:
+    """A check that failed for `problems`, or was skipped because of `nothing`; else passed."""
+    case = TestCase(_text(name), run.info.name)
+    if problems:
+        failure = Failure(_text(problems[0]))
+        failure.text = _text("\n".join(problems))
+        case.result = [failure]
+    elif nothing:
+        case.result = [Skipped(nothing)]
+    return case
+
+
+def _el0(facts: RunFacts) -> TestCase:
+    compared = [each for each in el0_equality(facts.run.samples) if each.compared]
+    problems = [
+        f"{facts.name(cell.cell_id)}: boots {each.boots}, {each.phase}, iteration {each.iteration}: "
+        f"vm {each.vm:,}, realm {each.realm:,}"
+        for cell in compared
+        for each in cell.differences
+        if not each.explained
+    ]
+    name = "instructions at EL0 of vm and realm are equal, but for one an exit"
+    return _case(facts.run, name, problems, None if compared else "vm and realm have nothing in common")
+
+
+def _sums(facts: RunFacts) -> TestCase:
+    whole, both, gap = sums(facts.run.samples)
+    problems = [f"{both - whole} of {both} do not, by up to {gap:,.0f}"] if whole < both else []
+    return _case(facts.run, "components add up to all instructions", problems, None if both else "no instructions")
+
+
+def _privacy(facts: RunFacts) -> TestCase:
+    nothing = "no attacks" if facts.run.privacy.empty else None
+    return _case(
+        facts.run, "the host gets nothing of the realm, and the controls found it", privacy_alarms(facts), nothing
+    )
+
+
+def _ratio(row: CompareRow) -> str:
+    if row.ratio is None:
+        return f"{row.verdict}: no ratio"
+    ends = "" if row.ci_low is None or row.ci_high is None else f" [{row.ci_low:.4f}, {row.ci_high:.4f}]"
+    return f"{row.verdict}: {row.ratio:.4f}{ends}, margin {row.margin:g}"
+
+
+def _text(words: str) -> str:
+    """Without characters that no XML can hold: notes have consoles' words."""
+    return _NO_XML.sub("\ufffd", words)
+
+
+def _xml(suites: Iterable[TestSuite]) -> bytes:
+    document = JUnitXml("orch")
+    for suite in suites:
+        suite.update_statistics()  # type: ignore[no-untyped-call]
+        document.add_testsuite(suite)
+    document.update_statistics()  # type: ignore[no-untyped-call]
+    stream = io.BytesIO()
+    document.write(stream, pretty=True)
+    return stream.getvalue()
