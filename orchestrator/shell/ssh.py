@@ -38,7 +38,7 @@ LOST = (OSError, EOFError, paramiko.SSHException)
 _CHANNEL_SECONDS = 60.0  # for a command's channel to be opened; paramiko would wait an hour for a server that is gone
 _STILL_SECONDS = 300.0  # that a copy may stand still
 _CHUNK = 32768
-_DEPTH = 64  # of folders that are copied from a machine, which could nest them without end
+_DEPTH = 64  # of folders that are copied: a machine could nest them without end, and a link lead back into its folder
 _SSH_PORT = 22
 _RETRY = 0.02  # s between attempts while the server is not listening yet
 
@@ -332,14 +332,18 @@ def put(link: Connection, source: Path, target: str, still: float = _STILL_SECON
         _put(sftp, source, target, moved)
 
 
-def _put(sftp: paramiko.SFTPClient, source: Path, target: str, moved: Callable[..., None]) -> None:
+def _put(sftp: paramiko.SFTPClient, source: Path, target: str, moved: Callable[..., None], depth: int = 0) -> None:
     moved()
     if source.is_dir():
+        if depth == _DEPTH:
+            raise OrchError(f"cannot copy {source}: folders are nested deeper than {_DEPTH}")
         if not _is_folder(sftp, target):
             sftp.mkdir(target)
         for child in sorted(source.iterdir()):
-            _put(sftp, child, posixpath.join(target, child.name), moved)
+            _put(sftp, child, posixpath.join(target, child.name), moved, depth + 1)
         return
+    if depth and not source.is_file():  # one that is named itself may be a pipe with somebody at its other end
+        raise OrchError(f"cannot copy {source}: neither a file nor a folder")
     try:
         sftp.put(str(source), target, callback=moved)
         sftp.chmod(target, stat.S_IMODE(source.stat().st_mode))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders copied from a machine that means no good: its names and permissions are its own."""
+"""Folders copied from a machine that means no good, whose names and permissions are its own; and to one."""
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import paramiko
 import pytest
 
 from orchestrator.errors import BootError, OrchError
-from orchestrator.shell.ssh import get
+from orchestrator.shell.ssh import get, put
 
 
 class Machine:
@@ -74,3 +75,43 @@ def test_folders_without_end(tmp_path: Path) -> None:
     names = {f"/tmp/d{'/d' * depth}": ["d"] for depth in range(100)}
     with pytest.raises(OrchError, match="nested deeper"):
         copy(Machine(names), tmp_path / "here")
+
+
+class Taker(Machine):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.taken: list[str] = []
+
+    def mkdir(self, path: str) -> None:
+        self.names[path] = []
+
+    def put(self, _source: str, target: str, **_: object) -> None:
+        self.taken.append(target)
+
+    def chmod(self, _path: str, _mode: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", ["pipe", "dangling"])
+def test_what_is_no_file_in_a_folder_is_told(tmp_path: Path, kind: str) -> None:
+    """A pipe there would be waited for without end."""
+    os.mkfifo(tmp_path / "pipe") if kind == "pipe" else (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(OrchError, match=f"{kind}: neither a file nor a folder"):
+        put(SimpleNamespace(sftp=Taker), tmp_path, "/tmp/d")
+
+
+def test_a_link_back_into_its_folder_ends(tmp_path: Path) -> None:
+    (tmp_path / "again").symlink_to(tmp_path)
+    with pytest.raises(OrchError, match="cannot copy"):
+        put(SimpleNamespace(sftp=Taker), tmp_path, "/tmp/d")
+
+
+def test_links_to_files_are_copied_as_files(tmp_path: Path) -> None:
+    folder, taker = tmp_path / "folder", Taker()
+    folder.mkdir()
+    (tmp_path / "file").write_text("content", encoding="utf-8")
+    (folder / "link").symlink_to(tmp_path / "file")
+    put(SimpleNamespace(sftp=lambda: taker), folder, "/tmp/d")
+    assert taker.taken == ["/tmp/d/link"]
