@@ -7,20 +7,20 @@ import re
 import shlex
 import time
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import BootError, OrchError, WorkloadError
 from orchestrator.experiment import collect, gate
 from orchestrator.experiment.collect import RunnerRecord
+from orchestrator.experiment.links import Links
 from orchestrator.shell import ssh
 from orchestrator.testbed.guest import GuestName, World
 from orchestrator.testbed.guest_life import ask
 from orchestrator.trace.counters import CounterClient, Event, MarkerRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from fabric import Connection
@@ -60,12 +60,16 @@ class Stage:
     client: CounterClient
     deploy_seconds: float
     run_seconds: float
+    links: Links = field(init=False)
     lives: dict[int, list[MarkerRecord]] = field(default_factory=lambda: defaultdict(list))
     """Markers of creation, boot and end of guests, by the number of their start."""
     worlds: set[str] = field(default_factory=set)
     """Where the runner is."""
     _base: int = gate.ID_STEP
     _seen: int = 0  # markers that were read
+
+    def __post_init__(self) -> None:
+        self.links = Links(self.bed)
 
     @classmethod
     def on(cls, bed: Testbed, *, deploy_seconds: float, run_seconds: float) -> Stage:
@@ -81,7 +85,7 @@ class Stage:
 
     def deploy_runner(self, world: str, bundle: Path) -> None:
         """Copy the runner with its libraries to a world, and unpack it there."""
-        with self._link(world) as link:
+        with self.links.to(world) as link:
             ssh.capture(link, f"rm -rf {gate.FOLDER} && mkdir -p {gate.FOLDER}")
             self._put(link, world, bundle, BUNDLE)
             folder = shlex.quote(gate.FOLDER)
@@ -90,7 +94,7 @@ class Stage:
 
     def deploy_model(self, world: str, model: Path, inputs: Path) -> None:
         """Copy a model and its inputs in place of those that were there."""
-        with self._link(world) as link:
+        with self.links.to(world) as link:
             ssh.capture(link, f"cd {gate.FOLDER} && rm -f model.tflite inputs.bin results.jsonl*")
             for source, name in ((model, "model.tflite"), (inputs, "inputs.bin")):
                 self._put(link, world, source, name)
@@ -101,11 +105,6 @@ class Stage:
         except ssh.StalledError as error:
             raise ssh.StalledError(f"{name} to the {world}: {error.message} (`timeouts.deploy`)") from None
 
-    @contextmanager
-    def _link(self, world: str) -> Iterator[Connection]:
-        with self.bed.world(world).link() as link:
-            yield link
-
     # --- measure --------------------------------------------------------------------------------------------------
 
     def measure(self, what: Measurement, world: str, say: Callable[[str], None]) -> Measured:
@@ -114,13 +113,13 @@ class Stage:
         before = self.arm(what, world)
         self.bed.instance.send_go(_GO_SECONDS)
         markers = self.await_end(what, say)
-        with self.bed.host() as host:
+        with self.links.to("host") as host:
             code = ssh.capture(host, f"cat {gate.CODE}").strip()
             noise = ssh.attempt(host, f"[ ! -e {gate.NOISE} ] || cat {gate.NOISE}").stdout.splitlines()
             after = self._vmm_exits(host, name)
         if code != "0":
             self._explain(what, world, code)
-        with self._link(world) as link:
+        with self.links.to(world) as link:
             text = ssh.capture(link, f"cat {gate.FOLDER}/results.jsonl", self.deploy_seconds)
         spent = {reason: count - before.get(reason, 0) for reason, count in after.items()}
         record = RunnerRecord.parse(text)
@@ -132,13 +131,14 @@ class Stage:
         The gate waits for the start signal, or for `after` seconds of the machine's time.
         """
         name = guest_of(world)
-        with self._link(world) as link:
+        with self.links.to(world) as link:
             done = ssh.attempt(link, gate.arm_script(what, name), _ARM_SECONDS)
             if done.code:
                 raise WorkloadError(f"the runner did not start: {done.words}")
-        with self.bed.host() as host:
+        with self.links.to("host") as host:
             before = self._vmm_exits(host, name)
             ssh.capture(host, gate.gate_script(what, name, after=after))
+        self.links.hang_up()
         return before
 
     def _vmm_exits(self, host: Connection, name: GuestName | None) -> dict[str, int]:
@@ -171,13 +171,13 @@ class Stage:
     def _explain(self, what: Measurement, world: str, code: str) -> None:
         """Raises the best account of a measurement whose gate ended with `code`."""
         try:
-            with self._link(world) as link:
+            with self.links.to(world) as link:
                 text = ssh.capture(link, f"cat {gate.FOLDER}/results.jsonl")
         except BootError:
             raise self.bed.world(world).lost() from None
         except OrchError:
             text = ""
-        with self.bed.host() as host:
+        with self.links.to("host") as host:
             said = ssh.attempt(host, f"tail -n 1 {gate.LOG}").stdout.strip()
         if re.search(r'"event": ?"end"', text):
             RunnerRecord.parse(text)
@@ -198,7 +198,7 @@ class Stage:
 
     def granules(self) -> int:
         """How many granules are delegated to the realm world now."""
-        with self.bed.host() as host:
+        with self.links.to("host") as host:
             count = ask(host).driver.get("granules", "")
         return int(count) if count.isdigit() else 0
 
@@ -216,6 +216,6 @@ class Stage:
                 f"for each in {identification}/*; do echo ${{each##*/}} $(cat $each); done",
             ]
         )
-        with self._link(world) as link:
+        with self.links.to(world) as link:
             lines = ssh.capture(link, script).splitlines()
         return dict(line.partition(" ")[::2] for line in lines if line)

@@ -86,7 +86,7 @@ class Runner:
         self._open = list(boot.steps)
         self.journal.event("boot-begin", boot=boot.number, boot_id=boot_id, machine=boot.machine.label)
         self.rows.booting(boot_id)
-        up = False
+        up, stage = False, None
         try:
             with self._part("boot", boot_id=boot_id):
                 began = time.monotonic()
@@ -106,6 +106,8 @@ class Runner:
             for step in list(self._open):
                 self._step_failed(step, boot_id, error)
         finally:
+            if stage is not None:
+                stage.links.hang_up()
             if up and not keep:
                 with self._part("down", boot_id=boot_id):
                     try:
@@ -192,6 +194,7 @@ class Runner:
         run = int(stage.bed.guests.record.guest(name).get("run", 0))
         with self._part("guest-stop", world=session.world):
             try:
+                stage.links.hang_up()
                 stage.bed.guests.stop(name)
                 if problem is None:
                     self._life(session, boot_id, stage, run)
@@ -205,9 +208,10 @@ class Runner:
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
                 self._granules = stage.granules()
         with self._part("deploy", world=session.world):
-            if name is not None and "host" not in stage.worlds:  # the gate sends the start signal from there
+            if "host" not in stage.worlds:  # a guest's gate sends the start signal from there
                 stage.deploy_runner("host", self.bundle)
-            stage.deploy_runner(session.world, self.bundle)
+            if name is not None:
+                stage.deploy_runner(session.world, self.bundle)
 
     def _life(self, session: Session, boot_id: int, stage: Stage, run: int) -> None:
         """Rows about the guest itself, when the marker of its end is there."""
@@ -306,6 +310,8 @@ class Runner:
     def _attack(self, step: Step, boot_id: int, stage: Stage, names: Sequence[str], say: Callable[[str], None]) -> bool:
         """What the host gets of the deployed model; a step whose attack fails has failed, with its samples kept."""
         subject = self.subjects[step.cell.model, step.cell.quantization]
+        if names:
+            stage.links.hang_up()
         for name in names:
             say(f"attack {name}")
             try:
@@ -358,6 +364,7 @@ class Runner:
             return None
         try:
             with self._part("guest-start", world=step.world):
+                stage.links.hang_up()
                 stage.bed.guests.stop(name)
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
                 stage.deploy_runner(step.world, self.bundle)

@@ -47,6 +47,7 @@ class Machine:
     packets: int = 0
     no_boot: OrchError | None = None
     worlds: set[str] = field(default_factory=set)
+    linked: bool = False
     lives: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
     # --- the testbed ---
@@ -58,6 +59,7 @@ class Machine:
         self.said.append("up")
 
     def down(self) -> None:
+        assert not self.linked
         self.said.append("down")
 
     def console_logs(self) -> dict[str, Path]:
@@ -79,6 +81,7 @@ class Machine:
         self.said.append(f"start {name} {options.memory_mib}")
 
     def stop(self, name: object) -> None:
+        assert not self.linked
         self.said.append(f"stop {name}")
 
     # --- the stage ---
@@ -86,6 +89,10 @@ class Machine:
     @property
     def bed(self) -> Machine:
         return self
+
+    @property
+    def links(self) -> Any:
+        return SimpleNamespace(hang_up=lambda: setattr(self, "linked", False))
 
     def take_base(self) -> int:
         return 1
@@ -99,9 +106,11 @@ class Machine:
     def deploy_model(self, world: str, _model: object, _inputs: object) -> None:
         if world in self.no_model:
             raise OrchError(f"no copy to the {world}")
+        self.linked = True
         self.said.append(f"deploy {world}")
 
     def measure(self, what: Any, world: str, _say: object) -> Measured:
+        self.linked = True
         self.said.append(f"measure {what.cell.model} {world}")
         record = RunnerRecord(0, (), {"rx_packets_during": self.packets})
         return Measured((), record, {}, ("packets arrived",) if self.packets else ())
@@ -178,6 +187,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
     monkeypatch.setattr(Runner, "_check", lambda *_: [ROW])
 
     def attack(_self: Attacks, name: str, bed: Any, step: Step, _subject: object) -> list[PrivacyRow]:
+        assert not bed.linked
         bed.said.append(f"{name} {step.cell.model} {step.world} {step.cell.guest.memory_mib}")
         if name in broken:
             bed.alive = broken[name]
