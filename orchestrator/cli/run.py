@@ -115,16 +115,19 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
     inference of that is not there any more, or if no cell could be compared with it.
     """
     from orchestrator.analysis.history import HISTORY, append_history  # noqa: PLC0415
+    from orchestrator.analysis.junit import publish  # noqa: PLC0415
     from orchestrator.experiment import conduct  # noqa: PLC0415
 
     folder = results or context.project.root / "results"
     workload = conduct.open_workload(workload_file, changes, context.project)
     before = _last_whole_run(folder, workload.name, context.progress.notice)
+    publish(folder, None)  # if this night gives none, those of the last are not taken for its own
     journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=False)
     _finish(context, journal)
     problems = [f"{failures} steps failed"] if failures else []
     if before is not None:
         problems += _compare(before, journal.folder)
+    publish(folder, journal.folder)
     # Behind the comparison, which a history that cannot be continued must not cost.
     added = append_history(folder / HISTORY.name, journal.folder)
     click.echo(f"{folder / HISTORY.name}: {added} lines more")

@@ -7,9 +7,12 @@ A new one is a second or two: to agree on keys takes 63 million instructions of 
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from orchestrator.errors import OrchError
+from orchestrator.shell import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,12 +42,14 @@ class Links:
         try:
             yield link
         except BaseException:
-            del self._open[world]
+            self._open.pop(world, None)
             if not stack.__exit__(*sys.exc_info()):  # which may know better what the failure is
                 raise
 
-    def hang_up(self) -> None:
-        """Close all of them."""
-        while self._open:
-            _, (stack, _) = self._open.popitem()
-            stack.close()
+    def hang_up(self, world: str | None = None) -> None:
+        """Close the one to `world`, or all. What is wrong with one that is not needed any more is nobody's failure."""
+        for name in [world] if world else [*self._open]:
+            if name in self._open:
+                stack, _ = self._open.pop(name)
+                with suppress(OrchError, *ssh.LOST):
+                    stack.close()

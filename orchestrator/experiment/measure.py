@@ -135,6 +135,8 @@ class Stage:
             done = ssh.attempt(link, gate.arm_script(what, name), _ARM_SECONDS)
             if done.code:
                 raise WorkloadError(f"the runner did not start: {done.words}")
+        if name is not None:  # its end costs exits, which are not the measurement's
+            self.links.hang_up(world)
         with self.links.to("host") as host:
             before = self._vmm_exits(host, name)
             ssh.capture(host, gate.gate_script(what, name, after=after))
@@ -181,7 +183,7 @@ class Stage:
             said = ssh.attempt(host, f"tail -n 1 {gate.LOG}").stdout.strip()
         if re.search(r'"event": ?"end"', text):
             RunnerRecord.parse(text)
-        raise WorkloadError(f"{what.cell.model} in {world}: the runner ended with exit code {code}: {said or 'silent'}")
+        raise WorkloadError(f"{what.cell.model} in {world}: the gate ended with exit code {code}: {said or 'silent'}")
 
     def look(self) -> tuple[MarkerRecord, ...]:
         """Markers since the last look; those of guests' lives are kept in `lives`."""

@@ -106,14 +106,19 @@ class Runner:
             for step in list(self._open):
                 self._step_failed(step, boot_id, error)
         finally:
-            if stage is not None:
-                stage.links.hang_up()
-            if up and not keep:
-                with self._part("down", boot_id=boot_id):
-                    try:
-                        self._keep_consoles(bed, boot_id)
-                    finally:  # also where the results' disk is full
-                        bed.down()
+            try:
+                if stage is not None:
+                    stage.links.hang_up()
+            finally:
+                if up and not keep:
+                    self._down(bed, boot_id)
+
+    def _down(self, bed: Testbed, boot_id: int) -> None:
+        with self._part("down", boot_id=boot_id):
+            try:
+                self._keep_consoles(bed, boot_id)
+            finally:  # also where the results' disk is full
+                bed.down()
 
     def _up(self, bed: Testbed, boot: Boot, boot_id: int) -> None:
         """Power on; a machine that does not come up is gone afterwards, and leaves what it said."""

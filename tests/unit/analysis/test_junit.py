@@ -20,7 +20,8 @@ CELL, OTHER = Cell(), Cell("another-cell", model="another")
 NIGHT = Plan(cells=(CELL,), boots=2, iterations=3, warmups=1)
 EL0 = "instructions at EL0 of vm and realm are equal, but for one an exit"
 SUMS = "components add up to all instructions"
-PRIVACY = "the host gets nothing of the realm, and the controls found it"
+PRIVACY = "the host gets nothing of the realm"
+WHOLE = "the run reached its end"
 
 
 def suites(folder: Path) -> dict[str, list[TestCase]]:
@@ -45,12 +46,12 @@ def checks(folder: Path) -> dict[str, str]:
     return {case.name: outcome(case) for case in suites(folder)["checks"]}
 
 
-def change(path: Path, where: dict[str, str], value: str) -> None:
-    """Give rows of a table another value."""
+def change(path: Path, where: dict[str, str], **values: str) -> None:
+    """Give rows of a table other values."""
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     chosen = (frame[list(where)] == pd.Series(where)).all(axis=1)
     assert chosen.any()
-    frame.loc[chosen, "value"] = value
+    frame.loc[chosen, list(values)] = list(values.values())
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
@@ -74,7 +75,7 @@ def test_outcomes_stay_apart(tmp_path: Path) -> None:
     cases = suites(folder)["steps"]
     assert [outcome(case) for case in cases] == ["passed", "Failure", "Error", "Skipped", "passed", "Error"]
     assert [case.classname for case in cases[:2]] == ["demo.realm", "demo.vm"]
-    assert cases[0].name == "mobilenet-v1-1.0-224 int8, shift 3 \u00b7 1000/100 Hz, boot 0"
+    assert cases[0].name == f"{CELL.cell_id}, boot 0"
     assert [case.result[0].message for case in cases[1:4]] == [
         "another answer",
         "panic \ufffd[31m\ufffd & <end>",
@@ -86,38 +87,62 @@ def test_outcomes_stay_apart(tmp_path: Path) -> None:
 
 def test_a_step_takes_what_its_last_attempt_took(tmp_path: Path) -> None:
     key, place = "c/vm/0", {"cell_id": CELL.cell_id, "world": "vm"}
-    folder = with_steps(make_run(tmp_path, NIGHT), {**place, "boot_id": 1, "status": "ok"})
-    events = [
+    folder = with_steps(
+        make_run(tmp_path, NIGHT), {**place, "boot_id": 0, "status": "error"}, {**place, "boot_id": 2, "status": "ok"}
+    )
+    events: list[dict[str, object]] = [
         {"event": "deploy", "step": key, "seconds": 40.0},
-        {"event": "step-done", "key": key, "boot_id": 0, **place, "status": "error"},
+        {"event": "step-done", "key": key, "boot_id": 0, **place, "status": "ok"},
+        {"event": "step-done", "key": key, "boot_id": 0, **place, "status": "failed"},  # its twin differs
+        {"event": "boot-begin", "boot_id": 1},
+        {"event": "deploy", "step": key, "seconds": 7.0},  # and was killed
+        {"event": "boot-begin", "boot_id": 2},
         {"event": "boot", "seconds": 9.0},
         {"event": "deploy", "step": key, "seconds": 1.5},
         {"event": "measure", "step": key, "seconds": 2.25},
-        {"event": "step-done", "key": key, "boot_id": 1, **place, "status": "ok"},
+        {"event": "step-done", "key": key, "boot_id": 2, **place, "status": "ok"},
     ]
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    (case,) = suites(folder)["steps"]
-    assert case.time == 3.75
+    assert [case.time for case in suites(folder)["steps"]] == [40.0, 3.75]
 
 
 def test_checks_pass_fail_or_have_nothing_to_look_at(tmp_path: Path) -> None:
-    assert checks(make_run(tmp_path / "good", NIGHT)) == {EL0: "passed", SUMS: "passed", PRIVACY: "passed"}
+    good = {WHOLE: "passed", EL0: "passed", SUMS: "passed", PRIVACY: "passed"}
+    assert checks(make_run(tmp_path / "good", NIGHT)) == good
     off = make_run(tmp_path / "off", NIGHT.but(el0_off=10_000_000), privacy=False)
-    assert checks(off) == {EL0: "Failure", SUMS: "passed", PRIVACY: "Skipped"}
+    assert checks(off) == good | {EL0: "Failure", PRIVACY: "Skipped"}
     gap = make_run(tmp_path / "gap", NIGHT, privacy=False)
-    change(gap / "samples.csv", {"world": "vm", "component": "host_kernel", "phase": "infer"}, "1")
-    assert checks(gap) == {EL0: "passed", SUMS: "Failure", PRIVACY: "Skipped"}
+    change(gap / "samples.csv", {"world": "vm", "component": "host_kernel", "phase": "infer"}, value="1")
+    assert checks(gap) == good | {SUMS: "Failure", PRIVACY: "Skipped"}
     alone = make_run(tmp_path / "alone", NIGHT.but(worlds=("host",)), privacy=False)
-    assert checks(alone) == {EL0: "Skipped", SUMS: "passed", PRIVACY: "Skipped"}
+    assert checks(alone) == good | {EL0: "Skipped", PRIVACY: "Skipped"}
     cut = with_steps(make_run(tmp_path / "cut", NIGHT), cause="Ctrl-C")
-    assert checks(cut)["the run reached its end"] == "Failure"
+    assert checks(cut) == good | {WHOLE: "Failure"}
+    killed = with_steps(make_run(tmp_path / "killed", NIGHT), status="running", ended_utc=None)
+    assert checks(killed) == good | {WHOLE: "Failure"}
+
+
+def privacy_of(folder: Path) -> TestCase:
+    (case,) = (case for case in suites(folder)["checks"] if case.name == PRIVACY)
+    return case
 
 
 def test_a_leak_is_a_failure(tmp_path: Path) -> None:
     folder = make_run(tmp_path, NIGHT)
-    change(folder / "privacy.csv", {"world": "realm", "metric": "blocks_recovered"}, "0.5")
-    (case,) = (case for case in suites(folder)["checks"] if case.name == PRIVACY)
-    assert "the host can read 50.00% of the model" in case.result[0].message
+    change(folder / "privacy.csv", {"world": "realm", "metric": "blocks_recovered", "control": "0"}, value="0.5")
+    assert "the host can read 50.00% of the model" in privacy_of(folder).result[0].message
+
+
+def test_a_search_without_a_result_has_not_passed(tmp_path: Path) -> None:
+    """Also where the failed step tells of it: here it is the check that cannot be made."""
+    failed = with_steps(
+        make_run(tmp_path / "failed", NIGHT), {"cell_id": CELL.cell_id, "world": "realm", "status": "error"}
+    )
+    change(failed / "privacy.csv", {"world": "realm"}, value="", status="failed", note="the control found 3 %")
+    assert privacy_of(failed).result[0].message == "memory-scan: failed: the control found 3 %"
+    others = make_run(tmp_path / "others", NIGHT)
+    change(others / "privacy.csv", {"world": "realm"}, world="vm")
+    assert outcome(privacy_of(others)) == "Skipped"
 
 
 def test_a_comparison_tells_what_is_slower_lost_or_not_comparable(tmp_path: Path) -> None:

@@ -15,12 +15,16 @@ from orchestrator.experiment.links import Links
 
 
 class Worlds:
-    """A testbed whose worlds note what becomes of connections; `down` are not up, `gone` explain every failure."""
+    """A testbed whose worlds note what becomes of connections.
+
+    `down` are not up, `gone` explain every failure, `broken` cannot even be left.
+    """
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.down: set[str] = set()
         self.gone: set[str] = set()
+        self.broken: set[str] = set()
 
     def world(self, name: str) -> Any:
         return SimpleNamespace(link=lambda: self.link(name))
@@ -38,6 +42,8 @@ class Worlds:
             raise
         finally:
             self.said.append(f"close {name}")
+            if name in self.broken:
+                raise EOFError
 
 
 @pytest.fixture
@@ -60,6 +66,24 @@ def test_one_connection_to_each_world(bed: Worlds, links: Links) -> None:
     links.hang_up()
     with links.to("realm") as link:
         assert link == "link 2 to realm"
+
+
+def test_one_of_several_is_closed(bed: Worlds, links: Links) -> None:
+    for world in ("realm", "host"):
+        with links.to(world):
+            pass
+    links.hang_up("realm")
+    links.hang_up("vm")
+    assert bed.said == ["open realm", "open host", "close realm"]
+
+
+def test_all_are_closed_whatever_happens(bed: Worlds, links: Links) -> None:
+    bed.broken.add("host")
+    for world in ("realm", "host", "vm"):
+        with links.to(world):
+            pass
+    links.hang_up()
+    assert bed.said[3:] == ["close realm", "close host", "close vm"]
 
 
 def test_after_a_failure_there_is_a_new_one(bed: Worlds, links: Links) -> None:
