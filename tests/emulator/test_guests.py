@@ -114,7 +114,7 @@ def check_virtio(guest: Console, world: str) -> None:
     assert (BOUNCES in guest.say("dmesg")) == (world == "realm")
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
 def test_whole_life(bed: Bed, world: str) -> None:
     done = up(bed, f"--{world}")
     assert f"{world}: started; SSH answered after" in done.stdout

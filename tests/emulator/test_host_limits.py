@@ -104,7 +104,7 @@ def test_the_host_switches_off_under_a_realm(bed: Bed) -> None:
     assert "realm: the host goes down: 1 realms ended, 0 granules still delegated" in bed.orch("logs", "uart0").stdout
 
 
-@pytest.mark.parametrize("world", ["realm", "vm"])
+@pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
 def test_phases_of_the_start_are_timed(bed: Bed, world: str) -> None:
     make_realms_possible(bed)
     for more in ("", "--pretouch"):

@@ -85,7 +85,11 @@ def test_predictions_differ(series: Series) -> None:
     assert len(set(series.predicted.values())) == len(SHAPES)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.memory_mib}x{shape.vcpus}")
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param(shape, marks=[pytest.mark.long] if shape in {SHAPES[1], SHAPES[4]} else []) for shape in SHAPES],
+    ids=lambda shape: f"{shape.memory_mib}x{shape.vcpus}",
+)
 def test_realm_reads_what_was_predicted(series: Series, shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
     bed = series.bed
     monkeypatch.setenv("XDG_STATE_HOME", str(bed.file.parent / "state"))

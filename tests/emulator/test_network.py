@@ -98,7 +98,7 @@ def test_the_pinned_key_counts(bed: Bed) -> None:
     assert json.loads(bed.orch("status", "--json").stdout)["guests"]["vm"]["host_key"] != first  # a new one each boot
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
 def test_a_panic_comes_back(bed: Bed, world: str) -> None:
     done = bed.orch("up", f"--{world}")
     assert done.returncode == 0, done.stderr

@@ -53,7 +53,8 @@ def check_work(guest: Console, vcpus: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("world", "vcpus", "end"), [("realm", 4, "poweroff"), ("vm", 4, "poweroff"), ("realm", 2, "reboot")]
+    ("world", "vcpus", "end"),
+    [("realm", 4, "poweroff"), pytest.param("vm", 4, "poweroff", marks=pytest.mark.long), ("realm", 2, "reboot")],
 )
 def test_linux(bed: Bed, world: str, vcpus: int, end: str) -> None:
     up(bed, f"--{world}", "--vcpus", str(vcpus), "--mem", "128")
