@@ -28,6 +28,7 @@ def test_two_realms_and_a_vm_under_load() -> None:
     assert "afterwards: 0 granules delegated, 0 leaked" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_kills(tmp_path: Path) -> None:
     folder = tmp_path / "kill"
