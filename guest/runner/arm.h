@@ -14,7 +14,8 @@ bool arm_wait(int socket);
 bool arm_go(const char *address, uint16_t port);
 /*
  * Go on in the background: the calling process prints the number of its child and exits with 0; the child returns
- * from here in a session of its own, with no file open but `keep` (0 ends the list) and nothing at 0, 1 and 2. False with errno: still in the foreground.
+ * from here in a session of its own, with no file open but `keep` (0 ends the list) and nothing at 0, 1 and 2. False
+ * with errno: still in the foreground.
  */
 bool arm_detach(const int *keep);
 

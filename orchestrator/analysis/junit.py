@@ -16,12 +16,14 @@ from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.run_folder import Run, Step
 from orchestrator.analysis.sections.privacy_alarms import privacy_alarms
+from orchestrator.errors import UsageError
 from orchestrator.schema.csvtable import replace_file
 from orchestrator.schema.samples import Status, Verdict, World
 
 JUNIT = "junit.xml"
 JUNIT_COMPARE = "junit-compare.xml"
 _RESULTS = {Status.FAILED: Failure, Status.ERROR: Error, Status.SKIPPED: Skipped}
+_PLACE = ("cell_id", "world", "boot_id")
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 
 
@@ -31,8 +33,10 @@ def run_xml(facts: RunFacts) -> bytes:
     steps, checks = TestSuite("steps"), TestSuite("checks")
     took = _seconds(run)
     for step in run.info.steps:
-        place = (step.cell_id, step.world, step.boot_id)
-        case = TestCase(f"{step.cell_id}, boot {step.boot_id}", f"{run.info.name}.{step.world}", took.get(place))
+        place = tuple(str(getattr(step, name)) for name in _PLACE)
+        case = TestCase(
+            _text(f"{step.cell_id}, boot {step.boot_id}"), _text(f"{run.info.name}.{step.world}"), took.get(place)
+        )
         steps.add_testcase(_ended(case, step))
     checks.add_testcases([_whole(run), _el0(facts), _sums(facts), _privacy(facts)])
     return _xml([steps, checks])
@@ -40,7 +44,7 @@ def run_xml(facts: RunFacts) -> bytes:
 
 def comparison_xml(a: Run, b: Run, comparison: Comparison) -> bytes:
     """A case for each ratio: a failure if B is slower or has lost an inference, skipped if it could not be compared."""
-    suite = TestSuite(f"{b.info.run_id} against {a.info.run_id}")
+    suite = TestSuite(_text(f"{b.info.run_id} against {a.info.run_id}"))
     for row in comparison.rows:
         case = TestCase(f"{row.phase}: instructions", f"{row.cell_id}.{row.world}")
         told = _ratio(row)
@@ -52,32 +56,38 @@ def comparison_xml(a: Run, b: Run, comparison: Comparison) -> bytes:
     for lost in comparison.lost:
         suite.add_testcase(_case(b, f"{lost}: an inference", ["is not there any more"]))
     for refused in comparison.refused:
-        case = TestCase(_text(refused), b.info.name)
+        case = TestCase(_text(refused), _text(b.info.name))
         case.result = [Skipped("not comparable")]
         suite.add_testcase(case)
     return _xml([suite])
 
 
 def publish(results: Path, run: Path | None) -> None:
-    """The files of the newest night at a place that CI systems can name, `results`; without a run there are none."""
+    """The files of the newest night at a place that CI systems can name, `results`; without a run there are none.
+
+    Raises UsageError if `results` can hold none.
+    """
     for name in (JUNIT, JUNIT_COMPARE):
-        (results / name).unlink(missing_ok=True)
+        try:
+            (results / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"{results}: no folder for runs: {error.strerror}", hint="--results DIR") from None
         if run is not None and (run / name).exists():
             replace_file(results / name, (run / name).read_bytes())
 
 
-def _seconds(run: Run) -> dict[tuple[str | None, str | None, int | None], float]:
-    """What each step took on the build computer, by cell, world and boot; of one that was repeated, the last time."""
-    running: dict[str, float] = defaultdict(float)
+def _seconds(run: Run) -> dict[tuple[str, ...], float]:
+    """What each step took on the build computer, s, by `_PLACE`; of one that was repeated, the last time."""
+    running: dict[str, float] = defaultdict(float)  # by the step's key
     ended = {}
     for event in run.events:
         if event.get("event") == "boot-begin":
             running.clear()  # what a killed invocation had begun
-        elif event.get("event") == "step-done" and event.get("key") in running:  # else it is retracted
-            place = (event.get("cell_id"), event.get("world"), event.get("boot_id"))
+        elif event.get("event") == "step-done" and str(event.get("key")) in running:  # else it is retracted
+            place = tuple(str(event.get(name)) for name in _PLACE)
             ended[place] = round(running.pop(str(event["key"])), 3)
-        elif "step" in event:
-            running[str(event["step"])] += float(event.get("seconds") or 0)
+        elif "step" in event and isinstance(seconds := event.get("seconds"), int | float):
+            running[str(event["step"])] += seconds
     return ended
 
 
@@ -93,7 +103,7 @@ def _ended(case: TestCase, step: Step) -> TestCase:
 
 def _case(run: Run, name: str, problems: list[str], nothing: str | None = None) -> TestCase:
     """A check that failed for `problems`, or was skipped because of `nothing`; else passed."""
-    case = TestCase(_text(name), run.info.name)
+    case = TestCase(_text(name), _text(run.info.name))
     if problems:
         failure = Failure(_text(problems[0]))
         failure.text = _text("\n".join(problems))

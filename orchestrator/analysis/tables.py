@@ -20,6 +20,7 @@ from orchestrator.analysis.sections.headline import sentences
 from orchestrator.analysis.sections.provenance import alarms
 from orchestrator.analysis.story import tell
 from orchestrator.analysis.summary import summarise
+from orchestrator.errors import UsageError
 from orchestrator.report.html import render
 from orchestrator.schema.csvtable import Table, replace_file
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
@@ -66,8 +67,14 @@ def write_tables(folder: Path, before_report: Callable[[], None] | None = None) 
 
 
 def write_comparison(folder: Path, a: Run, b: Run, comparison: Comparison, margin: float) -> Path:
-    """What `compare` found of two runs as a table, for CI systems and for people; returns the page."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """What `compare` found of two runs as a table, for CI systems and for people; returns the page.
+
+    Raises UsageError if there can be no such folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: no folder for comparisons: {error.strerror}", hint="--output DIR") from None
     COMPARE.write(folder / COMPARE.name, comparison.rows)
     replace_file(folder / JUNIT_COMPARE, comparison_xml(a, b, comparison))
     replace_file(folder / COMPARE_PAGE, render(page(a, b, comparison, margin)).encode())

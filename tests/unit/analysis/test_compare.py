@@ -147,6 +147,8 @@ def test_orch_compare_prints_writes_and_tells_by_its_exit_code(tmp_path: Path) -
     assert "<svg" in page
     assert (tmp_path / "out/junit-compare.xml").read_text().count("<failure") == 4
     assert run_orch("compare", "demo-20260131", "demo-20260201", *common, "--margin", "0.2").exit_code == 0
+    nowhere = run_orch("compare", "demo-20260131", "demo-20260201", *common, "--output", "/proc/nowhere")
+    assert isinstance(nowhere.exception, UsageError)
     nothing = run_orch("compare", "demo-20260131", "other", *common)
     assert nothing.exit_code == 2
     assert "only in B: elsewhere-x" in nothing.output

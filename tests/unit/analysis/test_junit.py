@@ -7,14 +7,16 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 from junitparser import JUnitXml, TestCase
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.analysis.compare import compare
 from orchestrator.analysis.facts import gather
-from orchestrator.analysis.junit import comparison_xml, run_xml
+from orchestrator.analysis.junit import comparison_xml, publish, run_xml
 from orchestrator.analysis.run_folder import load_run
+from orchestrator.errors import UsageError
 
 CELL, OTHER = Cell(), Cell("another-cell", model="another")
 NIGHT = Plan(cells=(CELL,), boots=2, iterations=3, warmups=1)
@@ -104,6 +106,34 @@ def test_a_step_takes_what_its_last_attempt_took(tmp_path: Path) -> None:
     ]
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     assert [case.time for case in suites(folder)["steps"]] == [40.0, 3.75]
+
+
+def test_a_foreign_folder_is_no_internal_error(tmp_path: Path) -> None:
+    """Names that no XML holds, and a journal that somebody else wrote."""
+    folder = with_steps(
+        make_run(tmp_path, NIGHT), {"cell_id": "a\x01", "world": "vm", "boot_id": 0, "status": "ok"}, name="b\x02"
+    )
+    events = [
+        {"event": "deploy", "step": ["k"], "seconds": "long"},
+        {"event": "step-done", "key": ["k"], "cell_id": [], "world": {}},
+    ]
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (case,) = suites(folder)["steps"]
+    assert (case.name, case.classname) == ("a\ufffd, boot 0", "b\ufffd.vm")
+
+
+def test_files_of_a_night_go_where_they_can_be_found(tmp_path: Path) -> None:
+    run, results = tmp_path / "run", tmp_path / "results"
+    run.mkdir()
+    results.mkdir()
+    (run / "junit.xml").write_text("new")
+    (results / "junit-compare.xml").write_text("of another night")
+    publish(results, run)
+    assert {path.name: path.read_text() for path in results.iterdir()} == {"junit.xml": "new"}
+    publish(results, None)
+    assert not list(results.iterdir())
+    with pytest.raises(UsageError, match="no folder for runs: Not a directory"):
+        publish(run / "junit.xml", None)
 
 
 def test_checks_pass_fail_or_have_nothing_to_look_at(tmp_path: Path) -> None:
