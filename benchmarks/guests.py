@@ -24,12 +24,13 @@ from rich.table import Table
 from orchestrator.build.progress import Silent
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed
-from orchestrator.trace.counters import CounterClient, Event, MarkerPair, pair_markers
+from orchestrator.trace.counters import CounterClient, MarkerPair, pair_markers
 from orchestrator.trace.table import CELLS
+from orchestrator.words import BOOT, REALM_CREATE, TEARDOWN
 
 ROOT = Path(__file__).resolve().parents[1]
 ORCH = Path(sys.executable).parent / "orch"
-PHASES = {Event.REALM_CREATE: "creation", Event.BOOT: "boot", Event.TEARDOWN: "end"}
+PHASES = {REALM_CREATE.event: "creation", BOOT.event: "boot", TEARDOWN.event: "end"}
 PAGE_KIB = 4
 # The paper's table 6 (published-systems.md 1.6): MobileNet in 400 MB under TF-RMM on Arm's FVP, millions of
 # instructions of realm and normal-world VM. Its boot is all until the guest runs its program, creation included.
@@ -63,7 +64,7 @@ def measure(runs: int, memory_mib: int) -> dict[Case, list[dict[str, MarkerPair]
     client.counters().check()
     measured: dict[int, dict[str, MarkerPair]] = defaultdict(dict)
     for pair in pair_markers(each for each in client.markers() if each.event in PHASES):
-        measured[pair.begin.id][PHASES[Event(pair.begin.event)]] = pair
+        measured[pair.begin.id][PHASES[pair.begin.event]] = pair
     orch("down")
     table: dict[Case, list[dict[str, MarkerPair]]] = defaultdict(list)
     for run, case in order.items():

@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator.build.progress import Silent
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed
-from orchestrator.trace.counters import CounterClient, World
+from orchestrator.trace.counters import CounterClient, SecurityState
 
 ROOT = Path(__file__).resolve().parents[1]
 ORCH = Path(sys.executable).parent / "orch"
@@ -100,8 +100,8 @@ def deterministic_boot() -> None:
     client = CounterClient(Testbed(Project.open(), Silent()).counter_socket())
     (record,) = [each for each in client.markers() if each.event == 1 and not each.end]
     orch("down")
-    for world in (World.NON_SECURE, World.REALM, World.ROOT):
-        print(f"{f'instructions of a boot to host-ready, {world}':52} {record.tally.by_world()[world]:16,}")
+    for world in (SecurityState.NON_SECURE, SecurityState.REALM, SecurityState.ROOT):
+        print(f"{f'instructions of a boot to host-ready, {world}':52} {record.tally.by_state()[world]:16,}")
 
 
 def main() -> None:

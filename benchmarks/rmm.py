@@ -18,7 +18,7 @@ from bare_metal import Parts, prepare, run_payload
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.trace.counters import Level, Tally, World, pair_markers, read_report
+from orchestrator.trace.counters import Level, SecurityState, Tally, pair_markers, read_report
 
 RUNS = 2
 SECONDS = 120
@@ -59,16 +59,16 @@ class Cost:
     def of(cls, tallies: list[Tally]) -> Cost:
         """The sum over the parts of one repetition, without the begin markers."""
         levels = [tally.by_level() for tally in tallies]
-        worlds = [tally.by_world() for tally in tallies]
-        el1 = sum(each[World.REALM, Level.EL1] for each in levels)
-        non_secure = sum(each[World.NON_SECURE] for each in worlds)
+        worlds = [tally.by_state() for tally in tallies]
+        el1 = sum(each[SecurityState.REALM, Level.EL1] for each in levels)
+        non_secure = sum(each[SecurityState.NON_SECURE] for each in worlds)
         # The marker that begins a pair is in it; it was executed where the pair ends.
         if non_secure:
             non_secure -= len(tallies)
         else:
             el1 -= len(tallies)
-        root = sum(each[World.ROOT] for each in worlds)
-        el2 = sum(each[World.REALM, Level.EL2] for each in levels)
+        root = sum(each[SecurityState.ROOT] for each in worlds)
+        el2 = sum(each[SecurityState.REALM, Level.EL2] for each in levels)
         return cls(root + el2 + el1 + non_secure, root, el2, el1, non_secure)
 
 

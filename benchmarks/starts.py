@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.build.progress import Silent
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed
+from orchestrator.words import World
 
 ROOT = Path(__file__).resolve().parents[1]
 ORCH = Path(sys.executable).parent / "orch"

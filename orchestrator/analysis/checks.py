@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.analysis.decompose import INFERENCE
-from orchestrator.analysis.frames import usable
-from orchestrator.schema.samples import Component, Phase, Status, World
+from orchestrator.runs.frames import usable
+from orchestrator.words import INFER, Component, Status, World, phases_in_total
 
 SHOWN = 20  # differences that are listed
 REPEATABLE = 0.0005  # how far means of independent boots may lie apart in deterministic timing
@@ -89,7 +88,7 @@ class Left:
 def el0_equality(samples: pd.DataFrame) -> list[Equality]:
     """Compare guest_user instructions of vm and realm, cell by cell; boots are paired by what they were drawn from."""
     rows = usable(samples)
-    rows = rows[rows["phase"].isin(INFERENCE) & rows["world"].isin([World.VM, World.REALM])].copy()
+    rows = rows[rows["phase"].isin(phases_in_total()) & rows["world"].isin([World.VM, World.REALM])].copy()
     rows["at"] = rows["iteration"].fillna(-1).astype("int64")
     found = []
     for cell in samples["cell_id"].unique():
@@ -166,7 +165,7 @@ def packets(samples: pd.DataFrame) -> int | None:
 def spreads(samples: pd.DataFrame) -> list[Spread]:
     """How well the instructions of an inference repeat, by cell and world: (largest - smallest) / middle."""
     rows = usable(samples)
-    chosen = (rows["metric"] == "instructions") & (rows["component"] == Component.ALL) & (rows["phase"] == Phase.INFER)
+    chosen = (rows["metric"] == "instructions") & (rows["component"] == Component.ALL) & (rows["phase"] == INFER)
     found = []
     for (cell, world), part in _in_order(rows[chosen]).groupby(["cell_id", "world"], sort=False):
         boots = part.groupby("boot_id")["value"]

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.bootstrap import Interval, ratio_interval
-from orchestrator.analysis.run_folder import Run
 from orchestrator.analysis.summary import OF_CELL, REGIME, Group, groups
 from orchestrator.analysis.verdict import judge
+from orchestrator.runs.reading import Run
 from orchestrator.schema.csvtable import Finite, Name, Row, Table
-from orchestrator.schema.samples import Component, Phase, Verdict, World
+from orchestrator.schema.names import PhaseName
+from orchestrator.words import INFER, PHASES, Component, Verdict, World
 
 _ALIKE = [name for name in (*OF_CELL, *REGIME) if name not in {"run_id", "workload"}]
 
@@ -23,7 +24,7 @@ class CompareRow(Row):
     model: Name
     quantization: Name
     world: World
-    phase: Phase
+    phase: PhaseName
     metric: Name
     unit: str
     run_a: Name
@@ -103,7 +104,7 @@ def _lost(a: list[tuple[str, ...]], b: list[tuple[str, ...]], run: Run) -> tuple
     return tuple(
         f"{cell}/{world}"
         for cell, world, phase in a
-        if phase == Phase.INFER and cell in cells and world in worlds and (cell, world, phase) not in b
+        if phase == INFER and cell in cells and world in worlds and (cell, world, phase) not in b
     )
 
 
@@ -151,7 +152,7 @@ def _row(a: Group, b: Group, margin: float) -> CompareRow:
         model=a.facts["model"],
         quantization=a.facts["quantization"],
         world=World(world),
-        phase=Phase(phase),
+        phase=PHASES[phase],
         metric="instructions",
         unit="1",
         run_a=a.facts["run_id"],

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from orchestrator.schema.samples import Component, Phase, World
+from orchestrator.words import INFER, Component, Phase, World
 
 PARTS = tuple(component for component in Component if component is not Component.ALL)
-INFERENCE = (Phase.LOAD, Phase.READ, Phase.INFER, Phase.WRITE)
+
 UNATTRIBUTED = "unattributed"
 
 
@@ -126,7 +126,7 @@ def exit_cost(rows: pd.DataFrame) -> ExitCost | None:
     With G the guest's own instructions, E exits and c the instructions outside for each: realm - vm =
     (G_r - G_v) + (E_r - E_v) c_v + E_r (c_r - c_v).
     """
-    infer = rows[rows["phase"] == Phase.INFER]
+    infer = rows[rows["phase"] == INFER]
     means = infer.groupby(["world", "metric", "component"])["value"].mean()
     vm, realm = _exits(means, World.VM), _exits(means, World.REALM)
     if vm is None or realm is None:

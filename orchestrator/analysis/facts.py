@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind, Replicates, median_interval, ratio_interval
-from orchestrator.analysis.decompose import INFERENCE, Decomposition, ExitCost, decompose, exit_cost
-from orchestrator.analysis.frames import usable
+from orchestrator.analysis.decompose import Decomposition, ExitCost, decompose, exit_cost
 from orchestrator.analysis.paper import is_regime
-from orchestrator.analysis.run_folder import Run
 from orchestrator.analysis.summary import Group, groups, resample
 from orchestrator.analysis.verdict import judge
 from orchestrator.report.model import Content, Word
-from orchestrator.schema.samples import Component, Phase, Verdict, World
+from orchestrator.runs.frames import usable
+from orchestrator.runs.reading import Run
+from orchestrator.words import INFER, LOAD, READ, WRITE, Component, Verdict, World, phases_in_total
 
 TOTAL = "total"
 MIDDLE_DOT = "\u00b7"
@@ -115,7 +115,7 @@ def _cell(
     cell_id = str(about["cell_id"])
     counts = rows[rows["metric"] == "instructions"]
     inference, over_vm, sizes = _ratios(cell_id, counts, found)
-    infer = over_vm.get((World.REALM, Phase.INFER))
+    infer = over_vm.get((World.REALM, INFER))
     return CellFacts(
         cell_id=cell_id,
         model=str(about["model"]),
@@ -132,8 +132,8 @@ def _cell(
         verdict=judge(infer, margin) if infer else None,
         boots=min((boots for boots, _ in sizes), default=0),
         samples=min((samples for _, samples in sizes), default=0),
-        infer=decompose(counts, (Phase.INFER,)),
-        all_phases=decompose(counts, INFERENCE),
+        infer=decompose(counts, (INFER,)),
+        all_phases=decompose(counts, phases_in_total()),
         exits=exit_cost(rows),
     )
 
@@ -144,7 +144,7 @@ def _ratios(
     """Inference by world; ratios to the VM by world and phase, and of load + read + infer + write; sizes of samples."""
     samples: dict[tuple[str, str], Replicates] = {}
     for world in World:
-        for phase in INFERENCE:
+        for phase in phases_in_total():
             group = found.get((cell_id, world, phase, Component.ALL, "instructions", "1", "tcg_plugin"))
             if group is not None:
                 samples[world, phase] = group.sample
@@ -153,22 +153,20 @@ def _ratios(
             sample = resample(total, cell_id, world, TOTAL)
             # All iterations of a boot share its one load: of a single boot they tell nothing about how loads vary.
             samples[world, TOTAL] = sample if sample.boots > 1 else replace(sample, kind=Kind.NONE)
-    inference = {
-        str(world): median_interval(samples[world, Phase.INFER]) for world in World if (world, Phase.INFER) in samples
-    }
+    inference = {str(world): median_interval(samples[world, INFER]) for world in World if (world, INFER) in samples}
     over_vm = {
         (str(world), str(phase)): ratio_interval(sample, samples[World.VM, phase])
         for (world, phase), sample in samples.items()
         if world != World.VM and (World.VM, phase) in samples
     }
-    compared = (samples.get((world, Phase.INFER)) for world in (World.VM, World.REALM))
+    compared = (samples.get((world, INFER)) for world in (World.VM, World.REALM))
     return inference, over_vm, [(sample.boots, sample.samples) for sample in compared if sample is not None]
 
 
 def _total(rows: pd.DataFrame) -> pd.DataFrame | None:
     """Load plus one inference, for each iteration of each boot; None if a phase is missing."""
-    loads = rows[rows["phase"] == Phase.LOAD].groupby("boot_id")["value"].median()
-    each = rows[rows["phase"].isin([Phase.READ, Phase.INFER, Phase.WRITE])]
+    loads = rows[rows["phase"] == LOAD].groupby("boot_id")["value"].median()
+    each = rows[rows["phase"].isin([READ, INFER, WRITE])]
     table = each.pivot_table(index=["boot_id", "iteration"], columns="phase", values="value", aggfunc="sum").dropna()
     if loads.empty or table.shape[1] < 3 or table.empty:
         return None

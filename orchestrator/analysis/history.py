@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.facts import CellFacts, gather
-from orchestrator.analysis.run_folder import Cell, Run, load_run
+from orchestrator.runs.reading import Cell, Run, load_run
 from orchestrator.schema.csvtable import Finite, Name, Note, Row, Table, Utc
-from orchestrator.schema.samples import Phase, Verdict, World
+from orchestrator.words import INFER, Verdict, World
 
 
 class HistoryRow(Row):
@@ -70,7 +70,7 @@ def _about(run: Run, cell: CellFacts | Cell) -> dict[str, Any]:
 
 
 def _row(run: Run, cell: CellFacts) -> HistoryRow:
-    ratio = cell.over_vm.get((World.REALM, Phase.INFER))
+    ratio = cell.over_vm.get((World.REALM, INFER))
     vm, realm = (cell.inference.get(world) for world in (World.VM, World.REALM))
     return HistoryRow(
         **_about(run, cell),

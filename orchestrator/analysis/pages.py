@@ -11,9 +11,9 @@ import pandas as pd
 
 from orchestrator.analysis.bootstrap import Interval, median_interval
 from orchestrator.analysis.summary import resample
-from orchestrator.schema.samples import Component, Phase, World
+from orchestrator.words import REALM_CREATE, TEARDOWN, Component, Phase, World
 
-LIFE = (Phase.REALM_CREATE, Phase.TEARDOWN)
+LIFE = (REALM_CREATE, TEARDOWN)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.bootstrap import Floats, Replicates, generator, median_interval, ratio_interval, replicate
-from orchestrator.analysis.frames import usable
 from orchestrator.analysis.verdict import judge
-from orchestrator.schema.samples import Component, Method, Phase, SummaryRow, World
+from orchestrator.runs.frames import usable
+from orchestrator.schema.samples import SummaryRow
+from orchestrator.words import PHASES, Component, Method, World
 
 KEYS = ["cell_id", "world", "phase", "component", "metric", "unit", "method"]
 OF_CELL = ["run_id", "workload", "model", "quantization", "protection"]
@@ -21,7 +22,7 @@ REGIME = ["icount_shift", "smp", "mem_mib", "host_hz", "guest_hz"]
 _JUDGED = frozenset({"instructions", "duration"})  # of which less is better
 _ORDER = {
     "world": {str(word): place for place, word in enumerate(World)},
-    "phase": {str(word): place for place, word in enumerate(Phase)},
+    "phase": {str(word): place for place, word in enumerate(PHASES)},
     "component": {str(word): place for place, word in enumerate(Component)},
 }
 

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.bootstrap import Interval
-from orchestrator.schema.samples import Verdict
-
-DEFAULT_MARGIN = 0.02
+from orchestrator.words import Verdict
 
 
 def judge(ratio: Interval, margin: float) -> Verdict:

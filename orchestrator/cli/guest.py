@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.errors import UsageError
+from orchestrator.words import GUEST_WORLDS, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.testbed.guest import GuestName
     from orchestrator.testbed.guests import GuestOptions, Guests
 
-GUEST_WORLDS = ("realm", "vm")  # as orchestrator.testbed.guest.World has them, whose import help texts need not pay
 GUESTS_OF_A_WORLD = 8
 
 
@@ -56,7 +56,7 @@ def to_guest(text: str) -> GuestName:
 
 def asked_guests(counts: Mapping[str, int]) -> list[GuestName]:
     """The guests that `--realm 2 --vm` and the like name: as many of each world."""
-    from orchestrator.testbed.guest import GuestName, World  # noqa: PLC0415
+    from orchestrator.testbed.guest import GuestName  # noqa: PLC0415
 
     return [GuestName(World(world), number) for world, count in counts.items() for number in range(1, count + 1)]
 

@@ -50,7 +50,7 @@ def measure(context: Context, *, mem: int | None, vcpus: int | None, name: str |
 
 
 def _realm(name: str) -> GuestName:
-    from orchestrator.testbed.guest import World  # noqa: PLC0415
+    from orchestrator.words import World  # noqa: PLC0415
 
     realm = to_guest(name)
     if realm.world is not World.REALM:

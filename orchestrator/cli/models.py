@@ -11,8 +11,8 @@ from orchestrator.cli.context import Context, pass_context
 from orchestrator.errors import OrchError
 
 if TYPE_CHECKING:
-    from orchestrator.experiment.evaluation import Verdict
-    from orchestrator.experiment.zoo import Model, Zoo
+    from orchestrator.models.evaluation import Verdict
+    from orchestrator.models.zoo import Model, Zoo
     from orchestrator.schema.zoo import Accuracy, ModelYaml
 
 _FEW = 100  # of so few images a share would look like more than it is
@@ -101,7 +101,7 @@ def verify_models(context: Context, names: tuple[str, ...]) -> None:
 
     Exit code 1 if one is not what it is said to be.
     """
-    from orchestrator.experiment import evaluation  # noqa: PLC0415 - loads numpy
+    from orchestrator.models import evaluation  # noqa: PLC0415 - loads numpy
 
     zoo, builder = _zoo(context), context.testbed.builder
     specs = [zoo.describe(name) for name in names] if names else list(zoo.models.values())
@@ -127,7 +127,7 @@ def _told(model: Model, verdict: Verdict) -> str:
 
 
 def _zoo(context: Context) -> Zoo:
-    from orchestrator.experiment.zoo import Zoo  # noqa: PLC0415
+    from orchestrator.models.zoo import Zoo  # noqa: PLC0415
 
     return Zoo.load(context.project.root)
 

@@ -31,8 +31,8 @@ def report(context: Context, *, run: str, results: Path | None) -> None:
 
     RUN is a folder, the beginning of a run's name, or `latest`.
     """
-    from orchestrator.analysis.run_folder import find_run  # noqa: PLC0415 - pandas takes a second
-    from orchestrator.analysis.tables import write_tables  # noqa: PLC0415
+    from orchestrator.report.tables import write_tables  # noqa: PLC0415
+    from orchestrator.runs.reading import find_run  # noqa: PLC0415 - pandas takes a second
 
     written = write_tables(find_run(run, _results(context, results), context.progress.notice))
     for line in written.findings:
@@ -65,9 +65,9 @@ def compare(
     no cell in common.
     """
     from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415
-    from orchestrator.analysis.compare_page import lines, tally  # noqa: PLC0415
-    from orchestrator.analysis.run_folder import find_run, load_run  # noqa: PLC0415
-    from orchestrator.analysis.tables import write_comparison  # noqa: PLC0415
+    from orchestrator.report.compare_page import lines, tally  # noqa: PLC0415
+    from orchestrator.report.tables import write_comparison  # noqa: PLC0415
+    from orchestrator.runs.reading import find_run, load_run  # noqa: PLC0415
 
     context = click_context.ensure_object(Context)
     runs = [load_run(find_run(name, _results(context, results), context.progress.notice)) for name in (a, b)]

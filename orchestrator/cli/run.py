@@ -16,7 +16,7 @@ from orchestrator.errors import UsageError, WorkloadError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.experiment.journal import Journal
+    from orchestrator.runs.journal import Journal
 
 
 @click.command("run")
@@ -41,9 +41,9 @@ def run(
 
     Exit code 1 if a step failed: the others are done, and `--resume` repeats only that.
     """
-    from orchestrator.analysis.run_folder import find_run  # noqa: PLC0415 - `orch --help` should not load pandas
     from orchestrator.experiment import conduct  # noqa: PLC0415
-    from orchestrator.experiment.journal import Journal  # noqa: PLC0415
+    from orchestrator.runs.journal import Journal  # noqa: PLC0415
+    from orchestrator.runs.reading import find_run  # noqa: PLC0415 - `orch --help` should not load pandas
 
     if (workload_file is None) == (resumed is None):
         raise UsageError("give either a workload file or --resume RUN", hint="`orch run workloads/quickstart.yaml`")
@@ -71,7 +71,7 @@ def run(
 def _finish(context: Context, journal: Journal) -> None:
     """Tables and report of a run that is over; what they take is added to its costs in run.yaml."""
     began = time.monotonic()
-    from orchestrator.analysis.tables import write_tables  # noqa: PLC0415
+    from orchestrator.report.tables import write_tables  # noqa: PLC0415
 
     drawing = began
 
@@ -115,8 +115,8 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
     inference of that is not there any more, or if no cell could be compared with it.
     """
     from orchestrator.analysis.history import HISTORY, append_history  # noqa: PLC0415
-    from orchestrator.analysis.junit import publish  # noqa: PLC0415
     from orchestrator.experiment import conduct  # noqa: PLC0415
+    from orchestrator.report.junit import publish  # noqa: PLC0415
 
     folder = results or context.project.root / "results"
     workload = conduct.open_workload(workload_file, changes, context.project)
@@ -137,7 +137,7 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
 
 def _last_whole_run(results: Path, name: str, notice: Callable[[str], None]) -> Path | None:
     """The newest run of that name in which all went well; one that cannot be read is passed over with a notice."""
-    from orchestrator.analysis.run_folder import load_run, read_info  # noqa: PLC0415
+    from orchestrator.runs.reading import load_run, read_info  # noqa: PLC0415
 
     whole = []
     for path in results.glob(f"{name}-*/run.yaml"):
@@ -161,9 +161,9 @@ def _last_whole_run(results: Path, name: str, notice: Callable[[str], None]) -> 
 def _compare(before: Path, now: Path) -> list[str]:
     """Print and write what changed; returns what of it makes the night a failure."""
     from orchestrator.analysis.compare import compare  # noqa: PLC0415
-    from orchestrator.analysis.compare_page import lines, tally  # noqa: PLC0415
-    from orchestrator.analysis.run_folder import load_run  # noqa: PLC0415
-    from orchestrator.analysis.tables import write_comparison  # noqa: PLC0415
+    from orchestrator.report.compare_page import lines, tally  # noqa: PLC0415
+    from orchestrator.report.tables import write_comparison  # noqa: PLC0415
+    from orchestrator.runs.reading import load_run  # noqa: PLC0415
 
     one, other = load_run(before), load_run(now)
     comparison = compare(one, other, other.info.margin)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.errors import OrchError
-    from orchestrator.experiment.plan import Cell, Step
     from orchestrator.experiment.prepare import Subject
+    from orchestrator.runs.matrix import Cell, Step
     from orchestrator.schema.samples import PrivacyRow
     from orchestrator.schema.workload import Workload
     from orchestrator.testbed.testbed import Testbed

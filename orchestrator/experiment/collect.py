@@ -1,105 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From markers and the runner's own record to rows of samples.csv; all pure."""
+"""From markers and the runner's own record to observations of the vocabulary's phases and metrics; all pure."""
 
 from __future__ import annotations
 
-import json
 import statistics
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import WorkloadError
-from orchestrator.trace.counters import Event, Level, MarkerPair, Tally, World, pair_markers
+from orchestrator.runs.observation import Observation
+from orchestrator.trace.counters import Level, MarkerPair, SecurityState, Tally, pair_markers
+from orchestrator.words import INFER, LOAD, REALM_CREATE, WRITE, Component, Mark, Method, Owner, Phase, World, phases_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from orchestrator.experiment.tensors import Tensors
+    from orchestrator.models.record import RunnerRecord
+    from orchestrator.models.tensors import Tensors
     from orchestrator.trace.counters import MarkerRecord
 
-Place = tuple[World, Level]
+Place = tuple[SecurityState, Level]
 
 # Whose instructions these are, by the world that a cell ran in. The host's own programs (HOST_EL0) are the VMM beside
 # a guest and the inference itself without one.
-_SHARED: dict[str, tuple[Place, ...]] = {
-    "rmm": ((World.REALM, Level.EL2),),
-    "el3": ((World.ROOT, Level.EL3),),
-    "host_kernel": ((World.NON_SECURE, Level.EL2),),
+_SHARED: dict[Component, tuple[Place, ...]] = {
+    Component.RMM: ((SecurityState.REALM, Level.EL2),),
+    Component.EL3: ((SecurityState.ROOT, Level.EL3),),
+    Component.HOST_KERNEL: ((SecurityState.NON_SECURE, Level.EL2),),
 }
-_OWN: dict[str, dict[str, tuple[Place, ...]]] = {
-    "host": {"guest_user": ((World.NON_SECURE, Level.HOST_EL0),)},
-    "vm": {
-        "guest_user": ((World.NON_SECURE, Level.EL0),),
-        "guest_kernel": ((World.NON_SECURE, Level.EL1),),
-        "vmm": ((World.NON_SECURE, Level.HOST_EL0),),
+_OWN: dict[World, dict[Component, tuple[Place, ...]]] = {
+    World.HOST: {Component.GUEST_USER: ((SecurityState.NON_SECURE, Level.HOST_EL0),)},
+    World.VM: {
+        Component.GUEST_USER: ((SecurityState.NON_SECURE, Level.EL0),),
+        Component.GUEST_KERNEL: ((SecurityState.NON_SECURE, Level.EL1),),
+        Component.VMM: ((SecurityState.NON_SECURE, Level.HOST_EL0),),
     },
-    "realm": {
-        "guest_user": ((World.REALM, Level.EL0),),
-        "guest_kernel": ((World.REALM, Level.EL1),),
-        "vmm": ((World.NON_SECURE, Level.HOST_EL0),),
+    World.REALM: {
+        Component.GUEST_USER: ((SecurityState.REALM, Level.EL0),),
+        Component.GUEST_KERNEL: ((SecurityState.REALM, Level.EL1),),
+        Component.VMM: ((SecurityState.NON_SECURE, Level.HOST_EL0),),
     },
 }
-_GUEST_WORLD = {"vm": World.NON_SECURE, "realm": World.REALM}
-_PHASES = {Event.LOAD: "load", Event.READ: "read", Event.INFER: "infer", Event.WRITE: "write"}
-LIFE: dict[int, str] = {Event.REALM_CREATE: "realm_create", Event.BOOT: "boot", Event.TEARDOWN: "teardown"}
+_GUEST_STATE = {World.VM: SecurityState.NON_SECURE, World.REALM: SecurityState.REALM}
 
 
-@dataclass(frozen=True)
-class Observation:
-    """One value of samples.csv; `iteration` is None where a phase happens once."""
-
-    phase: str
-    component: str
-    metric: str
-    value: float
-    unit: str
-    method: str
-    iteration: int | None = None
-    is_warmup: bool = False
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class RunnerRecord:
-    """What the runner wrote of one execution; raises WorkloadError in `parse` if it does not tell a success."""
-
-    load_ns: int
-    iterations: tuple[dict[str, Any], ...]
-    end: dict[str, Any]
-
-    @classmethod
-    def parse(cls, text: str) -> RunnerRecord:
-        """Understand the JSON lines; the runner's own words are the error's where it failed."""
-        try:
-            lines = [json.loads(line) for line in text.splitlines()]
-            end = next(line for line in reversed(lines) if line["event"] == "end")
-        except (json.JSONDecodeError, StopIteration, KeyError, TypeError):
-            raise WorkloadError("the runner left no complete record") from None
-        if end["status"] != "ok":
-            raise WorkloadError(f"the runner failed: {end.get('error') or 'it does not say why'}")
-        load = next((line["ns"] for line in lines if line["event"] == "load"), 0)
-        return cls(int(load), tuple(line for line in lines if line["event"] == "iteration"), end)
-
-    @property
-    def disturbed(self) -> str | None:
-        """What came from outside while instructions were counted, if anything did."""
-        packets = self.end.get("rx_packets_during") or 0
-        return f"{packets} packets arrived while instructions were counted" if packets else None
-
-    @property
-    def outputs(self) -> tuple[dict[str, Any], ...]:
-        """What was released, of every iteration."""
-        return tuple(line["output"] for line in self.iterations)
-
-
-def components(tally: Tally, world: str) -> dict[str, int]:
+def components(tally: Tally, world: World) -> dict[Component, int]:
     """Instructions by component for a cell that ran in `world`; `all` is everything the machine executed."""
     levels = tally.by_level()
     parts = {name: sum(levels[place] for place in places) for name, places in (_OWN[world] | _SHARED).items()}
-    return {"all": tally.total} | parts
+    return {Component.ALL: tally.total} | parts
 
 
-def empty_pair(pairs: Iterable[MarkerPair], world: str) -> dict[str, int]:
+def empty_pair(pairs: Iterable[MarkerPair], world: World) -> dict[Component, int]:
     """What marking itself adds to a phase, by component: the median of empty pairs of the same program."""
     seen = [components(pair.delta, world) for pair in pairs]
     if not seen:
@@ -107,71 +59,74 @@ def empty_pair(pairs: Iterable[MarkerPair], world: str) -> dict[str, int]:
     return {name: statistics.median_low(each[name] for each in seen) for name in seen[0]}
 
 
-def exits(tally: Tally, world: str) -> dict[str, int]:
+def exits(tally: Tally, world: World) -> dict[str, int]:
     """How often the guest was left, and how often that reached the host; nothing for the host itself."""
-    if world not in _GUEST_WORLD:
+    if world not in _GUEST_STATE:
         return {}
-    left = tally.guest_exits()[_GUEST_WORLD[world]]
-    realm, root = (list(World).index(each) for each in (World.REALM, World.ROOT))
-    to_host = sum(cpu[realm][root] for cpu in tally.moves) if world == "realm" else left
+    left = tally.guest_exits()[_GUEST_STATE[world]]
+    realm, root = (list(SecurityState).index(each) for each in (SecurityState.REALM, SecurityState.ROOT))
+    to_host = sum(cpu[realm][root] for cpu in tally.moves) if world == World.REALM else left
     return {"exits": left, "host_exits": to_host}
 
 
-def _counted(phase: str, tally: Tally, world: str, cost: Mapping[str, int]) -> Iterator[Observation]:
+def _counted(phase: Phase, tally: Tally, world: World, cost: Mapping[Component, int]) -> Iterator[Observation]:
     for component, count in components(tally, world).items():
-        yield Observation(phase, component, "instructions", max(0, count - cost.get(component, 0)), "1", "tcg_plugin")
+        left = max(0, count - cost.get(component, 0))
+        yield Observation(phase, component, "instructions", left, Method.TCG_PLUGIN)
     for metric, count in exits(tally, world).items():
-        yield Observation(phase, "all", metric, count, "1", "tcg_plugin")
+        yield Observation(phase, Component.ALL, metric, count, Method.TCG_PLUGIN)
 
 
 def inference_rows(
-    markers: Sequence[MarkerRecord], record: RunnerRecord, world: str, base: int
+    markers: Sequence[MarkerRecord], record: RunnerRecord, world: World, base: int
 ) -> Iterator[Observation]:
-    """Rows of one execution of the runner, whose first marker id is `base`.
+    """Observations of one execution of the runner, whose first marker id is `base`.
 
-    Raises WorkloadError if markers are missing: counts would be of something else.
+    Raises WorkloadError if markers of a phase that is required are missing: counts would be of something else.
     """
+    phases = phases_of(Owner.STEP)
+    known = {Mark.CALIBRATE, *(phase.event for phase in phases)}
     end = base + len(record.iterations) + 64
-    mine = [each for each in markers if base <= each.id < end and each.event in (*_PHASES, Event.CALIBRATE)]
+    mine = [each for each in markers if base <= each.id < end and each.event in known]
     pairs = {(pair.begin.event, pair.begin.id - base): pair for pair in pair_markers(mine)}
-    cost = empty_pair((pair for (event, _), pair in pairs.items() if event == Event.CALIBRATE), world)
-    yield from _counted("load", _pair(pairs, Event.LOAD, 0).delta, world, cost)
-    yield Observation("load", "all", "duration", record.load_ns, "ns", "guest_clock")
+    cost = empty_pair((pair for (event, _), pair in pairs.items() if event == Mark.CALIBRATE), world)
+    for phase in phases:
+        if not phase.repeats and (pair := _pair(pairs, phase, 0)) is not None:
+            yield from _counted(phase, pair.delta, world, cost)
+    yield Observation(LOAD, Component.ALL, "duration", record.load_ns, Method.GUEST_CLOCK)
     for line in record.iterations:
         k, warmup = int(line["k"]), bool(line["warmup"])
-        for event in (Event.READ, Event.INFER, Event.WRITE):
-            phase = _PHASES[event]
-            rows = [
-                *_counted(phase, _pair(pairs, event, k).delta, world, cost),
-                Observation(phase, "all", "duration", line["ns"][phase], "ns", "guest_clock"),
-            ]
-            for row in rows:
-                yield Observation(
-                    row.phase, row.component, row.metric, row.value, row.unit, row.method, k, is_warmup=warmup
-                )
+        for phase in phases:
+            pair = _pair(pairs, phase, k) if phase.repeats else None
+            if pair is None:
+                continue
+            rows = [*_counted(phase, pair.delta, world, cost)]
+            if str(phase) in line["ns"]:
+                rows.append(Observation(phase, Component.ALL, "duration", line["ns"][phase], Method.GUEST_CLOCK))
+            yield from (replace(row, iteration=k, is_warmup=warmup) for row in rows)
     yield from _procfs(record)
 
 
-def _pair(pairs: Mapping[tuple[int, int], MarkerPair], event: Event, k: int) -> MarkerPair:
-    try:
-        return pairs[event, k]
-    except KeyError:
-        raise WorkloadError(f"the markers of {_PHASES[event]} {k} are missing") from None
+def _pair(pairs: Mapping[tuple[int, int], MarkerPair], phase: Phase, k: int) -> MarkerPair | None:
+    found = pairs.get((phase.event, k))
+    if found is None and phase.required:
+        raise WorkloadError(f"the markers of {phase} {k} are missing")
+    return found
 
 
-_PROCFS = (
-    ("peak_rss_kib", "peak_rss", "KiB"),
-    ("minor_faults", "minor_faults", "1"),
-    ("major_faults", "major_faults", "1"),
-    ("rx_packets_during", "rx_packets", "1"),
-)
+_PROCFS = {
+    "peak_rss_kib": "peak_rss",
+    "minor_faults": "minor_faults",
+    "major_faults": "major_faults",
+    "rx_packets_during": "rx_packets",
+}
 
 
 def _procfs(record: RunnerRecord) -> Iterator[Observation]:
-    for name, metric, unit in _PROCFS:
+    for name, metric in _PROCFS.items():
         if record.end.get(name) is not None:
             note = record.disturbed if metric == "rx_packets" else None
-            yield Observation("infer", "guest_user", metric, record.end[name], unit, "procfs", note=note)
+            yield Observation(INFER, Component.GUEST_USER, metric, record.end[name], Method.PROCFS, note=note)
 
 
 # As guest/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.
@@ -182,22 +137,34 @@ _REASONS = (
 
 
 def exit_rows(spent: Mapping[str, int]) -> Iterator[Observation]:
-    """How often the guest came back to its VMM around a measurement, by the VMM's word for the reason."""
+    """How often the guest came back to its VMM around an execution, by the VMM's word for the reason."""
     for reason, count in spent.items():
         if reason in _REASONS:
-            yield Observation("infer", "all", f"exits_{reason}", count, "1", "procfs")
+            yield Observation(INFER, Component.ALL, f"exits_{reason}", count, Method.PROCFS)
 
 
-def life_rows(markers: Sequence[MarkerRecord], world: str, run: int) -> Iterator[Observation]:
-    """Rows about creation, boot and end of the guest that was start number `run` of its machine.
+def life_events() -> frozenset[int]:
+    """Numbers of the markers of a guest's life: creation, boot, attestation, end."""
+    return frozenset(phase.event for phase in phases_of(Owner.GUEST))
+
+
+def life_rows(markers: Sequence[MarkerRecord], world: World, run: int) -> Iterator[Observation]:
+    """Observations of creation, boot and end of the guest that was start number `run` of its machine.
 
     Without `host_exits`: the host calls the monitor all the time then, and returns of calls look like exits.
     """
-    mine = [each for each in markers if each.id == run and each.event in LIFE]
+    phases = {phase.event: phase for phase in phases_of(Owner.GUEST)}
+    mine = [each for each in markers if each.id == run and each.event in phases]
     ended = {each.event for each in mine if each.end}
     for pair in pair_markers(each for each in mine if each.event in ended):
-        counted = _counted(LIFE[Event(pair.begin.event)], pair.delta, world, {})
+        counted = _counted(phases[pair.begin.event], pair.delta, world, {})
         yield from (row for row in counted if row.metric != "host_exits")
+
+
+def size_rows(counts: Mapping[str, int]) -> Iterator[Observation]:
+    """Of a guest that was made: its pages, and the granules that were delegated when it was ready."""
+    for metric, count in counts.items():
+        yield Observation(REALM_CREATE, Component.ALL, metric, count, Method.PROCFS)
 
 
 def correct_rows(record: RunnerRecord, tensors: Tensors, answers: Sequence[int]) -> Iterator[Observation]:
@@ -205,6 +172,5 @@ def correct_rows(record: RunnerRecord, tensors: Tensors, answers: Sequence[int])
     for line, answer in zip(record.iterations, answers, strict=True):
         right = tensors.correct(int(line["input"]) % tensors.count, answer)
         if right is not None:
-            yield Observation(
-                "write", "all", "correct", float(right), "1", "procfs", int(line["k"]), bool(line["warmup"])
-            )
+            k, warmup = int(line["k"]), bool(line["warmup"])
+            yield Observation(WRITE, Component.ALL, "correct", float(right), Method.PROCFS, k, is_warmup=warmup)

@@ -16,25 +16,27 @@ from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
 from orchestrator.experiment.attacks import Attacks
-from orchestrator.experiment.costs import Costs
-from orchestrator.experiment.journal import Journal, utc_now
-from orchestrator.experiment.plan import Cell, MachineKind, cells_of, input_digests, plan
+from orchestrator.experiment.plan import cells_of, input_digests, plan
 from orchestrator.experiment.precheck import mistakes
 from orchestrator.experiment.prepare import Key, Preparer, Subject, build, chosen, nodes_of
-from orchestrator.experiment.rows import RowMaker
 from orchestrator.experiment.run import Runner
-from orchestrator.experiment.zoo import Zoo
+from orchestrator.models.zoo import Zoo
+from orchestrator.runs.costs import Costs
+from orchestrator.runs.journal import Journal, utc_now
+from orchestrator.runs.matrix import Cell, MachineKind
+from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
-from orchestrator.testbed.guest import World, files_for
+from orchestrator.testbed.guest import files_for
 from orchestrator.testbed.testbed import Testbed
+from orchestrator.words import GUEST_WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.build.graph import Node
     from orchestrator.build.progress import Progress
-    from orchestrator.experiment.zoo import Model
+    from orchestrator.models.zoo import Model
     from orchestrator.testbed.project import Project
 
 WORKLOAD_FILE = "workload.yaml"
@@ -243,7 +245,7 @@ class Conductor:
 
     def _nodes(self, bed: Testbed) -> dict[str, Node]:
         """The nodes of the machine and of the guests that this workload has."""
-        files = [file for world in World if world in self.workload.worlds for file in files_for(world)]
+        files = [file for world in GUEST_WORLDS if world in self.workload.worlds for file in files_for(world)]
         return bed.project.machine_nodes(bed.graph) | bed.project.guest_nodes(bed.graph, files)
 
     def _keys(self, bed: Testbed) -> dict[str, str]:

@@ -13,13 +13,13 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.trace.counters import Event
+from orchestrator.words import Mark
 
 if TYPE_CHECKING:
-    from orchestrator.experiment.plan import Cell
+    from orchestrator.runs.matrix import Cell
     from orchestrator.testbed.guest import GuestName
 
-MEASURE = int(Event.USER) + 1
+MEASURE = int(Mark.USER) + 1
 """Event of the markers around one measurement; its id is `base`."""
 FOLDER = "/tmp/orch"  # noqa: S108 - in every world, which has no other users
 PORT = 7070

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchError
 from orchestrator.shell import ssh
+from orchestrator.words import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,10 @@ class Links:
     """At most one connection to each world of `bed`."""
 
     bed: Testbed
-    _open: dict[str, tuple[ExitStack, Connection]] = field(default_factory=dict)
+    _open: dict[World, tuple[ExitStack, Connection]] = field(default_factory=dict)
 
     @contextmanager
-    def to(self, world: str) -> Iterator[Connection]:
+    def to(self, world: World) -> Iterator[Connection]:
         """A connection, opened if there is none; one on which something failed is closed, and not used again.
 
         Raises BootError if the world is not up or goes away meanwhile.
@@ -46,7 +47,7 @@ class Links:
             if not stack.__exit__(*sys.exc_info()):  # which may know better what the failure is
                 raise
 
-    def hang_up(self, world: str | None = None) -> None:
+    def hang_up(self, world: World | None = None) -> None:
         """Close the one to `world`, or all. What is wrong with one that is not needed any more is nobody's failure."""
         for name in [world] if world else [*self._open]:
             if name in self._open:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import BootError, OrchError, WorkloadError
 from orchestrator.experiment import collect, gate
-from orchestrator.experiment.collect import RunnerRecord
 from orchestrator.experiment.links import Links
+from orchestrator.models.record import RunnerRecord
 from orchestrator.shell import ssh
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guest_life import ask
-from orchestrator.trace.counters import CounterClient, Event, MarkerRecord
+from orchestrator.trace.counters import CounterClient, MarkerRecord
+from orchestrator.words import INFER, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,9 +48,9 @@ class Measured:
     warnings: tuple[str, ...] = ()
 
 
-def guest_of(world: str) -> GuestName | None:
-    """The guest behind a world's name; None for the host."""
-    return None if world == "host" else GuestName(World(world))
+def guest_of(world: World) -> GuestName | None:
+    """The first guest of a world; None for the host."""
+    return None if world == World.HOST else GuestName(world)
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Stage:
     links: Links = field(init=False)
     lives: dict[int, list[MarkerRecord]] = field(default_factory=lambda: defaultdict(list))
     """Markers of creation, boot and end of guests, by the number of their start."""
-    worlds: set[str] = field(default_factory=set)
+    worlds: set[World] = field(default_factory=set)
     """Where the runner is."""
     _base: int = gate.ID_STEP
     _seen: int = 0  # markers that were read
@@ -83,7 +84,7 @@ class Stage:
 
     # --- deploy ---------------------------------------------------------------------------------------------------
 
-    def deploy_runner(self, world: str, bundle: Path) -> None:
+    def deploy_runner(self, world: World, bundle: Path) -> None:
         """Copy the runner with its libraries to a world, and unpack it there."""
         with self.links.to(world) as link:
             ssh.capture(link, f"rm -rf {gate.FOLDER} && mkdir -p {gate.FOLDER}")
@@ -92,14 +93,14 @@ class Stage:
             ssh.capture(link, f"cd {folder} && tar xzf {BUNDLE} && rm {BUNDLE}", self.deploy_seconds)
         self.worlds.add(world)
 
-    def deploy_model(self, world: str, model: Path, inputs: Path) -> None:
+    def deploy_model(self, world: World, model: Path, inputs: Path) -> None:
         """Copy a model and its inputs in place of those that were there."""
         with self.links.to(world) as link:
             ssh.capture(link, f"cd {gate.FOLDER} && rm -f model.tflite inputs.bin results.jsonl*")
             for source, name in ((model, "model.tflite"), (inputs, "inputs.bin")):
                 self._put(link, world, source, name)
 
-    def _put(self, link: Connection, world: str, source: Path, name: str) -> None:
+    def _put(self, link: Connection, world: World, source: Path, name: str) -> None:
         try:
             ssh.put(link, source, f"{gate.FOLDER}/{name}", self.deploy_seconds)
         except ssh.StalledError as error:
@@ -107,13 +108,13 @@ class Stage:
 
     # --- measure --------------------------------------------------------------------------------------------------
 
-    def measure(self, what: Measurement, world: str, say: Callable[[str], None]) -> Measured:
+    def measure(self, what: Measurement, world: World, say: Callable[[str], None]) -> Measured:
         """Run the deployed model as `what` says; raises WorkloadError or BootError with the cause."""
         name = guest_of(world)
         before = self.arm(what, world)
         self.bed.instance.send_go(_GO_SECONDS)
         markers = self.await_end(what, say)
-        with self.links.to("host") as host:
+        with self.links.to(World.HOST) as host:
             code = ssh.capture(host, f"cat {gate.CODE}").strip()
             noise = ssh.attempt(host, f"[ ! -e {gate.NOISE} ] || cat {gate.NOISE}").stdout.splitlines()
             after = self._vmm_exits(host, name)
@@ -125,7 +126,7 @@ class Stage:
         record = RunnerRecord.parse(text)
         return Measured(markers, record, spent, tuple(filter(None, (*noise, record.disturbed))))
 
-    def arm(self, what: Measurement, world: str, *, after: int | None = None) -> dict[str, int]:
+    def arm(self, what: Measurement, world: World, *, after: int | None = None) -> dict[str, int]:
         """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far.
 
         The gate waits for the start signal, or for `after` seconds of the machine's time.
@@ -137,7 +138,7 @@ class Stage:
                 raise WorkloadError(f"the runner did not start: {done.words}")
         if name is not None:  # its end costs exits, which are not the measurement's
             self.links.hang_up(world)
-        with self.links.to("host") as host:
+        with self.links.to(World.HOST) as host:
             before = self._vmm_exits(host, name)
             ssh.capture(host, gate.gate_script(what, name, after=after))
         self.links.hang_up()
@@ -159,7 +160,7 @@ class Stage:
             found += page
             if any(each.event == gate.MEASURE and each.id == what.base and each.end for each in page):
                 return tuple(found)
-            done = sum(each.event == Event.INFER and each.end for each in found)
+            done = sum(each.event == INFER.event and each.end for each in found)
             say(f"inference {done} of {iterations}")
             if time.monotonic() > deadline:
                 raise BootError(
@@ -170,7 +171,7 @@ class Stage:
                 raise BootError(f"the machine ended in a measurement, after {done} of {iterations} inferences")
             time.sleep(_LOOK)
 
-    def _explain(self, what: Measurement, world: str, code: str) -> None:
+    def _explain(self, what: Measurement, world: World, code: str) -> None:
         """Raises the best account of a measurement whose gate ended with `code`."""
         try:
             with self.links.to(world) as link:
@@ -179,7 +180,7 @@ class Stage:
             raise self.bed.world(world).lost() from None
         except OrchError:
             text = ""
-        with self.links.to("host") as host:
+        with self.links.to(World.HOST) as host:
             said = ssh.attempt(host, f"tail -n 1 {gate.LOG}").stdout.strip()
         if re.search(r'"event": ?"end"', text):
             RunnerRecord.parse(text)
@@ -190,7 +191,7 @@ class Stage:
         page = self.client.markers(self._seen)
         self._seen += len(page)
         for each in page:
-            if each.event in collect.LIFE:
+            if each.event in collect.life_events():
                 self.lives[each.id].append(each)
         return page
 
@@ -200,11 +201,11 @@ class Stage:
 
     def granules(self) -> int:
         """How many granules are delegated to the realm world now."""
-        with self.links.to("host") as host:
+        with self.links.to(World.HOST) as host:
             count = ask(host).driver.get("granules", "")
         return int(count) if count.isdigit() else 0
 
-    def fingerprint(self, world: str) -> dict[str, str]:
+    def fingerprint(self, world: World) -> dict[str, str]:
         """What programs see of machine and kernel in a guest, which is to be equal for the twins."""
         identification = "/sys/devices/system/cpu/cpu0/regs/identification"
         script = "; ".join(

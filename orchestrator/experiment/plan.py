@@ -6,149 +6,22 @@ Pure, but that models of the user's are read for what they are: a cell is about 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError
-from orchestrator.schema.workload import OwnModel, TicksOf, Timing, Workload
+from orchestrator.runs.matrix import Boot, Cell, GuestKind, MachineKind, Own, Session, Step
+from orchestrator.schema.workload import OwnModel, Workload
+from orchestrator.words import GUEST_WORLDS, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.schema.workload import Quantization
 
 _ID_DIGITS = 6
-_ORDER = ("realm", "vm", "host")
-
-
-def short_hash(value: Any) -> str:
-    """A few digits that stand for a JSON-able value."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
-
-
-@dataclass(frozen=True)
-class MachineKind:
-    """What decides which machine is booted."""
-
-    ticks: TicksOf
-    timing: Timing
-
-    @property
-    def label(self) -> str:
-        """For people: `deterministic, shift 3, host 1000 Hz, guest 100 Hz`."""
-        how = f"{self.timing.mode}, shift {self.timing.shift}" if self.deterministic else self.timing.mode
-        return f"{how}, host {self.ticks.host_hz} Hz, guest {self.ticks.guest_hz} Hz"
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether instructions drive its time."""
-        return self.timing.mode == "deterministic"
-
-
-@dataclass(frozen=True)
-class GuestKind:
-    """What decides how a guest is started; the host world has the same cells, and ignores it."""
-
-    memory_mib: int
-    vcpus: int
-    pretouch: bool
-
-    @property
-    def label(self) -> str:
-        """For people and cell ids: `256m-1c-pretouch`."""
-        return f"{self.memory_mib}m-{self.vcpus}c-{'pretouch' if self.pretouch else 'demand'}"
-
-
-@dataclass(frozen=True)
-class Own:
-    """A model file of the user's: where it is now, and its SHA-256, which is what it is."""
-
-    path: Path
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One point of the experiment matrix; it is measured in every world."""
-
-    model: str
-    own: Own | None
-    quantization: Quantization
-    protection: str
-    output: str
-    threads: int
-    guest: GuestKind
-    machine: MachineKind
-
-    def top(self, workload: Workload) -> int | None:
-        """How many classes an inference releases; None unless its output is `topk`."""
-        return workload.top if self.output == "topk" else None
-
-    @property
-    def cell_id(self) -> str:
-        """Unique in a run, and the same in each run of an equal cell."""
-        return f"{self.model}-{self.quantization}-{short_hash(self.as_table())}"
-
-    def as_table(self) -> dict[str, Any]:
-        """JSON-able: everything that the cell is about."""
-        return {
-            "model": self.model,
-            "own": self.own.sha256 if self.own else None,
-            "quantization": self.quantization,
-            "protection": self.protection,
-            "output": self.output,
-            "threads": self.threads,
-            "memory_mib": self.guest.memory_mib,
-            "vcpus": self.guest.vcpus,
-            "pretouch": self.guest.pretouch,
-            "host_hz": self.machine.ticks.host_hz,
-            "guest_hz": self.machine.ticks.guest_hz,
-            "timing": self.machine.timing.mode,
-            "icount_shift": self.machine.timing.shift if self.machine.deterministic else None,
-        }
-
-
-@dataclass(frozen=True)
-class Step:
-    """One cell in one world in one boot: what is done whole or not at all, and never twice."""
-
-    cell: Cell
-    world: str
-    boot: int
-
-    @property
-    def key(self) -> str:
-        """Names it in the journal."""
-        return f"{self.cell.cell_id}/{self.world}/{self.boot}"
-
-
-@dataclass(frozen=True)
-class Session:
-    """The cells that share one start of a guest (or the bare host) in one boot."""
-
-    world: str
-    guest: GuestKind
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True)
-class Boot:
-    """One boot of a machine, and all that is done in it."""
-
-    number: int
-    machine: MachineKind
-    sessions: tuple[Session, ...]
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """All its steps, in order."""
-        return tuple(step for session in self.sessions for step in session.steps)
+_ORDER = (*GUEST_WORLDS, World.HOST)
 
 
 def cells_of(workload: Workload, folder: Path = Path()) -> tuple[Cell, ...]:
@@ -212,7 +85,7 @@ def plan(workload: Workload, done: frozenset[str] = frozenset(), folder: Path = 
     return tuple(boots)
 
 
-def _sessions(cells: list[Cell], worlds: Sequence[str], boot: int, done: frozenset[str]) -> Iterator[Session]:
+def _sessions(cells: list[Cell], worlds: Sequence[World], boot: int, done: frozenset[str]) -> Iterator[Session]:
     for world, guest in itertools.product(worlds, dict.fromkeys(cell.guest for cell in cells)):
         steps = (Step(cell, world, boot) for cell in cells if cell.guest == guest)
         yield Session(world, guest, tuple(step for step in steps if step.key not in done))

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
 from orchestrator.experiment.attacks import REALM_ONCE
-from orchestrator.experiment.zoo import Zoo, check_tflite
+from orchestrator.models.zoo import Zoo, check_tflite
 from orchestrator.schema.testbed import Guest
 from orchestrator.schema.workload import Inputs, OwnModel
 from orchestrator.schema.yamlfile import Mistake

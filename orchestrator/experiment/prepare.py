@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError, WorkloadError
-from orchestrator.experiment import tensors
-from orchestrator.experiment.verify import oracle, top1_of
-from orchestrator.experiment.zoo import Model, Zoo, own_model
+from orchestrator.models import tensors
+from orchestrator.models.oracle import oracle, top1_of
+from orchestrator.models.zoo import Model, Zoo, own_model
 from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.build.graph import Graph, Node
-    from orchestrator.experiment.plan import Cell
-    from orchestrator.experiment.tensors import Tensors
+    from orchestrator.models.tensors import Tensors
+    from orchestrator.runs.matrix import Cell
     from orchestrator.schema.workload import Inputs, Workload
     from orchestrator.schema.zoo import ModelDescription
     from orchestrator.testbed.testbed import Testbed

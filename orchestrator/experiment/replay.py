@@ -9,7 +9,8 @@ from orchestrator.errors import WorkloadError
 from orchestrator.experiment import collect, gate
 from orchestrator.experiment.measure import Stage
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import Event, pair_markers
+from orchestrator.trace.counters import pair_markers
+from orchestrator.words import INFER, Component, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,9 @@ START_SECONDS = 12
 """Of the machine's time, from the arming of a measurement to its start: the machine is saved in between."""
 
 
-def replays(stage: Stage, what: Measurement, world: str, saved: Path, times: int) -> Iterator[list[dict[str, int]]]:
+def replays(
+    stage: Stage, what: Measurement, world: World, saved: Path, times: int
+) -> Iterator[list[dict[Component, int]]]:
     """Arm the deployed runner, save the machine to `saved`, and measure `times` from there.
 
     Each item has the instructions of every inference, by component. The machine of `stage` is up with the last one.
@@ -44,5 +47,5 @@ def replays(stage: Stage, what: Measurement, world: str, saved: Path, times: int
 
 def inferences(markers: tuple[MarkerRecord, ...]) -> list[Tally]:
     """What was counted in each inference, in order."""
-    mine = (each for each in markers if each.event == Event.INFER)
+    mine = (each for each in markers if each.event == INFER.event)
     return [pair.delta for pair in pair_markers(mine)]

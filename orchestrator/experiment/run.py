@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BootError, EnvError, OrchError, UsageError, WorkloadError
-from orchestrator.experiment import collect, twins, verify
-from orchestrator.experiment.costs import Costs
+from orchestrator.experiment import collect, twins
 from orchestrator.experiment.gate import Measurement
 from orchestrator.experiment.measure import Measured, Stage, guest_of
 from orchestrator.experiment.plan import plan
-from orchestrator.experiment.rows import RowMaker
-from orchestrator.schema.samples import Status
+from orchestrator.models import oracle
+from orchestrator.runs.costs import Costs
+from orchestrator.runs.observation import Observation
+from orchestrator.runs.outputs import check_equal
+from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import machine_seed
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import Event
+from orchestrator.words import TEARDOWN, Status, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 
     from orchestrator.build.progress import Progress
     from orchestrator.experiment.attacks import Attacks
-    from orchestrator.experiment.journal import Journal
-    from orchestrator.experiment.plan import Boot, Cell, MachineKind, Session, Step
     from orchestrator.experiment.prepare import Subject
+    from orchestrator.runs.journal import Journal
+    from orchestrator.runs.matrix import Boot, Cell, MachineKind, Session, Step
     from orchestrator.schema.workload import Workload
     from orchestrator.testbed.testbed import Testbed
 
@@ -153,7 +155,7 @@ class Runner:
 
     def _twin_difference(self, boot: Boot, session: Session, stage: Stage) -> OrchError | None:
         """What realm and normal VM see differently; neither has results in this boot then."""
-        if session.world == "host":
+        if session.world == World.HOST:
             return None
         try:
             with self._part("deploy", world=session.world):
@@ -173,7 +175,7 @@ class Runner:
 
     def _leave_guest(self, boot: Boot, stage: Stage) -> None:
         """For `--keep`: the host is measured alone and last, so a guest that is to stay up then is started again."""
-        guests = [session for session in boot.sessions if session.world != "host"]
+        guests = [session for session in boot.sessions if session.world != World.HOST]
         if not guests or boot.sessions[-1].world != "host":
             return
         cell = guests[0].steps[-1].cell
@@ -213,8 +215,8 @@ class Runner:
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
                 self._granules = stage.granules()
         with self._part("deploy", world=session.world):
-            if "host" not in stage.worlds:  # a guest's gate sends the start signal from there
-                stage.deploy_runner("host", self.bundle)
+            if World.HOST not in stage.worlds:  # a guest's gate sends the start signal from there
+                stage.deploy_runner(World.HOST, self.bundle)
             if name is not None:
                 stage.deploy_runner(session.world, self.bundle)
 
@@ -222,12 +224,12 @@ class Runner:
         """Rows about the guest itself, when the marker of its end is there."""
         for _ in range(_TEARDOWN_LOOKS):
             stage.look()
-            if any(each.event == Event.TEARDOWN and each.end for each in stage.lives[run]):
+            if any(each.event == TEARDOWN.event and each.end for each in stage.lives[run]):
                 break
             time.sleep(_LOOK)
-        observations = [*collect.life_rows(stage.lives.pop(run, []), session.world, run)]
-        about = {"pages": session.guest.memory_mib * _PAGES_OF_A_MIB, "granules": self._granules}
-        self.rows.life(session.steps[0], boot_id, observations, about)
+        sizes = {"pages": session.guest.memory_mib * _PAGES_OF_A_MIB, "granules": self._granules}
+        lived = collect.life_rows(stage.lives.pop(run, []), session.world, run)
+        self.rows.life(session.steps[0], boot_id, [*lived, *collect.size_rows(sizes)])
 
     def _next_boot_id(self) -> int:
         known = [int(each["boot_id"]) for each in self.journal.events() if each["event"] == "boot-begin"]
@@ -296,16 +298,14 @@ class Runner:
                 self.journal.event("warning", step=step.key, text=text)
                 self.progress.notice(f"{cell.cell_id} in {step.world}, boot {step.boot + 1}: {text}")
 
-    def _check(
-        self, cell: Cell, subject: Subject, measured: Measured, world: str, base: int
-    ) -> list[collect.Observation]:
+    def _check(self, cell: Cell, subject: Subject, measured: Measured, world: World, base: int) -> list[Observation]:
         """The rows of a measurement, when its answers are right and those of the other worlds."""
         record = measured.record
         if len(record.iterations) != self.workload.iterations + self.workload.warmups:
             raise WorkloadError(f"{len(record.iterations)} inferences are on record, not as many as were asked for")
-        verify.check_oracle(record, subject.expected)
-        verify.check_equal(record.outputs, self.journal.folder / "outputs" / f"{cell.cell_id}.jsonl")
-        answers = [verify.top1_of(output) for output in record.outputs]
+        oracle.check_oracle(record, subject.expected)
+        check_equal(record.outputs, self.journal.folder / "outputs" / f"{cell.cell_id}.jsonl")
+        answers = [oracle.top1_of(output) for output in record.outputs]
         return [
             *collect.inference_rows(measured.markers, record, world, base),
             *collect.correct_rows(record, subject.tensors, answers),

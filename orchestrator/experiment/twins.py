@@ -10,8 +10,8 @@ from orchestrator.errors import WorkloadError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.experiment.journal import Journal
-    from orchestrator.experiment.plan import Boot, Session
+    from orchestrator.runs.journal import Journal
+    from orchestrator.runs.matrix import Boot, Session
 
 _TWINS = {"vm": "realm", "realm": "vm"}
 _EVENT = "fingerprint"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.privacy.blocks import Blocks, union
 from orchestrator.privacy.interval import wilson
-from orchestrator.schema.samples import Access, PrivacyRow, Quantization, Status, World
+from orchestrator.schema.samples import PrivacyRow
+from orchestrator.words import Access, Quantization, Status, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

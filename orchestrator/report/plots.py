@@ -18,11 +18,11 @@ from orchestrator.report.style import (
     COMPONENT_NAMES,
     INK,
     MUTED,
-    PHASE_NAMES,
     RULE,
     WORLD_COLOURS,
     WORLD_MARKS,
     WORLD_NAMES,
+    phase_name,
 )
 from orchestrator.report.svg import draw
 
@@ -115,7 +115,7 @@ def phases(
     def paint(figure: Figure) -> None:
         panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
         for axes, phase in zip(panels, columns, strict=True):
-            axes.set_title(PHASE_NAMES[phase])
+            axes.set_title(phase_name(phase))
             axes.axvspan(-margin, margin, color="#e9ecef", linewidth=0)
             if band and phase in {"infer", "total"}:
                 axes.axvspan(*band, color=BAND, linewidth=0)

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.words import PHASES, Component, World
+
 INK = "#1b1f24"
 MUTED = "#5c6670"
 RULE = "#d5d9de"
 BAND = "#f0ead8"
 
 WORLD_COLOURS = {"host": "#7b8794", "vm": "#4477aa", "realm": "#c8443c"}
-WORLD_NAMES = {"host": "host", "vm": "normal VM", "realm": "realm"}
+WORLD_NAMES = {str(world): world.label for world in World}
 WORLD_MARKS = {"host": "s", "vm": "o", "realm": "D"}
 
 COMPONENT_COLOURS = {
@@ -23,27 +25,13 @@ COMPONENT_COLOURS = {
     "vmm": "#aa3377",
     "unattributed": "#bbbbbb",
 }
-COMPONENT_NAMES = {
-    "all": "all",
-    "guest_user": "guest, EL0",
-    "guest_kernel": "guest, EL1",
-    "rmm": "RMM, R-EL2",
-    "el3": "monitor, EL3",
-    "host_kernel": "host kernel, NS-EL2",
-    "vmm": "VMM, host EL0",
-    "unattributed": "unattributed",
-}
-PHASE_NAMES = {
-    "boot": "boot",
-    "realm_create": "creation",
-    "attest": "attestation",
-    "load": "load",
-    "read": "read",
-    "infer": "inference",
-    "write": "write",
-    "teardown": "end",
-    "total": "load + one inference",
-}
+COMPONENT_NAMES = {**{str(each): each.label for each in Component}, "unattributed": "unattributed"}
+
+
+def phase_name(phase: str) -> str:
+    """A phase, or the total of them, for people."""
+    return PHASES[phase].label if phase in PHASES else "load + one inference"
+
 
 SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: selectable, searchable, in the page's own font

@@ -1,154 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of a run: samples.csv (one observation a row), summary.csv, privacy.csv; their words, metrics and units.
+"""The tables of a run: samples.csv (one observation a row), summary.csv, privacy.csv; their words are in words.py.
 
 The data dictionary for people is results/README.md; a test keeps the two alike.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from orchestrator.schema.csvtable import NOTHING, Finite, Name, Note, Row, Sha256, Table, Utc
+from orchestrator.schema.names import PhaseName
+from orchestrator.words import Access, Component, Method, Quantization, Status, Verdict, World, unit_of
 
 SCHEMA_VERSION = 1
-
-
-class World(StrEnum):
-    """Where the inference ran."""
-
-    HOST = "host"
-    VM = "vm"
-    REALM = "realm"
-
-
-class Phase(StrEnum):
-    """What was going on, in the order of a guest's life."""
-
-    BOOT = "boot"
-    REALM_CREATE = "realm_create"
-    ATTEST = "attest"
-    LOAD = "load"
-    READ = "read"
-    INFER = "infer"
-    WRITE = "write"
-    TEARDOWN = "teardown"
-
-
-class Component(StrEnum):
-    """Who executed; `all` is the sum of the others."""
-
-    ALL = "all"
-    GUEST_USER = "guest_user"
-    GUEST_KERNEL = "guest_kernel"
-    RMM = "rmm"
-    EL3 = "el3"
-    HOST_KERNEL = "host_kernel"
-    VMM = "vmm"
-
-
-class Method(StrEnum):
-    """Who observed: the emulator's plugin; a guest's clock; the build computer's clock; files.
-
-    `procfs` are files of the guest or the host: /proc, the VMM's and the driver's statistics, the runner's results.
-    """
-
-    TCG_PLUGIN = "tcg_plugin"
-    GUEST_CLOCK = "guest_clock"
-    HOST_CLOCK = "host_clock"
-    PROCFS = "procfs"
-
-
-class Status(StrEnum):
-    """What became of an observation."""
-
-    OK = "ok"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    ERROR = "error"
-
-
-class Quantization(StrEnum):
-    """Number format of a model's weights and activations."""
-
-    FLOAT32 = "float32"
-    INT8 = "int8"
-
-
-class Verdict(StrEnum):
-    """A comparison in one word, at the run's margin (docs/analysis.md)."""
-
-    FASTER = "faster"
-    SLOWER = "slower"
-    INDISTINGUISHABLE = "indistinguishable"
-    INCONCLUSIVE = "inconclusive"
-
-
-class Access(StrEnum):
-    """What of a model an attacker sees."""
-
-    LABEL = "label"
-    CONFIDENCE = "confidence"
-    LOGITS = "logits"
-    WEIGHTS = "weights"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A measured quantity: its unit by method of observation, and what it is."""
-
-    units: Mapping[Method, str]
-    meaning: str
-
-
-METRICS: Mapping[str, Metric] = {
-    "instructions": Metric(
-        {Method.TCG_PLUGIN: "1"},
-        "executed instructions, the cost of the empty marker pair subtracted; by component",
-    ),
-    "exits": Metric(
-        {Method.TCG_PLUGIN: "1"}, "times the guest (EL0, EL1) was left for EL2 of its own world; none in the host"
-    ),
-    "host_exits": Metric(
-        {Method.TCG_PLUGIN: "1"},
-        "exits that reached the host; in a VM the same as exits. Of a realm: moves from the realm world to EL3. "
-        "Returns of the host's calls to the monitor are such moves as well; a pre-touched guest causes none while the "
-        "runner executes, and phases boot, realm_create and teardown, which consist of them, have no host_exits",
-    ),
-    "duration": Metric(
-        {Method.GUEST_CLOCK: "ns", Method.HOST_CLOCK: "s"},
-        "guest_clock: time as the guest sees it (virtual if icount_shift is set); host_clock: time of the build "
-        "computer, the cost of the harness and not of the system",
-    ),
-    "peak_rss": Metric({Method.PROCFS: "KiB"}, "largest resident memory of the runner"),
-    "minor_faults": Metric({Method.PROCFS: "1"}, "page faults of the runner without I/O"),
-    "major_faults": Metric({Method.PROCFS: "1"}, "page faults of the runner with I/O"),
-    "rx_packets": Metric({Method.PROCFS: "1"}, "packets that reached the guest between the first and the last marker"),
-    "granules": Metric({Method.PROCFS: "1"}, "4 KiB granules delegated to the realm world once the realm was made"),
-    "pages": Metric({Method.PROCFS: "1"}, "4 KiB pages of guest memory"),
-    "correct": Metric({Method.PROCFS: "1"}, "1 if the released label is the known one, else 0"),
-}
-"""All metrics but `exits_<reason>` (procfs, unit 1): how often the guest came back to its VMM for that reason around
-one execution of the runner, loading and warm-ups included, though the phase is infer; see VMM_SEES."""
-
-VMM_SEES = frozenset({"mmio_read", "mmio_write", "psci"})
-"""Reasons for which a normal VM comes back to its VMM; KVM settles all others in the kernel, and their count is 0."""
-
-_EXITS = re.compile(r"^exits_[a-z0-9_]+$")
-
-
-def unit_of(metric: str, method: Method) -> str | None:
-    """The unit in which a metric is observed by a method; None if it never is."""
-    if _EXITS.match(metric):
-        return "1" if method is Method.PROCFS else None
-    known = METRICS.get(metric)
-    return known.units.get(method) if known else None
 
 
 class SampleRow(Row):
@@ -170,7 +38,7 @@ class SampleRow(Row):
     quantization: Quantization = Field(description="number format of the model")
     protection: Name = Field(default="none", description="what was done to the model before it was deployed")
     world: World = Field(description="where it ran")
-    phase: Phase = Field(description="what was going on")
+    phase: PhaseName = Field(description="what was going on")
     component: Component = Field(description="who executed; `all` is the sum of the others")
     metric: Name = Field(description="what was observed; see Metrics")
     value: int | Finite | None = Field(default=None, description="the observation; missing unless status is ok")
@@ -208,9 +76,7 @@ class SampleRow(Row):
             raise ValueError("an ok row needs a value")
         unit = unit_of(self.metric, self.method)
         if unit is None:
-            raise ValueError(
-                f"no metric '{self.metric}' is observed by {self.method}; METRICS in schema/samples.py has all"
-            )
+            raise ValueError(f"no metric '{self.metric}' is observed by {self.method}; METRICS in words.py has all")
         if unit != self.unit:
             raise ValueError(f"{self.metric} by {self.method} is in '{unit}', not in '{self.unit}'")
         return self
@@ -227,7 +93,7 @@ class SummaryRow(Row):
     quantization: Quantization = Field(description="as in samples.csv")
     protection: Name = Field(description="as in samples.csv")
     world: World = Field(description="as in samples.csv")
-    phase: Phase = Field(description="as in samples.csv")
+    phase: PhaseName = Field(description="as in samples.csv")
     component: Component = Field(description="as in samples.csv")
     metric: Name = Field(description="as in samples.csv")
     unit: str = Field(description="as in samples.csv")

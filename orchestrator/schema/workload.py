@@ -19,14 +19,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from orchestrator.schema.csvtable import Name
+from orchestrator.schema.names import AttackName, ProtectionName
 from orchestrator.schema.testbed import GUEST_CPUS_MAX, GUEST_MIB_MAX, GUEST_MIB_MIN, Seconds, Ticks
 from orchestrator.schema.yamlfile import Strict
+from orchestrator.words import DEFAULT_MARGIN, Quantization, World
 
-WorldName = Literal["host", "vm", "realm"]
-Quantization = Literal["float32", "int8"]
 Output = Literal["scores", "topk", "top1", "label"]
-Protection = Literal["none"]
-Attack = Literal["memory-scan", "dma", "plain-channel"]
 Item = TypeVar("Item")
 BOOTS_MAX = 100
 TOP_MAX = 100  # of the runner: RELEASE_TOP_MAX in guest/runner/release.h
@@ -141,10 +139,10 @@ class Workload(Strict):
     models: Annotated[Axis[ModelName], AfterValidator(_told_apart)] = Field(
         description="names of the zoo (`orch models list`), or {name, path, …}"
     )
-    quantization: Axis[Quantization] = ("int8",)
+    quantization: Axis[Quantization] = (Quantization.INT8,)
     inputs: Inputs = Inputs()
-    worlds: Axis[WorldName] = ("host", "vm", "realm")
-    protection: Axis[Protection] = ("none",)
+    worlds: Axis[World] = tuple(World)
+    protection: Axis[ProtectionName] = ("none",)
     output: Axis[Output] = Field(default=("scores",), description="what leaves the world of an inference's result")
     top: Whole = Field(
         default=5, ge=1, le=TOP_MAX, description="K of output topk, at most the model's number of classes"
@@ -158,13 +156,13 @@ class Workload(Strict):
     pretouch: Axis[Flag] = Field(default=(True,), description="populate all of a guest's memory before it runs")
     ticks: Axis[TicksOf] = (TicksOf(),)
     timing: Annotated[Axis[Timing], AfterValidator(_one_fast)] = (Timing(),)
-    attacks: Annotated[tuple[Attack, ...], BeforeValidator(_listed), AfterValidator(_distinct), _OneOrMore()] = Field(
-        default=(), description="done on the first boot, after a cell's inferences"
+    attacks: Annotated[tuple[AttackName, ...], BeforeValidator(_listed), AfterValidator(_distinct), _OneOrMore()] = (
+        Field(default=(), description="done on the first boot, after a cell's inferences")
     )
     seed: Whole = Field(
         default=1, ge=0, lt=2**32, description="of all that is drawn at random; each boot's own follows from it"
     )
-    margin: Real = Field(default=0.02, gt=0, lt=1, description="ratios within 1 ± margin count as equal")
+    margin: Real = Field(default=DEFAULT_MARGIN, gt=0, lt=1, description="ratios within 1 ± margin count as equal")
     timeouts: Timeouts = Timeouts()
 
     @model_validator(mode="after")

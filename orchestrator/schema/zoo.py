@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from orchestrator.schema.lock import Sha256
 from orchestrator.schema.yamlfile import Strict
+from orchestrator.words import Quantization
 
-Quantization = Literal["float32", "int8"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 NodeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 FileName = Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]

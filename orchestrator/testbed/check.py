@@ -11,8 +11,9 @@ from orchestrator.shell.ssh import capture
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import CounterClient, Event, World, pair_markers
+from orchestrator.trace.counters import CounterClient, SecurityState, pair_markers
 from orchestrator.trace.table import phases_table, totals_table
+from orchestrator.words import BOOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,8 +85,8 @@ def _world_checks(testbed: Testbed, link: Connection) -> Iterator[str]:
         if capture(link, f"{command} || true").strip() != expected:
             raise BootError(f"boot check failed: {what}", hint=f"command: {command}")
         yield f"ok: {what}"
-    by_world = CounterClient(testbed.counter_socket()).counters().tally.by_world()
-    for world in (World.NON_SECURE, World.REALM, World.ROOT):
+    by_world = CounterClient(testbed.counter_socket()).counters().tally.by_state()
+    for world in (SecurityState.NON_SECURE, SecurityState.REALM, SecurityState.ROOT):
         count = by_world[world]
         if count == 0:
             raise BootError(f"boot check failed: no instruction was executed in the {world} world")
@@ -121,6 +122,6 @@ def _demonstrate_guests(testbed: Testbed) -> Iterator[str]:
         testbed.guests.stop(GuestName(world))
     status = testbed.guests.status()
     names = {status[str(world)]["run"]: str(world) for world in testbed.guests.possible()}
-    boots = [each for each in CounterClient(testbed.counter_socket()).markers() if each.event == Event.BOOT]
+    boots = [each for each in CounterClient(testbed.counter_socket()).markers() if each.event == BOOT.event]
     yield "instructions of the guests' boots, from their first one to the shell:"
     yield from phases_table("boot of", {names[pair.begin.id]: pair.delta for pair in pair_markers(boots)})

@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Self
 
 from orchestrator.errors import UsageError
 from orchestrator.schema import vmm_template
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell.keys import host_key_line
+from orchestrator.words import GUEST_WORLDS, World
 
 FOLDER = "/run/guest"  # in the host: one folder a guest, which the VMM fills
 READY_LINE = "orch: guest-ready"
@@ -25,13 +26,6 @@ PAGES_SECONDS = 10.0
 PAGES_SECONDS_PER_64_MIB = 15.0
 
 
-class World(StrEnum):
-    """The worlds of guests, which are alike in everything else."""
-
-    REALM = "realm"
-    VM = "vm"
-
-
 @dataclass(frozen=True, order=True)
 class GuestName:
     """One guest: `realm` is the first of its world, `realm2` the second."""
@@ -42,7 +36,7 @@ class GuestName:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Understand a name; None if it is none."""
-        match = re.fullmatch(f"({'|'.join(World)})([2-{GUESTS_OF_A_WORLD}]?)", text)
+        match = re.fullmatch(f"({'|'.join(GUEST_WORLDS)})([2-{GUESTS_OF_A_WORLD}]?)", text)
         return cls(World(match[1]), int(match[2] or 1)) if match else None
 
     def __str__(self) -> str:

@@ -14,8 +14,9 @@ from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError, OrchError, UsageError
 from orchestrator.shell import ssh
 from orchestrator.testbed import guest, probe
-from orchestrator.testbed.guest import DRIVER, GuestName, Start, StopCode, World
+from orchestrator.testbed.guest import DRIVER, GuestName, Start, StopCode
 from orchestrator.testbed.probe import GuestState, Probe
+from orchestrator.words import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

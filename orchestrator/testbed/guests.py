@@ -17,10 +17,11 @@ from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import DISK, KERNEL, GuestFile, GuestName, Start, World
+from orchestrator.testbed.guest import DISK, KERNEL, GuestFile, GuestName, Start
 from orchestrator.testbed.guest_life import GuestLife, ask, check_memory, needs_driver, promised_mib
 from orchestrator.testbed.guest_record import GuestRecord
 from orchestrator.testbed.probe import GuestReport, GuestState
+from orchestrator.words import GUEST_WORLDS, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.testbed.testbed import Testbed
 
 _ANSWER = 10.0  # s for the host to answer when it goes down anyway
-FIRST = tuple(GuestName(world) for world in World)
+FIRST = tuple(GuestName(world) for world in GUEST_WORLDS)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Guests:
     def possible(self) -> list[World]:
         """The worlds that this testbed can have a guest in: the driver fits our own host kernel only."""
         own_kernel = self._bed.project.config.stack.host_kernel is None
-        return [world for world in World if own_kernel or not needs_driver(world)]
+        return [world for world in GUEST_WORLDS if own_kernel or not needs_driver(world)]
 
     def build(self, worlds: list[World]) -> None:
         """Make what these guests need; raises UsageError where a ready-made part rules them out."""

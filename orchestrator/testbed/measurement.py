@@ -19,7 +19,8 @@ from orchestrator.schema.testbed import Guest
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import INITRD, KERNEL, VMM, GuestName, Start, World
+from orchestrator.testbed.guest import INITRD, KERNEL, VMM, GuestName, Start
+from orchestrator.words import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

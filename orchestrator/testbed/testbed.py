@@ -28,11 +28,12 @@ from orchestrator.machine.spec import DEFAULT_SEED, Counter, Initrd, MachineSpec
 from orchestrator.machine.states import State
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import SshKeys, public_line
-from orchestrator.testbed.guest import SEEDED, GuestName, World
+from orchestrator.testbed.guest import SEEDED, GuestName
 from orchestrator.testbed.guests import Guests
 from orchestrator.testbed.overlay import OverlayFile, write_overlay
 from orchestrator.testbed.snapshots import Snapshots
 from orchestrator.testbed.worlds import AnyWorld, GuestWorld, HostWorld
+from orchestrator.words import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

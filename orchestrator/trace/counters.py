@@ -23,7 +23,7 @@ MARKER_ABI = 1
 """The marker ABI of guest/include/orch_marker.h that this module understands."""
 
 
-class World(enum.StrEnum):
+class SecurityState(enum.StrEnum):
     """A security state of the processor, in the order of the plugin's arrays."""
 
     NON_SECURE = "non_secure"
@@ -47,23 +47,7 @@ class Level(enum.StrEnum):
         return 0 if self is Level.HOST_EL0 else int(self.value[2])
 
 
-class Event(enum.IntEnum):
-    """What a marker tells: the numbers of guest/include/orch_marker.h."""
-
-    CALIBRATE = 0
-    HOST_READY = 1
-    BOOT = 2
-    REALM_CREATE = 3
-    ATTEST = 4
-    LOAD = 5
-    READ = 6
-    INFER = 7
-    WRITE = 8
-    TEARDOWN = 9
-    USER = 0x100
-
-
-WORLDS = tuple(World)
+SECURITY_STATES = tuple(SecurityState)
 LEVELS = tuple(Level)
 
 Matrix = tuple[tuple[int, ...], ...]
@@ -76,7 +60,7 @@ class Tally:
     """Counts, moves and exits at one moment, or between two.
 
     `counts[vcpu][world][level]` are instructions, `moves[vcpu][from][to]` changes of world, `left[vcpu][world]` exits
-    of that world's guests; the worlds and levels are in the order of `WORLDS` and `LEVELS`.
+    of that world's guests; the worlds and levels are in the order of `SECURITY_STATES` and `LEVELS`.
     """
 
     counts: tuple[Matrix, ...]
@@ -98,41 +82,41 @@ class Tally:
     @property
     def total(self) -> int:
         """Instructions of all vCPUs, worlds and levels."""
-        return sum(self.by_world().values())
+        return sum(self.by_state().values())
 
-    def by_level(self) -> dict[tuple[World, Level], int]:
+    def by_level(self) -> dict[tuple[SecurityState, Level], int]:
         """Instructions per world and level, over all vCPUs."""
         return {
             (world, level): sum(cpu[w][n] for cpu in self.counts)
-            for w, world in enumerate(WORLDS)
+            for w, world in enumerate(SECURITY_STATES)
             for n, level in enumerate(LEVELS)
         }
 
-    def by_el(self) -> dict[tuple[World, int], int]:
+    def by_el(self) -> dict[tuple[SecurityState, int], int]:
         """Instructions per world and exception level 0 to 3, over all vCPUs; both kinds of EL0 are EL 0."""
-        totals = {(world, el): 0 for world in WORLDS for el in range(4)}
+        totals = {(world, el): 0 for world in SECURITY_STATES for el in range(4)}
         for (world, level), count in self.by_level().items():
             totals[world, level.el] += count
         return totals
 
-    def by_world(self) -> dict[World, int]:
+    def by_state(self) -> dict[SecurityState, int]:
         """Instructions per world, over all vCPUs."""
-        totals = dict.fromkeys(WORLDS, 0)
+        totals = dict.fromkeys(SECURITY_STATES, 0)
         for (world, _), count in self.by_level().items():
             totals[world] += count
         return totals
 
-    def entries(self) -> dict[World, int]:
+    def entries(self) -> dict[SecurityState, int]:
         """How often each world was entered from another one, over all vCPUs."""
-        return {world: sum(row[w] for cpu in self.moves for row in cpu) for w, world in enumerate(WORLDS)}
+        return {world: sum(row[w] for cpu in self.moves for row in cpu) for w, world in enumerate(SECURITY_STATES)}
 
-    def exits(self) -> dict[World, int]:
+    def exits(self) -> dict[SecurityState, int]:
         """How often each world was left for another one, over all vCPUs."""
-        return {world: sum(sum(cpu[w]) for cpu in self.moves) for w, world in enumerate(WORLDS)}
+        return {world: sum(sum(cpu[w]) for cpu in self.moves) for w, world in enumerate(SECURITY_STATES)}
 
-    def guest_exits(self) -> dict[World, int]:
+    def guest_exits(self) -> dict[SecurityState, int]:
         """How often a guest of each world (EL0, EL1) was left for EL2 or EL3, over all vCPUs."""
-        return {world: sum(cpu[w] for cpu in self.left) for w, world in enumerate(WORLDS)}
+        return {world: sum(cpu[w] for cpu in self.left) for w, world in enumerate(SECURITY_STATES)}
 
 
 @dataclass(frozen=True)
@@ -185,7 +169,7 @@ class MarkerRecord:
     id: int
     end: bool
     vcpu: int
-    world: World
+    state: SecurityState
     level: Level
     tally: Tally
 
@@ -235,16 +219,16 @@ def pair_markers(records: Iterable[MarkerRecord]) -> tuple[MarkerPair, ...]:
     return tuple(sorted(pairs.values(), key=lambda pair: pair.begin.seq))
 
 
-def calibrate(pairs: Iterable[MarkerPair]) -> dict[World, int]:
+def calibrate(pairs: Iterable[MarkerPair]) -> dict[SecurityState, int]:
     """Median cost of empty pairs per world, in instructions: what marking adds to every measured pair.
 
     Only the vCPU that executed both markers counts, so that the others' background work is not taken for a cost; pairs
     that migrated are left out. The median is one of the values seen (the lower of two).
     """
-    costs = [p.delta.of_vcpu(p.begin.vcpu).by_world() for p in pairs if p.begin.vcpu == p.end.vcpu]
+    costs = [p.delta.of_vcpu(p.begin.vcpu).by_state() for p in pairs if p.begin.vcpu == p.end.vcpu]
     if not costs:
         raise OrchError("no empty marker pairs to calibrate with", hint="run `marker pair 0 ID` a few times")
-    return {world: statistics.median_low(cost[world] for cost in costs) for world in WORLDS}
+    return {world: statistics.median_low(cost[world] for cost in costs) for world in SECURITY_STATES}
 
 
 class CounterClient:
@@ -325,7 +309,7 @@ def read_report(path: Path) -> Report:
 
 def parse_info(data: Mapping[str, Any]) -> Info:
     """Turn the reply to `info` into an Info; raises OrchError if it is of another kind of plugin."""
-    if data.get("worlds") != list(WORLDS) or data.get("levels") != list(LEVELS):
+    if data.get("worlds") != list(SECURITY_STATES) or data.get("levels") != list(LEVELS):
         raise OrchError("the counter plugin counts other worlds or levels than this orch knows", hint="rebuild it")
     marker, api = _get(data, "marker", dict), _get(data, "qemu_api", dict)
     info = Info(
@@ -366,7 +350,7 @@ def _parse_page(data: Mapping[str, Any]) -> tuple[list[MarkerRecord], int, int]:
 
 def _record(data: Mapping[str, Any]) -> MarkerRecord:
     try:
-        world, level = World(_get(data, "world", str)), Level(_get(data, "level", str))
+        state, level = SecurityState(_get(data, "world", str)), Level(_get(data, "level", str))
     except ValueError as error:
         raise OrchError(f"the counter plugin sent an odd marker: {error}") from error
     return MarkerRecord(
@@ -375,7 +359,7 @@ def _record(data: Mapping[str, Any]) -> MarkerRecord:
         id=_get(data, "id", int),
         end=_get(data, "end", bool),
         vcpu=_get(data, "vcpu", int),
-        world=world,
+        state=state,
         level=level,
         tally=_tally(data),
     )
@@ -383,10 +367,10 @@ def _record(data: Mapping[str, Any]) -> MarkerRecord:
 
 def _tally(data: Mapping[str, Any]) -> Tally:
     counts = _matrices(_get(data, "counts", list), len(LEVELS))
-    moves = _matrices(_get(data, "moves", list), len(WORLDS))
+    moves = _matrices(_get(data, "moves", list), len(SECURITY_STATES))
     left = tuple(_integers(cpu) for cpu in _get(data, "exits", list))
-    if any(len(cpu) != len(WORLDS) for cpu in left):
-        raise OrchError(f"the counter plugin sent exits that are not of {len(WORLDS)} worlds")
+    if any(len(cpu) != len(SECURITY_STATES) for cpu in left):
+        raise OrchError(f"the counter plugin sent exits that are not of {len(SECURITY_STATES)} worlds")
     if not len(counts) == len(moves) == len(left):
         raise OrchError("the counter plugin sent counts, moves and exits of different numbers of vCPUs")
     return Tally(counts, moves, left)
@@ -394,8 +378,8 @@ def _tally(data: Mapping[str, Any]) -> Tally:
 
 def _matrices(value: Sequence[Any], columns: int) -> tuple[Matrix, ...]:
     matrices = tuple(tuple(_integers(row) for row in _listed(cpu)) for cpu in value)
-    if any(len(cpu) != len(WORLDS) or any(len(row) != columns for row in cpu) for cpu in matrices):
-        raise OrchError(f"the counter plugin sent arrays that are not {len(WORLDS)} x {columns}")
+    if any(len(cpu) != len(SECURITY_STATES) or any(len(row) != columns for row in cpu) for cpu in matrices):
+        raise OrchError(f"the counter plugin sent arrays that are not {len(SECURITY_STATES)} x {columns}")
     return matrices
 
 

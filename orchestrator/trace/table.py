@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.trace.counters import LEVELS, Level, World, calibrate, pair_markers
+from orchestrator.trace.counters import LEVELS, Level, SecurityState, calibrate, pair_markers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,22 +19,22 @@ def totals_table(counters: Counters) -> Iterator[str]:
     entries, exits = tally.entries(), tally.guest_exits()
     levels = tally.by_level()
     yield f"{'world':12}" + "".join(f"{level:>15}" for level in LEVELS) + f"{'entries':>12}{'guest exits':>13}"
-    for world, total in tally.by_world().items():
+    for world, total in tally.by_state().items():
         if total:
             columns = "".join(f"{levels[world, level]:15,}" for level in LEVELS)
             yield f"{world:12}{columns}{entries[world]:12,}{exits[world]:13,}"
     yield f"{'total':12}{tally.total:15,} instructions, {counters.markers} markers"
 
 
-CELLS: dict[str, tuple[World, Level]] = {
-    "EL3": (World.ROOT, Level.EL3),
-    "R-EL2": (World.REALM, Level.EL2),
-    "R-EL1": (World.REALM, Level.EL1),
-    "R-EL0": (World.REALM, Level.EL0),
-    "NS-EL2": (World.NON_SECURE, Level.EL2),
-    "NS-EL1": (World.NON_SECURE, Level.EL1),
-    "NS-EL0": (World.NON_SECURE, Level.EL0),
-    "host EL0": (World.NON_SECURE, Level.HOST_EL0),
+CELLS: dict[str, tuple[SecurityState, Level]] = {
+    "EL3": (SecurityState.ROOT, Level.EL3),
+    "R-EL2": (SecurityState.REALM, Level.EL2),
+    "R-EL1": (SecurityState.REALM, Level.EL1),
+    "R-EL0": (SecurityState.REALM, Level.EL0),
+    "NS-EL2": (SecurityState.NON_SECURE, Level.EL2),
+    "NS-EL1": (SecurityState.NON_SECURE, Level.EL1),
+    "NS-EL0": (SecurityState.NON_SECURE, Level.EL0),
+    "host EL0": (SecurityState.NON_SECURE, Level.HOST_EL0),
 }
 """Who executes instructions, from the top of the machine down, by the name that a column has."""
 
@@ -68,7 +68,7 @@ def as_table(client: CounterClient) -> dict[str, Any]:
                 "id": record.id,
                 "end": record.end,
                 "vcpu": record.vcpu,
-                "world": str(record.world),
+                "world": str(record.state),
                 "worlds": _worlds(record.tally),
             }
             for record in records

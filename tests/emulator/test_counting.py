@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 from emulated import Bed, host, load_rmi_check, tap_failures
 
-from orchestrator.trace.counters import CounterClient, Tally, World, calibrate, pair_markers
+from orchestrator.trace.counters import CounterClient, Tally, calibrate, pair_markers
+from orchestrator.trace.counters import SecurityState as S
 
 HOST_READY = 1
 
@@ -31,9 +32,9 @@ def test_two_deterministic_boots_execute_the_same(bed: Bed) -> None:
     assert first.by_level() == second.by_level()
     assert first.entries() == second.entries()
     assert first.guest_exits() == second.guest_exits()
-    assert first.guest_exits()[World.NON_SECURE] == 1  # Linux goes through EL1 on its way to VHE; there is no guest
-    for world in (World.NON_SECURE, World.REALM, World.ROOT):
-        assert first.by_world()[world] > 0
+    assert first.guest_exits()[S.NON_SECURE] == 1  # Linux goes through EL1 on its way to VHE; there is no guest
+    for world in (S.NON_SECURE, S.REALM, S.ROOT):
+        assert first.by_state()[world] > 0
 
 
 @pytest.mark.long
@@ -60,12 +61,12 @@ def test_markers_from_the_shell(bed: Bed) -> None:
     pairs = pair_markers(records)
     assert len(pairs) == 6
     empty = calibrate([pair for pair in pairs if pair.begin.event == 0])
-    assert 0 < empty[World.NON_SECURE] < 100
+    assert 0 < empty[S.NON_SECURE] < 100
     (work,) = [pair for pair in pairs if pair.begin.event == 256]
-    assert work.delta.by_world()[World.NON_SECURE] > 10_000  # a fork and an exec lie between
+    assert work.delta.by_state()[S.NON_SECURE] > 10_000  # a fork and an exec lie between
     table = json.loads(bed.orch("counters", "--json").stdout)
     assert table["total"] > 0
-    assert table["empty_pair"]["non_secure"] == empty[World.NON_SECURE]
+    assert table["empty_pair"]["non_secure"] == empty[S.NON_SECURE]
     assert bed.orch("ssh", "host", "--", "marker begin").returncode == 2
 
 
@@ -85,9 +86,9 @@ def test_exits_are_those_that_kvm_counts(bed: Bed) -> None:
     assert bed.orch("ssh", "vm", "--", "yes | head -c 1000 >/dev/console").returncode == 0
     kvm_after, after = both()
     kvm, counted = kvm_after - kvm_before, (after - before).guest_exits()
-    assert counted[World.NON_SECURE] >= 1000
-    assert 0.9 * kvm - 200 < counted[World.NON_SECURE] < 1.2 * kvm + 200
-    assert counted[World.REALM] == 0
+    assert counted[S.NON_SECURE] >= 1000
+    assert 0.9 * kvm - 200 < counted[S.NON_SECURE] < 1.2 * kvm + 200
+    assert counted[S.REALM] == 0
 
 
 def test_counters_need_the_plugin(bed: Bed) -> None:
@@ -109,8 +110,8 @@ def test_rmi_calls_reach_the_realm_world(bed: Bed) -> None:
     assert calls
     for pair in calls:
         delta = pair.delta
-        assert delta.by_world()[World.REALM] > 0, pair
-        assert delta.by_world()[World.ROOT] > 0, pair
-        assert delta.entries()[World.REALM] >= 1, pair
-        assert delta.guest_exits()[World.REALM] == 0, "only the RMM ran"
+        assert delta.by_state()[S.REALM] > 0, pair
+        assert delta.by_state()[S.ROOT] > 0, pair
+        assert delta.entries()[S.REALM] >= 1, pair
+        assert delta.guest_exits()[S.REALM] == 0, "only the RMM ran"
     assert bed.orch("ssh", "host", "--", "rmmod rmi_check").returncode == 0

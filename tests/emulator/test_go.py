@@ -7,7 +7,8 @@ import pytest
 from emulated import Bed, host
 
 from orchestrator.errors import BootError
-from orchestrator.trace.counters import CounterClient, Level, World, pair_markers
+from orchestrator.trace.counters import CounterClient, Level, pair_markers
+from orchestrator.trace.counters import SecurityState as S
 
 # Opened both ways the FIFO has its reader from that moment on, before anybody writes.
 WAIT = """
@@ -43,7 +44,7 @@ def test_go_and_the_spinner(bed: Bed) -> None:
     seen = len(client.markers())
     host(bed, NAPS)
     still, spinning = (
-        pair.delta.by_level()[World.NON_SECURE, Level.HOST_EL0] for pair in pair_markers(client.markers()[seen:])
+        pair.delta.by_level()[S.NON_SECURE, Level.HOST_EL0] for pair in pair_markers(client.markers()[seen:])
     )
     assert spinning > 10**8  # a second is 10^9 instructions where one takes 1 ns
     assert still < spinning / 10

@@ -15,7 +15,8 @@ from emulated import Bed, host
 
 from orchestrator.errors import BootError
 from orchestrator.shell.keys import public_line
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
+from orchestrator.words import World
 
 WORLDS = ("realm", "vm")
 MIB = 1 << 20

@@ -17,7 +17,8 @@ import yaml
 from emulated import ROOT, Bed
 
 from orchestrator.errors import OrchError
-from orchestrator.trace.counters import CounterClient, Event
+from orchestrator.trace.counters import CounterClient
+from orchestrator.words import INFER
 
 SMOKE = ROOT / "workloads/smoke.yaml"
 FAST = ("--set", "timing={mode: fast}", "--set", "iterations=3")
@@ -115,7 +116,7 @@ def await_inference(bed: Bed, seconds: float = 250) -> None:
     while time.monotonic() < deadline:
         with contextlib.suppress(OrchError):
             client = CounterClient(bed.open().counter_socket())
-            if any(each.event == Event.INFER for each in client.markers()):
+            if any(each.event == INFER.event for each in client.markers()):
                 return
         time.sleep(0.2)
     raise AssertionError("no inference began")

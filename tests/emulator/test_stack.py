@@ -14,9 +14,10 @@ from emulated import Bed, build, host
 from test_guests import console
 
 from orchestrator.errors import BootError
-from orchestrator.testbed.guest import INITRD, GuestFile, GuestName, World
+from orchestrator.testbed.guest import INITRD, GuestFile, GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
+from orchestrator.words import World
 
 # Device tree, memory map and interrupt controller are QEMU's own; console and card are of the kinds we have too.
 QEMU = """\

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING
 from orchestrator.build.progress import Silent
 from orchestrator.errors import OrchError
 from orchestrator.shell.ssh import capture, get, put
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed, UpOptions
+from orchestrator.words import World
 
 if TYPE_CHECKING:
     from fabric import Connection

@@ -18,7 +18,7 @@ from orchestrator.analysis.bootstrap import (
     replicate,
 )
 from orchestrator.analysis.verdict import judge
-from orchestrator.schema.samples import Verdict
+from orchestrator.words import Verdict
 
 
 def coverage(boots: int, iterations: int, *, between: float, skewed: bool, runs: int) -> tuple[float, float]:

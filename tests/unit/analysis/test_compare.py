@@ -14,12 +14,12 @@ from click.testing import CliRunner, Result
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.analysis.compare import COMPARE, compare
-from orchestrator.analysis.compare_page import notices
 from orchestrator.analysis.history import HISTORY, append_history
-from orchestrator.analysis.run_folder import find_run, load_run
 from orchestrator.cli.main import orch
 from orchestrator.errors import UsageError
-from orchestrator.schema.samples import Verdict
+from orchestrator.report.compare_page import notices
+from orchestrator.runs.reading import find_run, load_run
+from orchestrator.words import Verdict
 
 CELL = Cell()
 NIGHT = Plan(cells=(CELL,), boots=3, iterations=4, warmups=1)

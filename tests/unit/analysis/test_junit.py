@@ -14,9 +14,9 @@ from synthetic import Cell, Plan, make_run
 
 from orchestrator.analysis.compare import compare
 from orchestrator.analysis.facts import gather
-from orchestrator.analysis.junit import comparison_xml, publish, run_xml
-from orchestrator.analysis.run_folder import load_run
 from orchestrator.errors import UsageError
+from orchestrator.report.junit import comparison_xml, publish, run_xml
+from orchestrator.runs.reading import load_run
 
 CELL, OTHER = Cell(), Cell("another-cell", model="another")
 NIGHT = Plan(cells=(CELL,), boots=2, iterations=3, warmups=1)

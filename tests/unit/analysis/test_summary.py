@@ -13,10 +13,11 @@ from orchestrator.analysis.checks import REPEATABLE, answers, el0_equality, left
 from orchestrator.analysis.decompose import UNATTRIBUTED
 from orchestrator.analysis.facts import TOTAL, RunFacts, gather
 from orchestrator.analysis.pages import page_costs, slope
-from orchestrator.analysis.run_folder import load_run
 from orchestrator.analysis.summary import groups
-from orchestrator.analysis.tables import write_tables
-from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY, Phase, Verdict, World
+from orchestrator.report.tables import write_tables
+from orchestrator.runs.reading import load_run
+from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
+from orchestrator.words import INFER, REALM_CREATE, TEARDOWN, Verdict, World
 
 CELL = Cell()
 SMALL = Plan(cells=(CELL,), boots=2, iterations=3, warmups=1)
@@ -134,7 +135,7 @@ def test_the_decomposition_adds_up_to_the_overhead(facts: RunFacts) -> None:
         assert cell.exits is not None
         reasons = cell.exits.guest_points + cell.exits.more_exits_points + cell.exits.dearer_exits_points
         assert reasons == pytest.approx(cell.infer.overhead, abs=1e-9)
-    ratio = facts.cells[0].over_vm[World.REALM, Phase.INFER].estimate
+    ratio = facts.cells[0].over_vm[World.REALM, INFER].estimate
     assert facts.cells[0].infer.overhead == pytest.approx(100 * (ratio - 1), abs=0.1)
 
 
@@ -156,7 +157,7 @@ def test_the_total_is_load_and_one_inference(facts: RunFacts) -> None:
 def test_one_boot_has_no_interval_of_what_it_does_once(tmp_path: Path, boots: int) -> None:
     """The load of a boot is in all of its iterations: resampling these would say that loads do not vary."""
     (cell,) = gather(load_run(make_run(tmp_path, SMALL.but(boots=boots, iterations=8)))).cells
-    total, infer = (cell.over_vm[World.REALM, phase] for phase in (TOTAL, Phase.INFER))
+    total, infer = (cell.over_vm[World.REALM, phase] for phase in (TOTAL, INFER))
     assert total.estimate is not None
     assert (total.low is None, total.high is None) == (boots == 1, boots == 1)
     assert infer.low is not None
@@ -181,17 +182,17 @@ def test_pages_and_their_slope(tmp_path: Path) -> None:
     rows = gather(load_run(make_run(tmp_path, Plan(cells=cells)))).rows
     costs = page_costs(rows, {CELL.cell_id: "small", "large-x": "large"})
     assert [(cost.guest, cost.phase) for cost in costs] == [
-        (guest, phase) for guest in ("small", "large") for phase in (Phase.REALM_CREATE, Phase.TEARDOWN)
+        (guest, phase) for guest in ("small", "large") for phase in (REALM_CREATE, TEARDOWN)
     ]
     for cost in costs:
         for world, interval in cost.worlds.items():
             assert interval.estimate == pytest.approx(PAGE[world, cost.phase], rel=0.01)
         expected = PAGE["realm", cost.phase] - PAGE["vm", cost.phase]
         assert cost.difference == pytest.approx(expected, rel=0.02)
-    each, fit = slope(costs, Phase.TEARDOWN, World.REALM)
+    each, fit = slope(costs, TEARDOWN, World.REALM)
     assert each == pytest.approx(PAGE["realm", "teardown"], rel=0.03)
     assert fit > 0.999
-    assert slope(costs[:2], Phase.TEARDOWN, World.REALM) is None
+    assert slope(costs[:2], TEARDOWN, World.REALM) is None
 
 
 def test_el0_is_compared_exactly(tmp_path: Path, facts: RunFacts) -> None:

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from orchestrator.cli.context import Context
 from orchestrator.cli.models import models
 from orchestrator.errors import OrchError, UsageError
-from orchestrator.experiment import evaluation
-from orchestrator.experiment.evaluation import Verdict
-from orchestrator.experiment.zoo import Model, Zoo
+from orchestrator.models import evaluation
+from orchestrator.models.evaluation import Verdict
+from orchestrator.models.zoo import Model, Zoo
 
 
 @pytest.fixture(autouse=True)

@@ -9,30 +9,33 @@ from collections.abc import Mapping
 import pytest
 
 from orchestrator.errors import OrchError, WorkloadError
-from orchestrator.experiment.collect import (
-    Observation,
-    RunnerRecord,
-    components,
-    correct_rows,
-    exit_rows,
-    exits,
-    inference_rows,
-    life_rows,
-)
-from orchestrator.experiment.tensors import Tensors
-from orchestrator.trace.counters import LEVELS, WORLDS, Event, Level, MarkerRecord, Tally, World
+from orchestrator.experiment.collect import components, correct_rows, exit_rows, exits, inference_rows, life_rows
+from orchestrator.models.record import RunnerRecord
+from orchestrator.models.tensors import Tensors
+from orchestrator.runs.observation import Observation
+from orchestrator.trace.counters import LEVELS, SECURITY_STATES, Level, MarkerRecord, Tally
+from orchestrator.trace.counters import SecurityState as S
+from orchestrator.words import BOOT, INFER, LOAD, READ, REALM_CREATE, TEARDOWN, WRITE, Mark
 
-REALM0, REALM1, RMM = (World.REALM, Level.EL0), (World.REALM, Level.EL1), (World.REALM, Level.EL2)
-VM0, HOST2, HOST0 = (World.NON_SECURE, Level.EL0), (World.NON_SECURE, Level.EL2), (World.NON_SECURE, Level.HOST_EL0)
-EL3 = (World.ROOT, Level.EL3)
+REALM0, REALM1, RMM = (
+    (S.REALM, Level.EL0),
+    (S.REALM, Level.EL1),
+    (S.REALM, Level.EL2),
+)
+VM0, HOST2, HOST0 = (
+    (S.NON_SECURE, Level.EL0),
+    (S.NON_SECURE, Level.EL2),
+    (S.NON_SECURE, Level.HOST_EL0),
+)
+EL3 = (S.ROOT, Level.EL3)
 BASE = 1 << 20
 
 
-def tally(counts: Mapping[tuple[World, Level], int], left: int = 0, to_root: int = 0) -> Tally:
-    matrix = tuple(tuple(counts.get((world, level), 0) for level in LEVELS) for world in WORLDS)
-    moves = [[0] * len(WORLDS) for _ in WORLDS]
-    moves[WORLDS.index(World.REALM)][WORLDS.index(World.ROOT)] = to_root
-    exits_of = tuple(left if world is World.REALM else 0 for world in WORLDS)
+def tally(counts: Mapping[tuple[S, Level], int], left: int = 0, to_root: int = 0) -> Tally:
+    matrix = tuple(tuple(counts.get((world, level), 0) for level in LEVELS) for world in SECURITY_STATES)
+    moves = [[0] * len(SECURITY_STATES) for _ in SECURITY_STATES]
+    moves[SECURITY_STATES.index(S.REALM)][SECURITY_STATES.index(S.ROOT)] = to_root
+    exits_of = tuple(left if world is S.REALM else 0 for world in SECURITY_STATES)
     return Tally((matrix,), (tuple(tuple(row) for row in moves),), (exits_of,))
 
 
@@ -40,22 +43,22 @@ class Machine:
     """Executes, and is marked meanwhile."""
 
     def __init__(self) -> None:
-        self.counts: dict[tuple[World, Level], int] = {}
+        self.counts: dict[tuple[S, Level], int] = {}
         self.left = self.to_root = 0
         self.records: list[MarkerRecord] = []
 
-    def work(self, counts: Mapping[tuple[World, Level], int], *, left: int = 0, to_root: int = 0) -> None:
+    def work(self, counts: Mapping[tuple[S, Level], int], *, left: int = 0, to_root: int = 0) -> None:
         for place, count in counts.items():
             self.counts[place] = self.counts.get(place, 0) + count
         self.left += left
         self.to_root += to_root
 
-    def mark(self, event: Event, number: int, *, end: bool) -> None:
+    def mark(self, event: int, number: int, *, end: bool) -> None:
         now = tally(self.counts, self.left, self.to_root)
-        self.records.append(MarkerRecord(len(self.records), int(event), number, end, 0, World.REALM, Level.EL0, now))
+        self.records.append(MarkerRecord(len(self.records), int(event), number, end, 0, S.REALM, Level.EL0, now))
         self.work({REALM0: 1})  # the marker itself
 
-    def phase(self, event: Event, number: int, counts: Mapping[tuple[World, Level], int] | None = None) -> None:
+    def phase(self, event: int, number: int, counts: Mapping[tuple[S, Level], int] | None = None) -> None:
         self.mark(event, number, end=False)
         self.work(counts or {}, left=3 if counts else 0, to_root=2 if counts else 0)
         self.mark(event, number, end=True)
@@ -64,12 +67,12 @@ class Machine:
 def inference(iterations: int) -> Machine:
     machine = Machine()
     for k in range(8):
-        machine.phase(Event.CALIBRATE, BASE + k)
-    machine.phase(Event.LOAD, BASE, {REALM0: 50})
+        machine.phase(Mark.CALIBRATE, BASE + k)
+    machine.phase(LOAD.event, BASE, {REALM0: 50})
     for k in range(iterations):
-        machine.phase(Event.READ, BASE + k, {REALM0: 10})
-        machine.phase(Event.INFER, BASE + k, {REALM0: 1000, REALM1: 20, RMM: 7, EL3: 5, HOST2: 3, HOST0: 2})
-        machine.phase(Event.WRITE, BASE + k, {REALM0: 4})
+        machine.phase(READ.event, BASE + k, {REALM0: 10})
+        machine.phase(INFER.event, BASE + k, {REALM0: 1000, REALM1: 20, RMM: 7, EL3: 5, HOST2: 3, HOST0: 2})
+        machine.phase(WRITE.event, BASE + k, {REALM0: 4})
     return machine
 
 
@@ -147,10 +150,10 @@ def test_without_calibration_there_is_no_count() -> None:
 
 def test_a_guests_life() -> None:
     machine = Machine()
-    for event, count in zip((Event.REALM_CREATE, Event.BOOT, Event.TEARDOWN), (100, 200, 300), strict=True):
+    for event, count in zip((REALM_CREATE.event, BOOT.event, TEARDOWN.event), (100, 200, 300), strict=True):
         machine.phase(event, 5, {RMM: count})
-    machine.phase(Event.BOOT, 6, {RMM: 1})  # another guest's
-    machine.mark(Event.TEARDOWN, 5 + 1, end=False)  # which is not over
+    machine.phase(BOOT.event, 6, {RMM: 1})  # another guest's
+    machine.mark(TEARDOWN.event, 5 + 1, end=False)  # which is not over
     rows = list(life_rows(machine.records, "realm", 5))
     assert [found(rows, phase, "rmm", "instructions") for phase in ("realm_create", "boot", "teardown")] == [
         [100],

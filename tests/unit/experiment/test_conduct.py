@@ -19,12 +19,12 @@ from orchestrator.cli.run import run
 from orchestrator.errors import UsageError
 from orchestrator.experiment import conduct, provenance
 from orchestrator.experiment.conduct import Conductor
-from orchestrator.experiment.costs import Costs
-from orchestrator.experiment.journal import Journal
 from orchestrator.experiment.plan import cells_of, plan
 from orchestrator.experiment.prepare import Subject, nodes_of
-from orchestrator.experiment.tensors import Tensors
-from orchestrator.experiment.zoo import Zoo
+from orchestrator.models.tensors import Tensors
+from orchestrator.models.zoo import Zoo
+from orchestrator.runs.costs import Costs
+from orchestrator.runs.journal import Journal
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.project import Project

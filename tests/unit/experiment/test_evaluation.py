@@ -12,8 +12,8 @@ import pytest
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BuildError
-from orchestrator.experiment import evaluation
-from orchestrator.experiment.zoo import Model
+from orchestrator.models import evaluation
+from orchestrator.models.zoo import Model
 from orchestrator.schema.zoo import DatasetYaml, ModelYaml, Subset
 
 # Answers with the first byte of each input, but where the model file says otherwise.

@@ -17,7 +17,8 @@ from orchestrator.experiment.gate import Measurement, arm_script, gate_script, r
 from orchestrator.experiment.plan import cells_of
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
+from orchestrator.words import World
 
 
 def measurement(output: str = "scores") -> Measurement:

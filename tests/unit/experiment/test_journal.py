@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import EnvError, UsageError
-from orchestrator.experiment.collect import Observation
-from orchestrator.experiment.journal import EVENTS, PRIVACY, RUN_FILE, SAMPLES, Journal
-from orchestrator.experiment.plan import Step, cells_of
-from orchestrator.experiment.rows import RowMaker
+from orchestrator.experiment.plan import cells_of
 from orchestrator.privacy.rows import About
+from orchestrator.runs.journal import EVENTS, PRIVACY, RUN_FILE, SAMPLES, Journal
+from orchestrator.runs.matrix import Step
+from orchestrator.runs.observation import Observation
+from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import BOOTS_MAX, Workload, machine_seed
 from orchestrator.schema.yamlfile import loads
 
 CELL = cells_of(loads("name: w\nmodels: fashion_cnn\n", "w.yaml", Workload))[0]
-ROW = Observation("infer", "all", "instructions", 7, "1", "tcg_plugin", 0)
+ROW = Observation("infer", "all", "instructions", 7, "tcg_plugin", 0)
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def test_the_machines_own_boot_is_the_hosts_and_began_when_it_began(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter(["2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z"])
-    monkeypatch.setattr("orchestrator.experiment.rows.utc_now", lambda: next(moments))
+    monkeypatch.setattr("orchestrator.runs.rows.utc_now", lambda: next(moments))
     make = maker(journal)
     make.booting(3)
     make.booted(Step(CELL, "realm", 0), 3, 9.0)

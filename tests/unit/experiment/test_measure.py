@@ -13,8 +13,9 @@ import pytest
 
 from orchestrator.experiment.measure import Stage
 from orchestrator.shell import ssh
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.worlds import GuestWorld
+from orchestrator.words import World
 
 
 def test_copying_has_the_limit_of_the_workload(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_the_change_that_gave_it_is_named(tmp_path: Path) -> None:
 
 
 def test_a_model_has_the_files_that_its_declaration_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestrator.experiment.zoo import Zoo
+    from orchestrator.models.zoo import Zoo
 
     zoo = Zoo.load(ROOT)
     spec = zoo.models["fashion_cnn"]

@@ -18,18 +18,20 @@ from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError, EnvError, OrchError, UsageError
 from orchestrator.experiment import run as run_module
 from orchestrator.experiment.attacks import Attacks
-from orchestrator.experiment.collect import Observation, RunnerRecord
-from orchestrator.experiment.journal import PRIVACY, SAMPLES, Journal
 from orchestrator.experiment.measure import Measured
-from orchestrator.experiment.plan import Step, cells_of
-from orchestrator.experiment.rows import RowMaker
+from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.run import Runner
+from orchestrator.models.record import RunnerRecord
 from orchestrator.privacy.rows import About
+from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal
+from orchestrator.runs.matrix import Step
+from orchestrator.runs.observation import Observation
+from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.samples import PrivacyRow
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
 
-ROW = Observation("infer", "all", "instructions", 7, "1", "tcg_plugin", 0)
+ROW = Observation("infer", "all", "instructions", 7, "tcg_plugin", 0)
 WORDS = "name: w\nmodels: fashion_cnn\n"
 ALL = "attacks: [plain-channel, dma, memory-scan]\n"
 

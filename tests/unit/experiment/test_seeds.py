@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError
-from orchestrator.experiment.journal import SAMPLES, Journal
 from orchestrator.experiment.plan import cells_of
-from orchestrator.experiment.rows import RowMaker
 from orchestrator.experiment.run import Runner
+from orchestrator.runs.journal import SAMPLES, Journal
+from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
 from orchestrator.testbed.testbed import UpOptions

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from orchestrator.errors import UsageError
-from orchestrator.experiment import tensors
 from orchestrator.experiment.prepare import preparation_of
-from orchestrator.experiment.tensors import Examples, file_examples, make_tensors, quantize
-from orchestrator.experiment.zoo import Model
+from orchestrator.models import tensors
+from orchestrator.models.tensors import Examples, file_examples, make_tensors, quantize
+from orchestrator.models.zoo import Model
 from orchestrator.schema.workload import Inputs
 from orchestrator.schema.zoo import ModelDescription, Photo, Preparation, Subset, TensorDescription
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import WorkloadError
-from orchestrator.experiment.collect import RunnerRecord
-from orchestrator.experiment.verify import check_equal, check_oracle, scores_of, top1_of
+from orchestrator.models.oracle import check_oracle, scores_of, top1_of
+from orchestrator.models.record import RunnerRecord
+from orchestrator.runs.outputs import check_equal
 
 
 def int8(*values: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import yaml
 
 from orchestrator.build.graph import Graph, file_digest
 from orchestrator.errors import BuildError, UsageError
-from orchestrator.experiment.zoo import Model, Zoo, own_model
+from orchestrator.models.zoo import Model, Zoo, own_model
 from orchestrator.testbed.project import CHECKOUT
 
 DATASET = """

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from synthetic import QUIET, Cell, Plan, make_run
 
-from orchestrator.analysis.tables import write_tables
 from orchestrator.report.html import render
 from orchestrator.report.model import Facts, Grid, Heading, Page, Paragraph, Points, Section, Word
 from orchestrator.report.plots import number, signed
+from orchestrator.report.tables import write_tables
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 SECTIONS = ["result", "what", "where", "exits", "life", "privacy", "correctness", "cost", "method", "caveats"]

@@ -15,21 +15,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.analysis.frames import read_frame
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.runs.frames import read_frame
 from orchestrator.schema import csvtable
 from orchestrator.schema.csvtable import Kind
-from orchestrator.schema.samples import (
-    METRICS,
-    PRIVACY,
-    SAMPLES,
-    SUMMARY,
-    PrivacyRow,
-    SampleRow,
-    append_samples,
-    repair,
-    retain,
-)
+from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY, PrivacyRow, SampleRow, append_samples, repair, retain
+from orchestrator.words import METRICS
 
 ROOT = Path(__file__).resolve().parents[3]
 DICTIONARY = (ROOT / "results/README.md").read_text(encoding="utf-8")

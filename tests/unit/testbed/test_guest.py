@@ -8,10 +8,12 @@ import itertools
 
 import pytest
 
+from orchestrator.words import GUEST_WORLDS
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.schema.vmm_template import EXAMPLE
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import GuestName, Start, World
+from orchestrator.testbed.guest import GuestName, Start
+from orchestrator.words import World
 
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)
 KEY = "AAAAC3Nza"
@@ -37,7 +39,7 @@ def test_no_names(text: str) -> None:
 
 
 def test_every_guest_has_a_network_of_its_own() -> None:
-    names = [GuestName(world, number) for world, number in itertools.product(World, range(1, 9))]
+    names = [GuestName(world, number) for world, number in itertools.product(GUEST_WORLDS, range(1, 9))]
     for what in ("address", "host_address", "tap"):
         assert len({getattr(name, what) for name in names}) == len(names)
     assert all(len(name.tap) < 16 for name in names)  # IFNAMSIZ

@@ -19,11 +19,12 @@ from orchestrator.shell import ssh
 from orchestrator.shell.ssh import Finished
 from orchestrator.testbed import guest, guest_life, probe
 from orchestrator.testbed import guests as guests_module
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions, Guests
 from orchestrator.testbed.probe import GuestReport, GuestState, Probe
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed as Bed
+from orchestrator.words import World
 
 ROOT = Path(__file__).resolve().parents[3]
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)

@@ -19,9 +19,10 @@ from orchestrator.schema.testbed import Guest
 from orchestrator.shell import ssh
 from orchestrator.shell.ssh import Finished
 from orchestrator.testbed import measurement
-from orchestrator.testbed.guest import GuestName, Start, World
+from orchestrator.testbed.guest import GuestName, Start
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed as Bed
+from orchestrator.words import World
 
 ROOT = Path(__file__).resolve().parents[3]
 REALM = GuestName(World.REALM)

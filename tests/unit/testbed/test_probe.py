@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.testbed import guest, probe
-from orchestrator.testbed.guest import GuestName, World
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.probe import GuestState, Probe, read_exit, read_probe
+from orchestrator.words import World
 
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)
 

@@ -12,11 +12,12 @@ from orchestrator.build.progress import Silent
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.machine.cmdline import command_line
 from orchestrator.machine.spec import MachineSpec
-from orchestrator.testbed.guest import KERNEL, GuestName, World
+from orchestrator.testbed.guest import KERNEL, GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed as Bed
 from orchestrator.testbed.testbed import UpOptions
+from orchestrator.words import World
 
 ROOT = Path(__file__).resolve().parents[3]
 NODES = {"qemu": "bin/qemu-system-aarch64", "qemu-plugin": "libcounter.so", "firmware": "flash.bin"}

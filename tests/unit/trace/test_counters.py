@@ -17,19 +17,21 @@ import pytest
 from orchestrator.errors import OrchError
 from orchestrator.trace.counters import (
     LEVELS,
-    WORLDS,
+    SECURITY_STATES,
     CounterClient,
-    Event,
     Level,
     MarkerPair,
     MarkerRecord,
     Tally,
-    World,
     calibrate,
     pair_markers,
     parse_counters,
     read_report,
 )
+from orchestrator.trace.counters import (
+    SecurityState as S,
+)
+from orchestrator.words import PHASES, Mark
 
 INFO: dict[str, Any] = {
     "version": "1.1",
@@ -44,53 +46,73 @@ INFO: dict[str, Any] = {
 
 
 def zeros(columns: int) -> list[list[int]]:
-    return [[0] * columns for _ in WORLDS]
+    return [[0] * columns for _ in SECURITY_STATES]
 
 
 def tally(vcpus: int = 1, **insns: int) -> Tally:
     """A tally with `non_secure_el2=5` and the like counted on vCPU 0."""
     counts = [zeros(len(LEVELS)) for _ in range(vcpus)]
     for name, value in insns.items():
-        world = next(w for w in WORLDS if name.startswith(w))
-        counts[0][WORLDS.index(world)][LEVELS.index(Level(name.removeprefix(f"{world}_")))] = value
-    moves = [zeros(len(WORLDS)) for _ in range(vcpus)]
+        world = next(w for w in SECURITY_STATES if name.startswith(w))
+        counts[0][SECURITY_STATES.index(world)][LEVELS.index(Level(name.removeprefix(f"{world}_")))] = value
+    moves = [zeros(len(SECURITY_STATES)) for _ in range(vcpus)]
     return Tally(
         tuple(tuple(tuple(row) for row in cpu) for cpu in counts),
         tuple(tuple(tuple(row) for row in cpu) for cpu in moves),
-        ((0,) * len(WORLDS),) * vcpus,
+        ((0,) * len(SECURITY_STATES),) * vcpus,
     )
 
 
 def record(
     seq: int, event: int, ident: int, *, end: bool = False, at: Tally | None = None, vcpu: int = 0
 ) -> MarkerRecord:
-    return MarkerRecord(seq, event, ident, end, vcpu, World.NON_SECURE, Level.HOST_EL0, at or tally())
+    return MarkerRecord(seq, event, ident, end, vcpu, S.NON_SECURE, Level.HOST_EL0, at or tally())
 
 
 class TestTally:
     def test_totals_merge_the_two_kinds_of_el0(self) -> None:
         t = tally(non_secure_el0=1, non_secure_host_el0=10, non_secure_el2=100, realm_el2=1000)
         assert t.total == 1111
-        assert t.by_world() == {World.NON_SECURE: 111, World.REALM: 1000, World.ROOT: 0, World.SECURE: 0}
-        assert t.by_el()[World.NON_SECURE, 0] == 11
-        assert t.by_level()[World.NON_SECURE, Level.HOST_EL0] == 10
-        assert t.by_el()[World.REALM, 2] == 1000
+        assert t.by_state() == {
+            S.NON_SECURE: 111,
+            S.REALM: 1000,
+            S.ROOT: 0,
+            S.SECURE: 0,
+        }
+        assert t.by_el()[S.NON_SECURE, 0] == 11
+        assert t.by_level()[S.NON_SECURE, Level.HOST_EL0] == 10
+        assert t.by_el()[S.REALM, 2] == 1000
 
     def test_entries_and_exits_are_the_sums_of_moves(self) -> None:
         moves = ((0, 0, 3, 0), (0, 0, 2, 0), (3, 1, 0, 0), (0, 0, 0, 0))
         t = Tally((), (moves, moves), ())
-        assert t.entries() == {World.NON_SECURE: 6, World.REALM: 2, World.ROOT: 10, World.SECURE: 0}
-        assert t.exits() == {World.NON_SECURE: 6, World.REALM: 4, World.ROOT: 8, World.SECURE: 0}
+        assert t.entries() == {
+            S.NON_SECURE: 6,
+            S.REALM: 2,
+            S.ROOT: 10,
+            S.SECURE: 0,
+        }
+        assert t.exits() == {
+            S.NON_SECURE: 6,
+            S.REALM: 4,
+            S.ROOT: 8,
+            S.SECURE: 0,
+        }
 
     def test_guest_exits_are_those_of_all_vcpus(self) -> None:
         t = Tally(tally(vcpus=2).counts, tally(vcpus=2).moves, ((5, 2, 0, 0), (1, 0, 0, 0)))
-        assert t.guest_exits() == {World.NON_SECURE: 6, World.REALM: 2, World.ROOT: 0, World.SECURE: 0}
-        assert t.of_vcpu(1).guest_exits()[World.NON_SECURE] == 1
+        assert t.guest_exits() == {
+            S.NON_SECURE: 6,
+            S.REALM: 2,
+            S.ROOT: 0,
+            S.SECURE: 0,
+        }
+        assert t.of_vcpu(1).guest_exits()[S.NON_SECURE] == 1
         earlier = dataclasses.replace(t, left=((4, 0, 0, 0), (1, 0, 0, 0)))
         assert (t - earlier).left == ((1, 2, 0, 0), (0, 0, 0, 0))
 
     def test_difference(self) -> None:
-        assert (tally(realm_el1=7) - tally(realm_el1=5)).by_world()[World.REALM] == 2
+        assert (tally(realm_el1=7) - tally(realm_el1=5)).by_state()[S.REALM] == 2
 
     def test_difference_of_machines_with_other_vcpus_is_an_error(self) -> None:
         with pytest.raises(ValueError, match="zip"):
@@ -137,11 +159,16 @@ class TestCalibration:
 
     def test_median_is_a_value_that_was_seen(self) -> None:
         costs = calibrate(self.pair(i, cost) for i, cost in enumerate([4, 4, 4000, 6]))
-        assert costs == {World.NON_SECURE: 4, World.REALM: 0, World.ROOT: 0, World.SECURE: 0}
+        assert costs == {
+            S.NON_SECURE: 4,
+            S.REALM: 0,
+            S.ROOT: 0,
+            S.SECURE: 0,
+        }
 
     def test_migrated_pairs_are_left_out(self) -> None:
         pairs = [self.pair(0, 4), self.pair(1, 9, end_vcpu=1), self.pair(2, 9, end_vcpu=1)]
-        assert calibrate(pairs)[World.NON_SECURE] == 4
+        assert calibrate(pairs)[S.NON_SECURE] == 4
         with pytest.raises(OrchError, match="calibrate"):
             calibrate(pairs[1:])
 
@@ -149,7 +176,7 @@ class TestCalibration:
 def counters_reply(**changes: Any) -> dict[str, Any]:
     reply: dict[str, Any] = {
         "counts": [zeros(len(LEVELS))],
-        "moves": [zeros(len(WORLDS))],
+        "moves": [zeros(len(SECURITY_STATES))],
         "exits": [[3, 9, 0, 0]],
         "stale": [0],
         "markers": 0,
@@ -195,7 +222,11 @@ class TestCounters:
 
 def marker_reply(seq: int) -> dict[str, Any]:
     place = {"vcpu": 0, "world": "realm", "level": "el1"}
-    values = {"counts": [zeros(len(LEVELS))], "moves": [zeros(len(WORLDS))], "exits": [[0] * len(WORLDS)]}
+    values = {
+        "counts": [zeros(len(LEVELS))],
+        "moves": [zeros(len(SECURITY_STATES))],
+        "exits": [[0] * len(SECURITY_STATES)],
+    }
     return {"seq": seq, "event": 7, "id": seq // 2, "end": bool(seq % 2)} | place | values
 
 
@@ -270,8 +301,8 @@ class TestClient:
     def test_counters(self, serve: Serve) -> None:
         plugin, client = serve(lambda _: line(counters_reply()))
         counted = client.counters().tally
-        assert counted.by_el()[World.REALM, 1] == 42
-        assert counted.guest_exits()[World.REALM] == 9
+        assert counted.by_el()[S.REALM, 1] == 42
+        assert counted.guest_exits()[S.REALM] == 9
         assert plugin.requests == ["counters"]
 
     def test_markers_are_read_page_by_page(self, serve: Serve) -> None:
@@ -283,7 +314,7 @@ class TestClient:
         plugin, client = serve(answer)
         records = client.markers(1)
         assert [r.seq for r in records] == [1, 2, 3, 4]
-        assert (records[0].end, records[0].world, records[0].level) == (True, World.REALM, Level.EL1)
+        assert (records[0].end, records[0].state, records[0].level) == (True, S.REALM, Level.EL1)
         assert plugin.requests == ["markers 1", "markers 3"]
 
     def test_markers_beyond_the_last_are_none(self, serve: Serve) -> None:
@@ -338,4 +369,5 @@ def test_events_are_those_of_the_header() -> None:
     header = Path(__file__).resolve().parents[3] / "guest" / "include" / "orch_marker.h"
     defined = re.findall(r"#define ORCH_EVENT_(\w+)\s+(0x\w+)", header.read_text(encoding="utf-8"))
     numbers = {name: int(number, 16) for name, number in defined if name != "MAX"}
-    assert numbers == {event.name: event.value for event in Event}
+    phases = {phase.upper(): phase.event for phase in PHASES.values()}
+    assert numbers == {mark.name: mark.value for mark in Mark} | phases

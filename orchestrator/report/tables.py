@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.analysis.compare import COMPARE, Comparison
-from orchestrator.analysis.compare_page import page
 from orchestrator.analysis.facts import gather
-from orchestrator.analysis.frames import read_frame, write_parquet
-from orchestrator.analysis.junit import JUNIT, JUNIT_COMPARE, comparison_xml, run_xml
-from orchestrator.analysis.run_folder import Run, load_run, read_info
-from orchestrator.analysis.sections.headline import sentences
-from orchestrator.analysis.sections.provenance import alarms
-from orchestrator.analysis.story import tell
 from orchestrator.analysis.summary import summarise
 from orchestrator.errors import UsageError
+from orchestrator.report.compare_page import page
 from orchestrator.report.html import render
+from orchestrator.report.junit import JUNIT, JUNIT_COMPARE, comparison_xml, run_xml
+from orchestrator.report.sections.headline import sentences
+from orchestrator.report.sections.provenance import alarms
+from orchestrator.report.story import tell
+from orchestrator.runs.frames import read_frame, write_parquet
+from orchestrator.runs.reading import Run, load_run, read_info
 from orchestrator.schema.csvtable import Table, replace_file
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
 

@@ -14,11 +14,11 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from orchestrator.analysis.checks import el0_equality, sums
 from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.analysis.run_folder import Run, Step
-from orchestrator.analysis.sections.privacy_alarms import privacy_alarms
 from orchestrator.errors import UsageError
+from orchestrator.report.sections.privacy_alarms import privacy_alarms
+from orchestrator.runs.reading import Run, Step
 from orchestrator.schema.csvtable import replace_file
-from orchestrator.schema.samples import Status, Verdict, World
+from orchestrator.words import Status, Verdict, World
 
 JUNIT = "junit.xml"
 JUNIT_COMPARE = "junit-compare.xml"

@@ -7,12 +7,12 @@ from orchestrator.analysis import paper
 from orchestrator.analysis.bootstrap import Interval
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.pages import LIFE, PageCost, page_costs, slope
-from orchestrator.analysis.words import DASH, NONE, ditto, millions, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Paragraph, Plot, Section
 from orchestrator.report.plots import Range
-from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
-from orchestrator.schema.samples import Phase, World
+from orchestrator.report.style import WORLD_NAMES, phase_name
+from orchestrator.report.wording import DASH, NONE, ditto, millions, whole
+from orchestrator.words import TEARDOWN, World
 
 
 def section(facts: RunFacts) -> Section | None:
@@ -45,9 +45,9 @@ def _plot(costs: list[PageCost]) -> Plot:
             if cost.phase is phase
         ]
         if rows:
-            panels.append((PHASE_NAMES[phase], rows))
+            panels.append((phase_name(phase), rows))
     told = "; ".join(
-        f"{PHASE_NAMES[cost.phase]}, {cost.guest}: "
+        f"{phase_name(cost.phase)}, {cost.guest}: "
         + ", ".join(f"{WORLD_NAMES[world]} {whole(value.estimate)}" for world, value in cost.worlds.items())
         for cost in costs
     )
@@ -75,13 +75,13 @@ def _table(costs: list[PageCost]) -> Grid:
         each = [cost.worlds[world].estimate if world in cost.worlds else None for world in (World.VM, World.REALM)]
         total = [None if value is None else value * cost.pages for value in each]
         difference = NONE if cost.difference is None else whole(cost.difference)
-        rows.append((cost.guest, PHASE_NAMES[cost.phase], *map(millions, total), *map(whole, each), difference))
+        rows.append((cost.guest, phase_name(cost.phase), *map(millions, total), *map(whole, each), difference))
     note = "Creation includes what a page costs that is delegated on first touch only if guests were pre-touched."
     return Grid("Creation and end of a guest", headings, ditto(rows), (note,))
 
 
 def _termination(costs: list[PageCost]) -> str | None:
-    values = [cost.difference for cost in costs if cost.phase is Phase.TEARDOWN and cost.difference is not None]
+    values = [cost.difference for cost in costs if cost.phase is TEARDOWN and cost.difference is not None]
     if not values:
         return None
     found = whole(values[0]) if len(values) == 1 else f"{whole(min(values))} to {whole(max(values))}"
@@ -99,7 +99,7 @@ def _slopes(costs: list[PageCost]) -> list[str]:
         for world in (World.VM, World.REALM):
             line = slope(costs, phase, world)
             if line is not None:
-                text = f"{PHASE_NAMES[phase].capitalize()} of a {WORLD_NAMES[world]} over the sizes of this run: "
+                text = f"{phase_name(phase).capitalize()} of a {WORLD_NAMES[world]} over the sizes of this run: "
                 found.append(
                     f"{text}{whole(line[0])} instructions for each further page (least squares, R\u00b2 {line[1]:.4f})."
                 )

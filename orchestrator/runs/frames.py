@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
 from orchestrator.schema.csvtable import NOTHING, Column, Kind, Table, replace_file
-from orchestrator.schema.samples import Status
+from orchestrator.words import Status
 
 if TYPE_CHECKING:
     import pyarrow as pa

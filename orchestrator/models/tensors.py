@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from orchestrator.experiment.zoo import Model
+    from orchestrator.models.zoo import Model
     from orchestrator.schema.zoo import Subset, TensorDescription
 
     Pixels = NDArray[np.uint8]

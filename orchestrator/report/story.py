@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.analysis.sections import correctness, exits, headline, life, method, overhead, privacy, provenance
 from orchestrator.report.model import Page
+from orchestrator.report.sections import correctness, exits, headline, life, method, overhead, privacy, provenance
 
 
 def tell(facts: RunFacts) -> Page:

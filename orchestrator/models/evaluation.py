@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.build.run import CommandError, run
 from orchestrator.errors import BuildError, OrchError
-from orchestrator.experiment.tensors import describe, image_input, make_tensors, subset_examples
+from orchestrator.models.tensors import describe, image_input, make_tensors, subset_examples
 from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
     from orchestrator.build.builder import Builder
-    from orchestrator.experiment.tensors import Tensors
-    from orchestrator.experiment.zoo import Model
+    from orchestrator.models.tensors import Tensors
+    from orchestrator.models.zoo import Model
     from orchestrator.schema.zoo import ModelDescription, ModelYaml, TensorDescription
 
 ORACLE = "runner:arch=amd64"

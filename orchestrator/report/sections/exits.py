@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from orchestrator.analysis.decompose import ExitCost
 from orchestrator.analysis.facts import CellFacts, RunFacts
-from orchestrator.analysis.words import NONE, ditto, points, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
 from orchestrator.report.plots import MINUS, number
 from orchestrator.report.style import COMPONENT_NAMES, WORLD_NAMES
-from orchestrator.schema.samples import VMM_SEES, Component, World
+from orchestrator.report.wording import NONE, ditto, points, whole
+from orchestrator.words import VMM_SEES, Component, World
 
 _OUTSIDE = (Component.RMM, Component.EL3, Component.HOST_KERNEL, Component.VMM)
 _PREFIX = "exits_"

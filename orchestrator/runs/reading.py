@@ -13,10 +13,10 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator.analysis.frames import read_frame
-from orchestrator.analysis.verdict import DEFAULT_MARGIN
 from orchestrator.errors import UsageError
+from orchestrator.runs.frames import read_frame
 from orchestrator.schema.samples import PRIVACY, SAMPLES
+from orchestrator.words import DEFAULT_MARGIN
 
 LATEST = "latest"
 

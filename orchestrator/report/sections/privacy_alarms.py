@@ -9,7 +9,7 @@ import pandas as pd
 
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.style import WORLD_NAMES
-from orchestrator.schema.samples import Status, World
+from orchestrator.words import Status, World
 
 
 def privacy_alarms(facts: RunFacts) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from orchestrator.analysis.decompose import PARTS, UNATTRIBUTED, Decomposition
 from orchestrator.analysis.facts import CellFacts, RunFacts
-from orchestrator.analysis.words import millions, percent_over, points
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Item, Plot, Section
 from orchestrator.report.plots import Bar, Range, signed
-from orchestrator.report.style import COMPONENT_NAMES, PHASE_NAMES, WORLD_NAMES
-from orchestrator.schema.samples import Component, Phase, World
+from orchestrator.report.style import COMPONENT_NAMES, WORLD_NAMES, phase_name
+from orchestrator.report.wording import millions, percent_over, points
+from orchestrator.words import INFER, Component, World
 
 
 def section(facts: RunFacts) -> Section | None:
@@ -28,7 +28,7 @@ def section(facts: RunFacts) -> Section | None:
 
 def _bars(facts: RunFacts) -> list[tuple[str, list[Bar]]]:
     """Mean instructions of phase infer by world and component, each cell relative to its normal VM (100)."""
-    rows = facts.rows[(facts.rows["metric"] == "instructions") & (facts.rows["phase"] == Phase.INFER)]
+    rows = facts.rows[(facts.rows["metric"] == "instructions") & (facts.rows["phase"] == INFER)]
     means = rows.groupby(["cell_id", "world", "component"])["value"].mean()
     found = []
     for cell in facts.cells:
@@ -61,7 +61,7 @@ def _shares_plot(cells: list[CellFacts]) -> Plot:
     rows = []
     for cell in cells:
         parts = _by_component(cell.infer)
-        total = percent_over(cell.over_vm[World.REALM, Phase.INFER]) or Range(0.0)
+        total = percent_over(cell.over_vm[World.REALM, INFER]) or Range(0.0)
         rows.append((cell.label, parts, Range(sum(parts.values()), total.low, total.high)))
     told = "; ".join(
         f"{cell.line}: "
@@ -124,7 +124,7 @@ def _matrix(cell: CellFacts, split: Decomposition) -> Grid:
     headings = (Heading("Phase", numeric=False), *(Heading(COMPONENT_NAMES[name]) for name in names), Heading("all"))
     rows = [
         (
-            PHASE_NAMES[phase],
+            phase_name(phase),
             *(points(split.points(phase=phase, component=name)) for name in names),
             points(split.points(phase=phase)),
         )

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.analysis.words import NONE, ditto, fraction, percent_over, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
 from orchestrator.report.plots import Exposed, Range, number
 from orchestrator.report.style import WORLD_NAMES
-from orchestrator.schema.samples import Phase, Status, World
+from orchestrator.report.wording import NONE, ditto, fraction, percent_over, whole
+from orchestrator.words import INFER, Status, World
 
 EXPOSURE = "blocks_recovered"  # what counts as exposure: a share of the model that the host has in the end
 _LONG = 16  # rows of a table that is not folded
@@ -76,7 +76,7 @@ def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
         cell = facts.cell(str(row["cell_id"]))
         world = str(row["world"])
         over = Range(0.0) if world == World.VM else None
-        if cell is not None and world != World.VM and (ratio := cell.over_vm.get((world, Phase.INFER))) is not None:
+        if cell is not None and world != World.VM and (ratio := cell.over_vm.get((world, INFER))) is not None:
             over = percent_over(ratio)
         if cell is not None and over is not None:
             points.append(Exposed(cell.line, cell.regime, world, _share(row), over))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.analysis.run_folder import RunInfo
-from orchestrator.analysis.sections.privacy_alarms import privacy_alarms
-from orchestrator.analysis.words import NONE, TIMES, plural, seconds, whole
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Paragraph, Section, Word
+from orchestrator.report.sections.privacy_alarms import privacy_alarms
 from orchestrator.report.style import WORLD_NAMES
+from orchestrator.report.wording import NONE, TIMES, plural, seconds, whole
+from orchestrator.runs.reading import RunInfo
 from orchestrator.schema.samples import PRIVACY, SAMPLES
 
 OK = "ok"

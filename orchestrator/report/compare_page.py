@@ -7,13 +7,13 @@ from collections import Counter
 
 from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind
 from orchestrator.analysis.compare import CompareRow, Comparison
-from orchestrator.analysis.run_folder import Run
-from orchestrator.analysis.sections.provenance import status_word
-from orchestrator.analysis.words import ditto, ends, millions, overhead, percent_over, plural, verdict_word
 from orchestrator.report import plots
 from orchestrator.report.model import Facts, Grid, Heading, Item, Page, Paragraph, Plot, Points, Section
-from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
-from orchestrator.schema.samples import Verdict
+from orchestrator.report.sections.provenance import status_word
+from orchestrator.report.style import WORLD_NAMES, phase_name
+from orchestrator.report.wording import ditto, ends, millions, overhead, percent_over, plural, verdict_word
+from orchestrator.runs.reading import Run
+from orchestrator.words import Verdict
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -95,7 +95,7 @@ def _plot(comparison: Comparison) -> Plot:
     for row in comparison.rows:
         value = percent_over(_interval(row))
         if value is not None:
-            name = f"{WORLD_NAMES[row.world]}, {PHASE_NAMES[row.phase]}"
+            name = f"{WORLD_NAMES[row.world]}, {phase_name(row.phase)}"
             groups.setdefault(row.cell_id, []).append((name, value, str(row.verdict)))
     told = "; ".join(
         f"{cell}, {label}: {plots.signed(value.value)} %, {verdict}"
@@ -123,7 +123,7 @@ def _table(comparison: Comparison) -> Grid:
             (
                 row.cell_id,
                 WORLD_NAMES[row.world],
-                PHASE_NAMES[row.phase],
+                phase_name(row.phase),
                 millions(row.median_a),
                 millions(row.median_b),
                 overhead(_interval(row)).removesuffix(" %"),

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the worlds gave the right answers: equal to each other bit for bit, and near to the build computer's."""
+"""Whether the answers of a world are right: near to those of the build computer."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.build.cache import write_atomic
 from orchestrator.build.run import CommandError, run
 from orchestrator.errors import WorkloadError
-from orchestrator.experiment.collect import RunnerRecord
+from orchestrator.models.record import RunnerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,20 +87,3 @@ def _check_scores(output: Mapping[str, Any], want: Mapping[str, Any], where: str
         worst = max((abs(float(score) - float(scores[int(index)])) for index, score in pairs), default=0.0)
     if not worst <= tolerance:
         raise WorkloadError(f"{where}: a score differs from the oracle's by {worst:.3g}, more than {tolerance:.3g}")
-
-
-def check_equal(outputs: Sequence[Mapping[str, Any]], reference: Path) -> None:
-    """Raises WorkloadError unless the outputs are, bit for bit, those that another world or boot left in `reference`.
-
-    The first to come writes the file.
-    """
-    found = [json.dumps(each, sort_keys=True) for each in outputs]
-    if not reference.exists():
-        write_atomic(reference, "\n".join(found) + "\n")  # half of it would fail all that are compared with it later
-        return
-    known = reference.read_text(encoding="utf-8").splitlines()
-    for k, (one, other) in enumerate(zip(found, known, strict=False)):
-        if one != other:
-            raise WorkloadError(f"iteration {k}: the output is not, bit for bit, that of the other worlds")
-    if len(found) != len(known):
-        raise WorkloadError(f"{len(found)} outputs where another world gave {len(known)}")

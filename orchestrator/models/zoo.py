@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.build.builder import Builder
-    from orchestrator.schema.zoo import Quantization
+    from orchestrator.words import Quantization
 
 MODELS = "workloads/models"
 DATASETS = "workloads/data"

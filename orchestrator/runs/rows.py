@@ -6,16 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.experiment.collect import Observation
-from orchestrator.experiment.journal import PRIVACY, SAMPLES, Journal, utc_now
+from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal, utc_now
+from orchestrator.runs.observation import Observation
 from orchestrator.schema import samples
 from orchestrator.schema.samples import PrivacyRow, SampleRow
 from orchestrator.schema.workload import machine_seed
+from orchestrator.words import BOOT, INFER, Component, Method, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from orchestrator.experiment.plan import MachineKind, Step
+    from orchestrator.runs.matrix import MachineKind, Step
 
 
 @dataclass
@@ -37,17 +38,13 @@ class RowMaker:
 
     def booted(self, step: Step, boot_id: int, seconds: float) -> None:
         """A machine came up: the harness's own time, with the boot's first cell. The machine's world is the host."""
-        row = Observation("boot", "all", "duration", seconds, "s", "host_clock")
-        self._append(replace(step, world="host"), boot_id, [row])
+        row = Observation(BOOT, Component.ALL, "duration", seconds, Method.HOST_CLOCK)
+        self._append(replace(step, world=World.HOST), boot_id, [row])
         self.journal.written(self.journal.sizes())
 
-    def life(self, step: Step, boot_id: int, observations: Iterable[Observation], counts: Mapping[str, int]) -> None:
-        """What creation, boot and end of a guest cost; written with the first cell of those that were measured in it.
-
-        `counts`: of its pages, and of the granules that were delegated when it was ready.
-        """
-        about = [Observation("realm_create", "all", name, count, "1", "procfs") for name, count in counts.items()]
-        self._append(step, boot_id, [*observations, *about])
+    def life(self, step: Step, boot_id: int, observations: Iterable[Observation]) -> None:
+        """What creation, boot and end of a guest cost; written with the first cell that was measured in it."""
+        self._append(step, boot_id, observations)
         self.journal.written(self.journal.sizes())
 
     def step(self, step: Step, boot_id: int, observations: Iterable[Observation]) -> None:
@@ -60,7 +57,7 @@ class RowMaker:
 
     def failed(self, step: Step, boot_id: int, status: str, note: str) -> None:
         """One row without a value says what became of a step."""
-        row = Observation("infer", "all", "instructions", 0, "1", "tcg_plugin")
+        row = Observation(INFER, Component.ALL, "instructions", 0, Method.TCG_PLUGIN)
         self._append(step, boot_id, [row], status=status, note=note)
 
     def _append(
@@ -88,7 +85,7 @@ class RowMaker:
             "platform": "qemu",
             "platform_version": self.platform_version,
             "icount_shift": machine.timing.shift if machine.deterministic else None,
-            "smp": vcpus if step.world == "host" else cell.guest.vcpus,
+            "smp": vcpus if step.world == World.HOST else cell.guest.vcpus,
             "mem_mib": cell.guest.memory_mib,
             "host_hz": machine.ticks.host_hz,
             "guest_hz": machine.ticks.guest_hz,

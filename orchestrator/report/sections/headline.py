@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from orchestrator.analysis import paper
 from orchestrator.analysis.bootstrap import FEW_BOOTS, FEW_SAMPLES, Interval
-from orchestrator.analysis.decompose import INFERENCE
 from orchestrator.analysis.facts import TOTAL, CellFacts, RunFacts
-from orchestrator.analysis.words import (
+from orchestrator.report import plots
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
+from orchestrator.report.plots import signed
+from orchestrator.report.wording import (
     DAGGER,
     DASH,
     NONE,
@@ -19,12 +21,9 @@ from orchestrator.analysis.words import (
     plural,
     verdict_word,
 )
-from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
-from orchestrator.report.plots import signed
-from orchestrator.schema.samples import Phase, Verdict, World
+from orchestrator.words import INFER, Verdict, World, phases_in_total
 
-_REALM_INFER = (World.REALM, Phase.INFER)
+_REALM_INFER = (World.REALM, INFER)
 
 
 def section(facts: RunFacts) -> Section:
@@ -119,7 +118,7 @@ def _table(cells: list[CellFacts], margin: float) -> Grid:
 
 def _row(cell: CellFacts) -> tuple[Content, ...]:
     vm, realm = (cell.inference[world].estimate for world in (World.VM, World.REALM))
-    ratio, host = cell.over_vm[_REALM_INFER], cell.over_vm.get((World.HOST, Phase.INFER))
+    ratio, host = cell.over_vm[_REALM_INFER], cell.over_vm.get((World.HOST, INFER))
     total = cell.over_vm.get((World.REALM, TOTAL))
     known = paper.published(cell.model) if cell.is_paper_regime else None
     each = cell.samples // cell.boots if cell.boots else 0
@@ -143,7 +142,7 @@ def _with_interval(ratio: Interval | None) -> Content:
 
 
 def _plot(cells: list[CellFacts], margin: float) -> Plot:
-    columns = [*INFERENCE, TOTAL]
+    columns = [*phases_in_total(), TOTAL]
     rows = []
     for cell in cells:
         found = {

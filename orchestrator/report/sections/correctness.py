@@ -17,12 +17,12 @@ from orchestrator.analysis.checks import (
     sums,
 )
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.analysis.words import NONE, ditto, fraction, plural, whole
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Plot, Section, Word
 from orchestrator.report.plots import MINUS
-from orchestrator.report.style import PHASE_NAMES, WORLD_NAMES
-from orchestrator.schema.samples import Component, Phase, World
+from orchestrator.report.style import WORLD_NAMES, phase_name
+from orchestrator.report.wording import NONE, ditto, fraction, plural, whole
+from orchestrator.words import INFER, Component, World
 
 DIFFERENT = Word("different", "warn")
 
@@ -132,7 +132,7 @@ def _differences(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
             continue
         rows = tuple(
             (
-                PHASE_NAMES[found.phase],
+                phase_name(found.phase),
                 ", ".join(dict.fromkeys(map(str, found.boots))),
                 NONE if found.iteration is None else str(found.iteration),
                 whole(found.vm),
@@ -151,7 +151,7 @@ def _differences(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
 def _strips(facts: RunFacts) -> Plot | None:
     rows = facts.rows[
         (facts.rows["metric"] == "instructions")
-        & (facts.rows["phase"] == Phase.INFER)
+        & (facts.rows["phase"] == INFER)
         & (facts.rows["component"] == Component.ALL)
     ]
     found = []

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from orchestrator.analysis.bootstrap import Interval
 from orchestrator.report.model import Content, Word
 from orchestrator.report.plots import Range, signed
-from orchestrator.schema.samples import Verdict
+from orchestrator.words import Verdict
 
 DAGGER = "\u2020"
 DASH = "\u2013"

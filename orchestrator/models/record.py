@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runner's own record of one execution, JSON lines: what it released, its clock, its memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import WorkloadError
+
+
+@dataclass(frozen=True)
+class RunnerRecord:
+    """What the runner wrote of one execution; raises WorkloadError in `parse` if it does not tell a success."""
+
+    load_ns: int
+    iterations: tuple[dict[str, Any], ...]
+    end: dict[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> RunnerRecord:
+        """Understand the JSON lines; the runner's own words are the error's where it failed."""
+        try:
+            lines = [json.loads(line) for line in text.splitlines()]
+            end = next(line for line in reversed(lines) if line["event"] == "end")
+        except (json.JSONDecodeError, StopIteration, KeyError, TypeError):
+            raise WorkloadError("the runner left no complete record") from None
+        if end["status"] != "ok":
+            raise WorkloadError(f"the runner failed: {end.get('error') or 'it does not say why'}")
+        load = next((line["ns"] for line in lines if line["event"] == "load"), 0)
+        return cls(int(load), tuple(line for line in lines if line["event"] == "iteration"), end)
+
+    @property
+    def disturbed(self) -> str | None:
+        """What came from outside while instructions were counted, if anything did."""
+        packets = self.end.get("rx_packets_during") or 0
+        return f"{packets} packets arrived while instructions were counted" if packets else None
+
+    @property
+    def outputs(self) -> tuple[dict[str, Any], ...]:
+        """What was released, of every iteration."""
+        return tuple(line["output"] for line in self.iterations)

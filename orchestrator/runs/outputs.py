@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the worlds released: equal to each other, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.build.cache import write_atomic
+from orchestrator.errors import WorkloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+def check_equal(outputs: Sequence[Mapping[str, Any]], reference: Path) -> None:
+    """Raises WorkloadError unless the outputs are, bit for bit, those that another world or boot left in `reference`.
+
+    The first to come writes the file.
+    """
+    found = [json.dumps(each, sort_keys=True) for each in outputs]
+    if not reference.exists():
+        write_atomic(reference, "\n".join(found) + "\n")  # half of it would fail all that are compared with it later
+        return
+    known = reference.read_text(encoding="utf-8").splitlines()
+    for k, (one, other) in enumerate(zip(found, known, strict=False)):
+        if one != other:
+            raise WorkloadError(f"iteration {k}: the output is not, bit for bit, that of the other worlds")
+    if len(found) != len(known):
+        raise WorkloadError(f"{len(found)} outputs where another world gave {len(known)}")
