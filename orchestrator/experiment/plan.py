@@ -67,25 +67,25 @@ def input_digests(workload: Workload, folder: Path) -> list[str]:
     return digests
 
 
-def plan(workload: Workload, done: frozenset[str] = frozenset(), folder: Path = Path()) -> tuple[Boot, ...]:
-    """The boots that are left to do; `done` are keys of steps that need no repetition, `folder` is that of `cells_of`.
+def plan(workload: Workload, done: frozenset[str] = frozenset(), folder: Path = Path()) -> dict[int, Boot]:
+    """The boots that are left to do, by their place in the whole plan.
 
-    Worlds take turns within a boot, one guest at a time, so that no guest works beside another. All realms come first
-    and the host last: an attack must not find what an earlier deployment left in the host's memory.
+    `done` are keys of steps that need no repetition, `folder` is that of `cells_of`. Worlds take turns within a boot,
+    one guest at a time, so that no guest works beside another. All realms come first and the host last: an attack must
+    not find what an earlier deployment left in the host's memory.
     """
     cells = cells_of(workload, folder)
-    boots = []
-    for machine in dict.fromkeys(cell.machine for cell in cells):
-        mine = [cell for cell in cells if cell.machine == machine]
-        for number in range(workload.boots):
-            worlds = [world for world in _ORDER if world in workload.worlds]
-            sessions = tuple(session for session in _sessions(mine, worlds, number, done) if session.steps)
-            if sessions:
-                boots.append(Boot(number, machine, sessions))
-    return tuple(boots)
+    worlds = [world for world in _ORDER if world in workload.worlds]
+    machines = dict.fromkeys(cell.machine for cell in cells)
+    boots = (
+        Boot(number, machine, tuple(_sessions([cell for cell in cells if cell.machine == machine], worlds, number)))
+        for machine in machines
+        for number in range(workload.boots)
+    )
+    left = {index: boot.without(done) for index, boot in enumerate(boots)}
+    return {index: boot for index, boot in left.items() if boot.sessions}
 
 
-def _sessions(cells: list[Cell], worlds: Sequence[World], boot: int, done: frozenset[str]) -> Iterator[Session]:
+def _sessions(cells: list[Cell], worlds: Sequence[World], boot: int) -> Iterator[Session]:
     for world, guest in itertools.product(worlds, dict.fromkeys(cell.guest for cell in cells)):
-        steps = (Step(cell, world, boot) for cell in cells if cell.guest == guest)
-        yield Session(world, guest, tuple(step for step in steps if step.key not in done))
+        yield Session(world, guest, tuple(Step(cell, world, boot) for cell in cells if cell.guest == guest))

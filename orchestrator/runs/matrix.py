@@ -141,3 +141,11 @@ class Boot:
     def steps(self) -> tuple[Step, ...]:
         """All its steps, in order."""
         return tuple(step for session in self.sessions for step in session.steps)
+
+    def without(self, done: frozenset[str]) -> Boot:
+        """The same boot with the steps that are left when those are done."""
+        left = (
+            Session(each.world, each.guest, tuple(step for step in each.steps if step.key not in done))
+            for each in self.sessions
+        )
+        return Boot(self.number, self.machine, tuple(each for each in left if each.steps))

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal, utc_now
+from orchestrator.runs.events import utc_now
+from orchestrator.runs.shard import PRIVACY, SAMPLES
 from orchestrator.runs.observation import Observation
 from orchestrator.schema import samples
 from orchestrator.schema.samples import PrivacyRow, SampleRow
@@ -14,84 +15,97 @@ from orchestrator.schema.workload import machine_seed
 from orchestrator.words import BOOT, INFER, Component, Method, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from orchestrator.runs.matrix import MachineKind, Step
+    from orchestrator.runs.matrix import Step
+    from orchestrator.runs.shard import Shard
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """What all rows of a boot say of where they come from; `model_sha256` by (model, quantization)."""
+
+    run_id: str
+    boot_id: int
+    workload: str
+    seed: int  # of the workload
+    platform: str
+    platform_version: str
+    stack_hash: str
+    model_sha256: Mapping[tuple[str, str], str]
+    host_cpus: int  # of a machine that is not deterministic
 
 
 @dataclass
 class RowMaker:
-    """Writes the rows of one run; `stack_hash` by kind of machine, `model_sha256` by (model, quantization)."""
+    """Writes the rows of one boot into its shard, whose moment they all carry."""
 
-    journal: Journal
-    workload: str
-    seed: int  # of the workload
-    platform_version: str
-    stack_hash: dict[MachineKind, str]
-    model_sha256: dict[tuple[str, str], str]
-    host_cpus: int  # of a machine that is not deterministic
-    _booted: dict[int, str] = field(default_factory=dict)
+    shard: Shard
+    facts: RowFacts
+    began: str = field(default_factory=utc_now)
 
-    def booting(self, boot_id: int) -> None:
-        """A machine is about to be booted: the moment that all rows of this boot carry."""
-        self._booted[boot_id] = utc_now()
-
-    def booted(self, step: Step, boot_id: int, seconds: float) -> None:
+    def booted(self, step: Step, seconds: float) -> None:
         """A machine came up: the harness's own time, with the boot's first cell. The machine's world is the host."""
         row = Observation(BOOT, Component.ALL, "duration", seconds, Method.HOST_CLOCK)
-        self._append(replace(step, world=World.HOST), boot_id, [row])
-        self.journal.written(self.journal.sizes())
+        self._append(replace(step, world=World.HOST), [row])
+        self.shard.written()
 
-    def life(self, step: Step, boot_id: int, observations: Iterable[Observation]) -> None:
+    def life(self, step: Step, observations: Iterable[Observation]) -> None:
         """What creation, boot and end of a guest cost; written with the first cell that was measured in it."""
-        self._append(step, boot_id, observations)
-        self.journal.written(self.journal.sizes())
+        self._append(step, observations)
+        self.shard.written()
 
-    def step(self, step: Step, boot_id: int, observations: Iterable[Observation]) -> None:
+    def step(self, step: Step, observations: Iterable[Observation]) -> None:
         """All that a step measured."""
-        self._append(step, boot_id, observations)
+        self._append(step, observations)
 
     def attack(self, rows: Sequence[PrivacyRow]) -> None:
         """What an attack gave."""
-        samples.append_privacy(self.journal.folder / PRIVACY, rows)
+        samples.append_privacy(self.shard.folder / PRIVACY, rows)
 
-    def failed(self, step: Step, boot_id: int, status: str, note: str) -> None:
-        """One row without a value says what became of a step."""
+    def failed(self, step: Step, status: str, note: str, boot_id: int | None = None) -> None:
+        """One row without a value says what became of a step, in an earlier boot if `boot_id` is another's."""
         row = Observation(INFER, Component.ALL, "instructions", 0, Method.TCG_PLUGIN)
-        self._append(step, boot_id, [row], status=status, note=note)
+        boot = {} if boot_id is None else {"boot_id": boot_id}
+        self._append(step, [row], status=status, note=note, **boot)
 
     def _append(
-        self, step: Step, boot_id: int, observations: Iterable[Observation], status: str = "ok", note: str | None = None
+        self,
+        step: Step,
+        observations: Iterable[Observation],
+        status: str = "ok",
+        note: str | None = None,
+        **others: int,
     ) -> None:
-        shared = self._shared(step, boot_id) | {"status": status}
+        shared = self._shared(step) | {"status": status} | others
         rows = [
             SampleRow(**shared, **_own(each, valued=status == "ok"), note=note or each.note) for each in observations
         ]
-        samples.append_samples(self.journal.folder / SAMPLES, rows)
+        samples.append_samples(self.shard.folder / SAMPLES, rows)
 
-    def _shared(self, step: Step, boot_id: int) -> dict[str, Any]:
-        cell, machine = step.cell, step.cell.machine
-        vcpus = 1 if machine.deterministic else self.host_cpus
+    def _shared(self, step: Step) -> dict[str, Any]:
+        cell, machine, facts = step.cell, step.cell.machine, self.facts
+        vcpus = 1 if machine.deterministic else facts.host_cpus
         return {
-            "run_id": self.journal.run_id,
+            "run_id": facts.run_id,
             "cell_id": cell.cell_id,
-            "boot_id": boot_id,
-            "workload": self.workload,
+            "boot_id": facts.boot_id,
+            "workload": facts.workload,
             "model": cell.model,
-            "model_sha256": self.model_sha256[cell.model, cell.quantization],
+            "model_sha256": facts.model_sha256[cell.model, cell.quantization],
             "quantization": cell.quantization,
             "protection": cell.protection,
             "world": step.world,
-            "platform": "qemu",
-            "platform_version": self.platform_version,
+            "platform": facts.platform,
+            "platform_version": facts.platform_version,
             "icount_shift": machine.timing.shift if machine.deterministic else None,
             "smp": vcpus if step.world == World.HOST else cell.guest.vcpus,
             "mem_mib": cell.guest.memory_mib,
             "host_hz": machine.ticks.host_hz,
             "guest_hz": machine.ticks.guest_hz,
-            "stack_hash": self.stack_hash[machine],
-            "seed": machine_seed(self.seed, step.boot) if machine.deterministic else None,
-            "started_utc": self._booted.get(boot_id) or utc_now(),
+            "stack_hash": facts.stack_hash,
+            "seed": machine_seed(facts.seed, step.boot) if machine.deterministic else None,
+            "started_utc": self.began,
         }
 
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers on this computer: a process a job, each with a machine, a state folder and a log of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import EnvError, OrchError, UsageError
+from orchestrator.experiment.job import Place
+from orchestrator.experiment.relay import Receiver
+from orchestrator.experiment.scheduler import Outcome
+
+if TYPE_CHECKING:
+    from orchestrator.build.progress import Progress
+    from orchestrator.experiment.job import BootJob
+    from orchestrator.runs.shard import Shard
+
+LOG = "worker.log"
+_END = 6.0  # s for workers that are told to end; their machines take up to 5
+_REFUSALS: dict[str, type[OrchError]] = {"UsageError": UsageError, "EnvError": EnvError}
+
+
+@dataclass
+class _Child:
+    job: BootJob
+    slot: int
+    process: subprocess.Popen[bytes]
+    receiver: Receiver
+    log: Path
+    rest: bytes = b""
+    done: bool = False
+    refused: OrchError | None = None
+
+    def take(self, data: bytes) -> None:
+        """What it said, as far as lines are whole."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            message: dict[str, Any] = json.loads(line)
+            self.done = self.done or "done" in message
+            if "refused" in message:
+                kind = _REFUSALS.get(message["refused"], OrchError)
+                self.refused = kind(message["message"], hint=message["hint"])
+            self.receiver.take(message)
+
+    def outcome(self) -> Outcome:
+        """When it has ended."""
+        if self.done or self.refused is not None:
+            return Outcome(self.job, refused=self.refused)
+        code = self.process.returncode
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        words = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+        said = f": {words[-1].strip()}" if words and words[-1].strip() else ""
+        return Outcome(self.job, lost=f"{how}{said}; {self.log}")
+
+
+@dataclass
+class Processes:
+    """As many workers as `slots`; `state` is the folder in which each has its own, `keys` are the SSH keys of all.
+
+    `pin` gives each worker a core of its own, with all processes of its machine.
+    """
+
+    slots: int
+    state: Path
+    keys: Path
+    progress: Progress
+    pin: bool = False
+    _children: list[_Child] = field(default_factory=list)
+
+    def start(self, job: BootJob, shard: Shard) -> None:
+        """Begin a job in a process."""
+        slot = min(set(range(self.slots)) - {child.slot for child in self._children})
+        cores = sorted(os.sched_getaffinity(0)) if self.pin else []
+        core = str(cores[slot % len(cores)]) if cores else ""
+        log = shard.folder / LOG
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator.experiment.worker", str(os.getpid()), core],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is for the client, which tells its workers
+            )
+        self._children.append(_Child(job, slot, process, Receiver(self.progress, f"worker {slot + 1}"), log))
+        place = Place(shard.folder, self.state / str(slot + 1), self.keys)
+        assert process.stdin is not None  # noqa: S101
+        try:
+            with process.stdin:
+                pickle.dump((job, place), process.stdin)
+        except BrokenPipeError:  # `wait` tells how it ended
+            pass
+
+    def wait(self) -> Outcome:
+        """Draw what workers say until one has ended."""
+        with selectors.DefaultSelector() as selector:
+            for child in self._children:
+                assert child.process.stdout is not None  # noqa: S101
+                selector.register(child.process.stdout, selectors.EVENT_READ, child)
+            while True:
+                for key, _ in selector.select():
+                    child = key.data
+                    data = os.read(key.fd, 1 << 16)
+                    if data:
+                        child.take(data)
+                    else:  # its end of the pipe is closed when it has ended, and what it started has as well
+                        return self._ended(child)
+
+    def _ended(self, child: _Child) -> Outcome:
+        child.process.wait()
+        child.process.stdout.close()  # type: ignore[union-attr]
+        child.receiver.close()
+        self._children.remove(child)
+        return child.outcome()
+
+    def close(self) -> None:
+        """Tell all workers to end, and make them."""
+        deadline = time.monotonic() + _END
+        for child in self._children:
+            child.process.send_signal(signal.SIGTERM)
+        for child in list(self._children):
+            try:
+                child.process.wait(max(deadline - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+            self._ended(child)

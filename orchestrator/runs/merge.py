@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From shards to the tables of a run: the same bytes whatever the number of workers and the order of their work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.runs.events import EVENTS, parse_event
+from orchestrator.runs.folder import RunFolder
+from orchestrator.runs.offline import OFFLINE
+from orchestrator.schema.samples import PRIVACY, SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.schema.csvtable import Table
+
+
+def merge(folder: Path) -> None:
+    """Make samples.csv, privacy.csv, events.jsonl, console/ and outputs/ of a run anew; nothing without shards.
+
+    A shard that is being written, or was when its writer was killed, counts as far as its lines are whole.
+    """
+    run = RunFolder(folder)
+    if not (folder / "shards").is_dir():
+        return
+    shards = [shard.folder for shard in run.shards()]
+    _join(SAMPLES, shards, folder)
+    _join(PRIVACY, [*shards, folder / "shards" / OFFLINE], folder)
+    _join_events([run.log.path, *(shard / EVENTS for shard in shards)], folder / EVENTS)
+    for name in ("console", "outputs"):
+        _link_files([shard / name for shard in shards], folder / name)
+
+
+def is_stale(folder: Path) -> bool:
+    """Whether a shard has changed since the tables were merged."""
+    merged = folder / EVENTS
+    if not (folder / "shards").is_dir():
+        return False
+    if not merged.exists():
+        return True
+    then = merged.stat().st_mtime_ns
+    files = (path for path in (folder / "shards").rglob("*") if path.suffix in {".csv", ".jsonl"})
+    return any(path.stat().st_mtime_ns > then for path in files)
+
+
+def _join(table: Table[Any], folders: Iterable[Path], target: Path) -> None:
+    """One table behind the other, with one header; no file where no shard has one."""
+    paths = [path for folder in folders if (path := folder / table.name).exists()]
+    if not paths:
+        (target / table.name).unlink(missing_ok=True)
+        return
+    with _Replaced(target / table.name) as partial, partial.open("wb") as out:
+        out.write(table.text([]))
+        for path in paths:
+            table.check_header(path, _header(path))
+            for line in _whole_lines(path, skip=1):
+                out.write(line)
+
+
+def _header(path: Path) -> list[str]:
+    with path.open("rb") as stream:
+        return stream.readline().decode(errors="replace").rstrip("\r\n").split(",")
+
+
+def _join_events(paths: Iterable[Path], target: Path) -> None:
+    """In the order of their moments; those of one second in the order of the shards."""
+    lines: list[tuple[str, bytes]] = []
+    for path in paths:
+        if path.exists():
+            lines += [(parse_event(line).utc, line) for line in _whole_lines(path)]
+    lines.sort(key=lambda pair: pair[0])
+    with _Replaced(target) as partial:
+        partial.write_bytes(b"".join(line for _, line in lines))
+
+
+def _whole_lines(path: Path, skip: int = 0) -> Iterator[bytes]:
+    """Without the first `skip`, and without a torn last one."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream):
+            if number >= skip and line.endswith(b"\n"):
+                yield line
+
+
+def _link_files(folders: Iterable[Path], target: Path) -> None:
+    """The files of all folders in one, the first of each name; they share their content with the shards'."""
+    target.mkdir(exist_ok=True)
+    wanted: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+            wanted.setdefault(path.name, path)
+    for old in target.glob("*"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, path in wanted.items():
+        link = target / name
+        if link.exists() and link.samefile(path):
+            continue
+        link.unlink(missing_ok=True)
+        try:
+            link.hardlink_to(path)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path, link)
+
+
+@dataclass
+class _Replaced:
+    """A file beside `path` that takes its place when the block ends well."""
+
+    path: Path
+
+    def __enter__(self) -> Path:
+        self.partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        return self.partial
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.partial.replace(self.path)
+        self.partial.unlink(missing_ok=True)
