@@ -156,7 +156,7 @@ def show_cmdline(context: Context, *, deterministic: bool, count: bool, by_hand:
         return
     testbed = context.testbed
     record = testbed.running()
-    port = int(record["ssh_port"]) if record else context.project.config.ssh.port
+    port = int(record["ssh_port"]) if record else context.project.ssh_port
     spec = testbed.spec(testbed.artifacts(), UpOptions(deterministic=deterministic, count=count), port)
     click.echo(shlex.join(command_line(spec, by_hand=by_hand)))
 

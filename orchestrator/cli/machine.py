@@ -18,7 +18,6 @@ import click
 
 from orchestrator.cli.context import Context, pass_context
 from orchestrator.cli.guest import (
-    GUEST_WORLDS,
     GUESTS_OF_A_WORLD,
     WorldName,
     asked_guests,
@@ -30,6 +29,7 @@ from orchestrator.cli.guest import (
     to_guest,
 )
 from orchestrator.errors import UsageError
+from orchestrator.words import GUEST_WORLDS
 
 if TYPE_CHECKING:
     import socket
@@ -104,7 +104,7 @@ def _dry_up(context: Context, options: UpOptions, names: list[GuestName], wanted
     ]
     for line in testbed.builder.commands(testbed.builder.plan(list(dict.fromkeys(nodes)))):
         click.echo(line)
-    spec = testbed.spec(testbed.artifacts(), options, context.project.config.ssh.port)
+    spec = testbed.spec(testbed.artifacts(), options, context.project.ssh_port)
     click.echo(shlex.join(command_line(spec)))
     for name in names:
         plan = testbed.guests.plan(name, wanted, seed=options.seed if options.deterministic else None)

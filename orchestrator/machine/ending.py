@@ -37,16 +37,27 @@ def describe_exit(code: int) -> str:
         return f"signal {-code}"
 
 
-def judge(*, requested: bool, seen: Sighting | None, shutdown: str | None, code: int, words: str) -> Ending:
+def judge(
+    *,
+    requested: bool,
+    seen: Sighting | None,
+    shutdown: str | None,
+    code: int,
+    words: str,
+    owner_gone: bool = False,
+) -> Ending:
     """The final state of a machine whose QEMU ended.
 
-    `requested`: orch asked for the end; `seen`: a failure sighted on a console; `shutdown`: the reason of QEMU's
-    SHUTDOWN event; `code`: the exit code; `words`: QEMU's last line.
+    `requested`: orch asked for the end, or `owner_gone`: the process that it was tied to has ended; `seen`: a failure
+    sighted on a console; `shutdown`: the reason of QEMU's SHUTDOWN event; `code`: the exit code; `words`: QEMU's last
+    line.
     """
     # Switched off, a CPU may run on for a moment, and the firmware complains that it still lives.
     switched_off = shutdown in ("guest-shutdown", "guest-reset")
     if seen is not None and seen.reason is not None and not (switched_off and seen.reason is Reason.FIRMWARE_PANIC):
         return Ending(State.FAILED, seen.reason, seen.detail)
+    if requested and owner_gone:
+        return Ending(State.STOPPED, Reason.OWNER_GONE, "the process that it was tied to has ended")
     if requested:
         return Ending(State.STOPPED, Reason.REQUESTED, "")
     if code == 0 and shutdown == "guest-shutdown":

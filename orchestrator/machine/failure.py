@@ -23,6 +23,7 @@ _WORDS = {
     Reason.QEMU_START: ("QEMU did not start", "QEMU's own output is in qemu.log in the run folder"),
     Reason.RESTORE: ("the saved state was refused", "`orch up --fresh` boots without it"),
     Reason.REQUESTED: ("it was stopped meanwhile", "`orch up` starts it again"),
+    Reason.OWNER_GONE: ("the process that it belonged to has ended", "`orch up` starts one that stays"),
     Reason.LOST: ("its processes are gone", "its supervisor was killed from outside; `orch up` starts it again"),
 }
 _TIMEOUT_HINT = "a longer limit is `timeouts` in testbed.yaml"

@@ -76,10 +76,11 @@ class Instance:
         """Where the instruction counter listens, when the machine has one."""
         return self.sockets / "counter"
 
-    def start(self, spec: MachineSpec) -> None:
+    def start(self, spec: MachineSpec, *, tied: bool = False) -> None:
         """Start the machine and return as soon as QEMU accepted its arguments; raises EnvError with QEMU's own text.
 
-        Leftovers of a crash are cleaned first; logs of an earlier run move to `previous/`.
+        A `tied` machine ends with this process. Leftovers of a crash are cleaned first; logs of an earlier run move to
+        `previous/`.
         """
         if (Path(spec.run_folder), Path(spec.sockets)) != (self.paths.folder, self.sockets):
             raise ValueError("the spec belongs to another run folder")
@@ -89,7 +90,7 @@ class Instance:
             self._clean()
             self._set_aside()
             self.paths.spec.write_text(spec.to_json(), encoding="utf-8")
-            self._child = launch(self.paths, held)
+            self._child = launch(self.paths, held, tied=tied)
         finally:
             os.close(held)
 

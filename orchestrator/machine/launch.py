@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start a supervisor that outlives the caller, and hear from it whether QEMU runs."""
+"""Start a supervisor, and hear from it whether QEMU runs.
+
+It outlives the caller unless it is tied to it. Then the kernel sends it SIGTERM when the caller ends, however that ends
+(prctl(2), PR_SET_PDEATHSIG), and it ends QEMU in order. To the kernel "the caller" is the *thread* that made the child:
+one that ends early would take the machine with it. Tied supervisors are therefore started from a thread that is kept
+for as long as the process lives.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +15,7 @@ import select
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import orchestrator
@@ -20,7 +27,30 @@ from orchestrator.machine.paths import RunPaths
 START_TIMEOUT = 30.0
 
 
-def launch(paths: RunPaths, held: int) -> subprocess.Popen[bytes]:
+class _Spawner:
+    """The thread that starts tied supervisors; a forked process has none of its parent's threads and gets its own."""
+
+    def __init__(self) -> None:
+        self._renew()
+        os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "orch-tied")
+
+    def spawn(self, paths: RunPaths, held: int, send: int) -> subprocess.Popen[bytes]:
+        """Start a supervisor tied to this process."""
+        spawning = self._thread.submit(_spawn, paths, held, send, f"--tied-to={os.getpid()}")
+        try:
+            return spawning.result()
+        finally:
+            # An interrupted caller closes the descriptors: not before the child has them.
+            wait([spawning])
+
+
+_SPAWNER = _Spawner()
+
+
+def launch(paths: RunPaths, held: int, *, tied: bool) -> subprocess.Popen[bytes]:
     """Start the supervisor of a run folder and return as soon as QEMU runs; raises EnvError with QEMU's own text.
 
     The supervisor inherits the lock `held`, so an interrupted caller leaves either a machine that can be adopted or,
@@ -29,7 +59,7 @@ def launch(paths: RunPaths, held: int) -> subprocess.Popen[bytes]:
     receive, send = os.pipe()
     try:
         try:
-            child = _spawn(paths, held, send)
+            child = (_SPAWNER.spawn if tied else _spawn)(paths, held, send)
         finally:
             os.close(send)
         report = _read_line(receive, START_TIMEOUT)
@@ -47,11 +77,11 @@ def launch(paths: RunPaths, held: int) -> subprocess.Popen[bytes]:
     return child
 
 
-def _spawn(paths: RunPaths, held: int, send: int) -> subprocess.Popen[bytes]:
+def _spawn(paths: RunPaths, held: int, send: int, *more: str) -> subprocess.Popen[bytes]:
     module = "orchestrator.machine.supervisor"
     with paths.supervisor_log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", module, "--locked", f"--ready-fd={send}", str(paths.folder)],
+            [sys.executable, "-m", module, "--locked", f"--ready-fd={send}", *more, str(paths.folder)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     QEMU_START = "qemu-start"
     RESTORE = "restore"
     REQUESTED = "requested"
+    OWNER_GONE = "owner-gone"
     LOST = "lost"
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that owns one running machine: `python -m orchestrator.machine.supervisor RUNDIR`.
 
-It outlives the `orch` that started it, and QEMU never outlives it: the kernel kills QEMU when it goes, however it goes.
+It outlives the `orch` that started it unless it was tied to that process. QEMU never outlives it: the kernel kills QEMU
+when it goes, however it goes.
 Only the standard library and qemu.qmp are imported here, to keep it small.
 """
 
@@ -35,6 +36,7 @@ from orchestrator.machine.states import Reason, Sighting, State, follows, sight
 from orchestrator.machine.uart import Uart
 
 _PR_SET_PDEATHSIG = 1
+_PRCTL = ctypes.CDLL(None, use_errno=True).prctl
 # Longest waits, s: QEMU's connection to the monitor; a panicking guest's last lines; each step of ending QEMU;
 # the rest of a console after the end of QEMU.
 CONNECT_TIMEOUT = 15.0
@@ -47,9 +49,10 @@ _LOOP_TURN = 0.01
 class Supervisor:
     """Starts QEMU, listens to it until it ends, and keeps the account."""
 
-    def __init__(self, paths: RunPaths, spec: MachineSpec) -> None:
-        """Nothing outside the run folder happens before `run`."""
+    def __init__(self, paths: RunPaths, spec: MachineSpec, owner: int | None = None) -> None:
+        """Nothing outside the run folder happens before `run`; `owner` is the process that it is tied to."""
         self._paths = paths
+        self._owner = owner
         self._spec = spec
         self._sockets = Path(spec.sockets)
         self._record = Record(paths)
@@ -170,6 +173,7 @@ class Supervisor:
     def _judge(self, qemu: asyncio.subprocess.Process) -> Ending:
         return judge(
             requested=self._stop.is_set(),
+            owner_gone=self._owner is not None and os.getppid() != self._owner,
             seen=self._seen,
             shutdown=self._monitor.shutdown_reason,
             code=qemu.returncode or 0,
@@ -240,14 +244,18 @@ class Supervisor:
 
 def _die_with(parent: int) -> Callable[[], None]:
     """What QEMU's process does before it becomes QEMU: ask the kernel to be killed when the supervisor ends."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def prepare() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
+        if not _tie(parent, signal.SIGKILL):
             os._exit(1)
 
     return prepare
+
+
+def _tie(parent: int, number: signal.Signals) -> bool:
+    """Let the kernel send this process a signal when its parent ends; False if it was gone before that was settled."""
+    _PRCTL(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    return os.getppid() == parent
 
 
 async def _first(task: asyncio.Task[bool], others: set[asyncio.Task[Any]], timeout: float | None) -> bool:
@@ -273,8 +281,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("rundir", type=Path)
     parser.add_argument("--locked", action="store_true", help="the run folder's lock is inherited")
     parser.add_argument("--ready-fd", type=int)
+    parser.add_argument("--tied-to", type=int, metavar="PID", help="end when this process, the parent, does")
     options = parser.parse_args(arguments)
     paths = RunPaths(options.rundir)
+    if options.tied_to is not None and not _tie(options.tied_to, signal.SIGTERM):
+        sys.stderr.write(f"{paths.folder}: the process that it was to belong to has ended\n")
+        return 1
     if not options.locked and lock.take(paths.lock) is None:
         sys.stderr.write(f"{paths.folder}: another supervisor is at work\n")
         return 1
@@ -288,7 +300,7 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         spec = MachineSpec.from_json(paths.spec.read_text(encoding="utf-8"))
-        asyncio.run(_run(paths, spec, ready))
+        asyncio.run(_run(paths, spec, options.tied_to, ready))
     except OrchError as error:
         ready(error.message)
         sys.stderr.write(f"{error.message}\n")
@@ -296,9 +308,9 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-async def _run(paths: RunPaths, spec: MachineSpec, ready: Callable[[str | None], None]) -> None:
+async def _run(paths: RunPaths, spec: MachineSpec, owner: int | None, ready: Callable[[str | None], None]) -> None:
     paths.console.mkdir(exist_ok=True)
-    await Supervisor(paths, spec).run(ready)
+    await Supervisor(paths, spec, owner).run(ready)
 
 
 if __name__ == "__main__":

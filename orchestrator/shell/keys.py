@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
 import struct
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,10 +84,15 @@ def _write_private(path: Path, key: Ed25519PrivateKey) -> None:
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    scratch = path.with_suffix(".new")
+    scratch = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     scratch.touch(mode=0o600)
-    scratch.write_bytes(text)
-    scratch.replace(path)
+    try:
+        scratch.write_bytes(text)
+        # Testbeds that share keys may come here together: whoever is first made the key of all.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(scratch)
+    finally:
+        scratch.unlink()
 
 
 def _load(path: Path) -> Ed25519PrivateKey:

@@ -83,7 +83,7 @@ def _port(testbed: Testbed) -> str:
     record = testbed.running()
     if record is not None:
         return f"{record['ssh_port']} in use by this testbed"
-    return f"{choose_port(testbed.project.config.ssh.port)} is free"
+    return f"{choose_port(testbed.project.ssh_port)} is free"
 
 
 def _guarded(name: str, check: Callable[[], str]) -> Finding:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import textwrap
@@ -30,11 +31,13 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout together with one testbed file of it."""
+    """A checkout together with one testbed file of it; `state` and `keys` are folders that were given (with_state)."""
 
     root: Path
     testbed_file: Path
     config: TestbedConfig
+    state: Path | None = None
+    keys: Path | None = None
 
     @classmethod
     def open(cls, testbed_file: Path | None = None) -> Project:
@@ -60,8 +63,28 @@ class Project:
         """A path from the testbed file: relative ones start at the file's folder."""
         return _from(self.testbed_file, value)
 
+    def with_state(self, folder: Path, keys: Path | None = None) -> Project:
+        """The same testbed with its machine in `folder`: logs, sockets, SSH port and lock of its own.
+
+        The SSH keys stay those of the user's own testbed unless `keys` names their folder: they are part of what the
+        machine is made of, so machines that share them are equal byte for byte.
+        """
+        return dataclasses.replace(self, state=folder.resolve(), keys=keys.resolve() if keys else self.keys)
+
     def state_folder(self) -> Path:
-        """Keys, logs and state of this testbed, apart from every other testbed file of the user."""
+        """Logs and state of this testbed, apart from every other testbed file of the user."""
+        return self._users_own() if self.state is None else self.state
+
+    def keys_folder(self) -> Path:
+        """The SSH keys of this testbed."""
+        return self._users_own() / "keys" if self.keys is None else self.keys
+
+    @property
+    def ssh_port(self) -> int:
+        """The port to ask for, 0 for any: beside others of its testbed, a machine cannot insist on one."""
+        return self.config.ssh.port if self.state is None else 0
+
+    def _users_own(self) -> Path:
         place = hashlib.sha256(os.fsencode(self.testbed_file)).hexdigest()[:8]
         return Path(platformdirs.user_state_dir("orch")) / f"{self.config.name}-{place}"
 
@@ -125,7 +148,7 @@ class Project:
         if machine.platform != "fvp" or machine.fvp is None:
             return None
         parts = {name: str(self.path(path)) for name, path in machine.fvp if path is not None}
-        return FvpSpec(**parts, cpus=machine.cpus, ssh_port=self.config.ssh.port)
+        return FvpSpec(**parts, cpus=machine.cpus, ssh_port=self.ssh_port)
 
     def untested(self) -> list[str]:
         """What `stack:` replaces, for the warning that comes with it."""

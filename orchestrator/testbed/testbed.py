@@ -51,13 +51,17 @@ DETERMINISTIC_KERNEL_ARGS = ("orch.deterministic",)
 
 @dataclass(frozen=True)
 class UpOptions:
-    """How to bring the machine up; `seed` is that of a deterministic one and its guests, others ignore it."""
+    """How to bring the machine up; `seed` is that of a deterministic one and its guests, others ignore it.
+
+    `tied`: the machine ends when the process that brings it up does, however that ends (machine/launch.py).
+    """
 
     fresh: bool = False
     deterministic: bool = False
     count: bool = False
     count_mode: str = "fast"
     seed: int = DEFAULT_SEED
+    tied: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Testbed:
         self.graph = project.graph()
         self.inputs = InputStore(project.root, self.cache.root, frozen=frozen, notify=progress.notice)
         self.builder = Builder(self.graph, self.cache, self.inputs, progress)
-        self.keys = SshKeys(self.state / "keys")
+        self.keys = SshKeys(project.keys_folder())
         self.instance = Instance(self.state / "run")
         self.snapshots = Snapshots(self.state / "snapshots")
         self.guests = Guests(self)
@@ -203,7 +207,7 @@ class Testbed:
 
     def _start(self, artifacts: dict[str, Path], options: UpOptions) -> UpResult:
         started = time.monotonic()
-        spec = self.spec(artifacts, options, choose_port(self.project.config.ssh.port))
+        spec = self.spec(artifacts, options, choose_port(self.project.ssh_port))
         snapshots = self.snapshots
         key = self.snapshot_key(spec)
         # A restored host needs our module to get its timers back (guest/rearm); a deterministic one takes nothing.
@@ -213,9 +217,9 @@ class Testbed:
         write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
         self.guests.machine_started([file for file in SEEDED if self.guests.source(file).exists()])
         try:
-            how = self._restore(spec, saved) if saved else "cold"
+            how = self._restore(spec, saved, tied=options.tied) if saved else "cold"
             if how == "cold":
-                self._boot(spec)
+                self._boot(spec, tied=options.tied)
             self._answer(spec.ssh_port)
             seconds = time.monotonic() - started
             if how == "cold" and restorable and not snapshots.find(key):
@@ -233,7 +237,7 @@ class Testbed:
         except OrchError as error:
             self.progress.notice(f"no snapshot was saved: {error.message}")
 
-    def _boot(self, spec: MachineSpec) -> None:
+    def _boot(self, spec: MachineSpec, *, tied: bool) -> None:
         """Start cold and wait through the named states."""
         timeouts = self.project.config.timeouts
         steps = (
@@ -242,16 +246,16 @@ class Testbed:
             (State.HOST_READY, timeouts.host_ready),
         )
         with self.progress.stage("boot", estimate=3, last_line=self._last_line):
-            self.instance.start(spec)
+            self.instance.start(spec, tied=tied)
             for state, timeout in steps:
                 self.instance.wait(state, timeout)
 
-    def _restore(self, spec: MachineSpec, saved: Path) -> str:
+    def _restore(self, spec: MachineSpec, saved: Path, *, tied: bool) -> str:
         """Continue from a saved state; one that cannot be used is dropped and the machine boots cold."""
         timeouts = self.project.config.timeouts
         try:
             with self.progress.stage("restore snapshot", estimate=1, last_line=self._last_line):
-                self.instance.start(dataclasses.replace(spec, incoming=str(saved)))
+                self.instance.start(dataclasses.replace(spec, incoming=str(saved)), tied=tied)
                 self.instance.wait(State.HOST_READY, timeouts.restore)
                 # Otherwise the guest would repeat its random numbers and its time, and its CPUs' timers stood still.
                 self.instance.resume_guest_now(timeouts.restore)
@@ -277,10 +281,10 @@ class Testbed:
         with self.exclusive(), self.progress.stage("replay", estimate=2, last_line=self._last_line):
             timeouts = self.project.config.timeouts
             self.instance.stop(timeouts.down)
-            spec = self.spec(self.artifacts(), options, choose_port(self.project.config.ssh.port))
+            spec = self.spec(self.artifacts(), options, choose_port(self.project.ssh_port))
             record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": None}
             write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
-            self.instance.start(dataclasses.replace(spec, incoming=str(saved)))
+            self.instance.start(dataclasses.replace(spec, incoming=str(saved)), tied=options.tied)
             self.instance.wait(State.HOST_READY, timeouts.restore)
 
     def _answer(self, port: int) -> None:
@@ -301,6 +305,8 @@ class Testbed:
         missing = [name for name in ("deterministic", "count") if wanted[name] and not has[name]]
         if options.deterministic and options.seed != has.get("seed", DEFAULT_SEED):
             missing.append("seed")
+        if options.tied != has.get("tied", False):
+            missing.append("tied")
         if options.fresh or missing or (options.count and wanted["count_mode"] != has["count_mode"]):
             raise UsageError(f"testbed '{self.project.config.name}' is up with other options", hint="`orch down` first")
         return UpResult("already up", 0.0, int(running["ssh_port"]))

@@ -110,6 +110,12 @@ def test_verdicts(
     assert (ending.state, ending.reason) == verdict
 
 
+def test_a_machine_that_ended_with_its_owner_says_so() -> None:
+    facts = {"seen": None, "shutdown": "host-qmp-quit", "code": 0, "words": ""}
+    assert judge(requested=True, owner_gone=True, **facts).reason is Reason.OWNER_GONE
+    assert judge(requested=False, owner_gone=True, **facts).reason is Reason.QEMU_EXIT
+
+
 def test_a_killed_qemu_is_named_by_its_signal() -> None:
     ending = judge(requested=False, seen=None, shutdown=None, code=-11, words="bug")
     assert ending.detail == "signal SIGSEGV: bug"
