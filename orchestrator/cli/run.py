@@ -16,7 +16,7 @@ from orchestrator.errors import UsageError, WorkloadError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.runs.journal import Journal
+    from orchestrator.runs.folder import RunFolder
 
 
 @click.command("run")
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 @click.option("--resume", "resumed", metavar="RUN", help="go on with a run (folder, name, or 'latest')")
 @click.option("--results", type=click.Path(path_type=Path), metavar="DIR", help="where runs are kept [results/]")
 @click.option("--keep", is_flag=True, help="leave the last machine up with a guest: the realm, else the VM")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, metavar="N", help="boots at once, each a machine of its own [1]"
+)
+@click.option("--pin", is_flag=True, help="with --workers: give each worker a core of its own")
 @click.option("--dry-run", is_flag=True, help="print the plan (of --resume: what is left), build and boot nothing")
 @pass_context
 def run(
@@ -35,6 +39,8 @@ def run(
     resumed: str | None,
     results: Path | None,
     keep: bool,
+    workers: int,
+    pin: bool,
     dry_run: bool,
 ) -> None:
     """Measure a workload's models in its worlds; leaves a folder with tables and a report in results/.
@@ -42,33 +48,36 @@ def run(
     Exit code 1 if a step failed: the others are done, and `--resume` repeats only that.
     """
     from orchestrator.experiment import conduct  # noqa: PLC0415
-    from orchestrator.runs.journal import Journal  # noqa: PLC0415
-    from orchestrator.runs.reading import find_run  # noqa: PLC0415 - `orch --help` should not load pandas
+    from orchestrator.runs.folder import RunFolder  # noqa: PLC0415
+    from orchestrator.runs.reading import find_run  # noqa: PLC0415
 
     if (workload_file is None) == (resumed is None):
         raise UsageError("give either a workload file or --resume RUN", hint="`orch run workloads/quickstart.yaml`")
+    if keep and workers > 1:
+        raise UsageError("--keep leaves one machine up, and --workers has several", hint="leave out one of them")
+    options = conduct.RunOptions(keep=keep, resume=resumed is not None, workers=workers, pin=pin)
     folder = results or context.project.root / "results"
     if resumed is not None:
         if changes:
             raise UsageError("--set cannot change a run that was begun", hint="start a new one")
-        journal = Journal(find_run(resumed, folder, context.progress.notice))
+        journal = RunFolder(find_run(resumed, folder, context.progress.notice))
         if dry_run:
-            click.echo("\n".join(conduct.left_lines(journal)))
+            click.echo("\n".join(conduct.left_lines(journal, context.project, workers)))
             return
-        failures = conduct.resume(context.project, journal, context.progress, keep=keep)
+        failures = conduct.resume(context.project, journal, context.progress, options)
     else:
         assert workload_file is not None  # noqa: S101
         workload = conduct.open_workload(workload_file, changes, context.project)
         if dry_run:
-            click.echo("\n".join(conduct.plan_lines(workload, workload_file)))
+            click.echo("\n".join(conduct.plan_lines(workload, workload_file, context.project, workers)))
             return
-        journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=keep)
+        journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, options)
     _finish(context, journal)
     if failures:
         raise WorkloadError(f"{failures} steps failed", hint=f"`orch run --resume {journal.run_id}` repeats them")
 
 
-def _finish(context: Context, journal: Journal) -> None:
+def _finish(context: Context, journal: RunFolder) -> None:
     """Tables and report of a run that is over; what they take is added to its costs in run.yaml."""
     began = time.monotonic()
     from orchestrator.report.tables import write_tables  # noqa: PLC0415
@@ -89,13 +98,13 @@ def _finish(context: Context, journal: Journal) -> None:
     click.echo(f"{journal.folder}/report.html")
 
 
-def _add_cost(journal: Journal, name: str, seconds: float, sums: tuple[str, ...] = ()) -> None:
+def _add_cost(journal: RunFolder, name: str, seconds: float, sums: tuple[str, ...] = ()) -> None:
     """Write into run.yaml what something took after the measuring, and add it to the sums that are named.
 
     A run that has it is whole and was resumed all the same: its tables are made again, its costs stay.
     """
     with journal.held():
-        facts = journal.read_run()
+        facts = journal.read_run().facts()
         cost = facts.get("cost") or {}
         if name in cost:
             return
@@ -122,7 +131,9 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
     workload = conduct.open_workload(workload_file, changes, context.project)
     before = _last_whole_run(folder, workload.name, context.progress.notice)
     publish(folder, None)  # if this night gives none, those of the last are not taken for its own
-    journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, keep=False)
+    journal, failures = conduct.start(
+        context.project, workload, workload_file, folder, context.progress, conduct.RunOptions()
+    )
     _finish(context, journal)
     problems = [f"{failures} steps failed"] if failures else []
     if before is not None:
@@ -137,12 +148,13 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
 
 def _last_whole_run(results: Path, name: str, notice: Callable[[str], None]) -> Path | None:
     """The newest run of that name in which all went well; one that cannot be read is passed over with a notice."""
-    from orchestrator.runs.reading import load_run, read_info  # noqa: PLC0415
+    from orchestrator.runs.reading import load_run  # noqa: PLC0415
+    from orchestrator.runs.run_file import read_run_file  # noqa: PLC0415
 
     whole = []
     for path in results.glob(f"{name}-*/run.yaml"):
         try:
-            info = read_info(path.parent)
+            info = read_run_file(path.parent)
         except UsageError as error:
             notice(f"passed over: {error.message}")
             continue

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`orch run` from the workload file to the finished folder: prepare, run, write tables and report."""
+"""`orch run` from the workload file to the finished folder: prepare, plan boots, have them done, merge."""
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,50 +14,60 @@ from orchestrator.build.cache import key_of
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
+from orchestrator.experiment.admission import admit
 from orchestrator.experiment.attacks import Attacks
+from orchestrator.experiment.dispatch import Dispatcher
+from orchestrator.experiment.job import BootJob
+from orchestrator.experiment.parts import machine_keys, machine_nodes, testbeds
 from orchestrator.experiment.plan import cells_of, input_digests, plan
 from orchestrator.experiment.precheck import mistakes
-from orchestrator.experiment.prepare import Key, Preparer, Subject, build, chosen, nodes_of
-from orchestrator.experiment.run import Runner
+from orchestrator.experiment.prepare import Key, Preparer, Subject, build
+from orchestrator.experiment.processes import Processes
+from orchestrator.experiment.sameness import check_same
+from orchestrator.experiment.scheduler import Inline
 from orchestrator.models.zoo import Zoo
-from orchestrator.runs.costs import Costs
-from orchestrator.runs.journal import Journal, utc_now
-from orchestrator.runs.matrix import Cell, MachineKind
-from orchestrator.runs.rows import RowMaker
+from orchestrator.runs.costs import Costs, cost_of
+from orchestrator.runs.events import BootBegun, Part, utc_now
+from orchestrator.runs.folder import RunFolder
+from orchestrator.runs.merge import merge
+from orchestrator.runs.outputs import compare_boots
+from orchestrator.runs.rows import RowFacts
+from orchestrator.runs.run_file import RUN_VERSION
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
-from orchestrator.testbed.guest import files_for
 from orchestrator.testbed.testbed import Testbed
-from orchestrator.words import GUEST_WORLDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from orchestrator.build.graph import Node
     from orchestrator.build.progress import Progress
-    from orchestrator.models.zoo import Model
+    from orchestrator.experiment.prepare import Parts
+    from orchestrator.experiment.scheduler import Scheduler
+    from orchestrator.runs.matrix import Boot, Cell, MachineKind
     from orchestrator.testbed.project import Project
 
 WORKLOAD_FILE = "workload.yaml"
-_THE_MACHINE = ("machine", "kernel", "guest", "stack")  # parts of a testbed file; the others change no row
+WORKERS = "workers"  # in the testbed's state folder
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the command line asks for; `resume` continues the journal's run."""
+    """What the command line asks for; `resume` continues a run, `pin` gives each worker a core of its own."""
 
     keep: bool = False
     resume: bool = False
+    workers: int = 1
+    pin: bool = False
 
 
 @dataclass
 class Conductor:
-    """One run: everything before and after the measuring."""
+    """One run: everything before and after its boots."""
 
     project: Project
     workload: Workload
     workload_file: Path
-    journal: Journal
+    run: RunFolder
     progress: Progress
     options: RunOptions
 
@@ -69,98 +78,53 @@ class Conductor:
 
     def conduct(self) -> int:
         """Do it; returns the number of steps that failed. Whatever happens, run.yaml says how far it came."""
-        with self.journal.held():
+        with self.run.held():
+            cells = cells_of(self.workload, self.folder)
+            beds = testbeds(self.project, self.progress, cells)
             if self.options.resume:
                 if self._is_whole():
                     return 0
-                self._check_same()
-                self.journal.repair()
-            costs = Costs(self._cost_before())
+                check_same(self.run.read_run(), self.project, self.workload, self.folder, beds)
+                self.run.repair()
+            costs = Costs()
             facts = self._begin()
             status = "error"
             try:
-                failures = self._run(costs, facts)
-                status = "failed" if failures else "ok"
+                self._do(cells, beds, costs, facts)
+                status = "failed" if self.run.failures() else "ok"
             except BaseException as error:
                 facts["cause"] = f"{type(error).__name__}: {error}"
                 raise
             finally:
                 self._end(facts, status, costs)
-        return failures
+        return self.run.failures()
 
     def _is_whole(self) -> bool:
         """Whether the run has ended and nothing of it is to be done."""
-        done = self.journal.done()
-        return self.journal.read_run()["status"] == "ok" and not plan(self.workload, done, self.folder)
+        ended = self.run.read_run().status == "ok"
+        return ended and (not self.run.shards() or not plan(self.workload, self.run.done(), self.folder))
 
-    def _cost_before(self) -> dict[str, Any]:
-        if not self.options.resume:
-            return {}
-        return self.journal.cost() or self.journal.read_run().get("cost") or {}
-
-    def _check_same(self) -> None:
-        """Raises UsageError if a run would go on with another machine, model or tool: its rows would not be alike."""
-        facts = self.journal.read_run()
-        now = self.project.config.model_dump(mode="json")
-        changed = [f"testbed: {part}" for part in _THE_MACHINE if facts["testbed"].get(part) != now[part]]
-        cells = cells_of(self.workload, self.folder)
-        known = {each["cell_id"]: each["model_sha256"] for each in facts.get("cells", ())}
-        changed += sorted({f"model {cell.model}" for cell in cells if known and cell.cell_id not in known})
-        changed += self._changed_inputs(facts, cells)
-        models = chosen(self.project.root, cells)
-        for cell in cells:
-            model = models[cell.model, cell.quantization]
-            if model.path is not None and known.get(cell.cell_id, model.sha256) != model.sha256:
-                changed.append(f"model {cell.model}")
-        artifacts = self._artifacts(cells, models) if "artifacts" in facts else {}
-        changed += [name for name, key in facts.get("artifacts", {}).items() if artifacts.get(name) != key]
-        if changed:
-            revision = str(facts["git"]["revision"] or "unknown")[:12]
-            what = ", ".join(dict.fromkeys(changed))
-            raise UsageError(
-                f"run {self.journal.run_id} was begun with another stack; what differs: {what}",
-                hint=f"go on with revision {revision} and the same --testbed, or start a new run",
-            )
-
-    def _changed_inputs(self, facts: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
-        """Keys of the workload whose inputs or number of classes are others now, as far as the run wrote them down."""
-        tops = {each["cell_id"]: each["top"] for each in facts.get("cells", ()) if "top" in each}
-        top = {cell.cell_id: cell.top(self.workload) for cell in cells}
-        changed = ["top"] if any(tops.get(cell, count) != count for cell, count in top.items()) else []
-        begun = facts["workload"].get("inputs", {})
-        now = self.workload.inputs.model_dump(mode="json", exclude={"files"})  # the saved workload's are absolute
-        changed += [f"inputs.{name}" for name, value in now.items() if begun.get(name, value) != value]
-        if "input_files" in facts and facts["input_files"] != input_digests(self.workload, self.folder):
-            changed.append("inputs.files")
-        return changed
-
-    def _artifacts(self, cells: Sequence[Cell], models: dict[Key, Model]) -> dict[str, str]:
-        """Keys of all that this run is made of, as they are now; nothing is built."""
-        beds = self._beds(cells).values()
-        bed = next(iter(beds))
-        nodes = nodes_of(bed.graph, models.values(), attacked=bool(self.workload.attacks))
-        keys = {label: bed.builder.keys.key(node) for label, node in nodes.items()}
-        return keys | {name: key for each in beds for name, key in self._keys(each).items()}
+    # --- before and after -----------------------------------------------------------------------------------------
 
     def _begin(self) -> dict[str, Any]:
         """Write down what is about to be done before anything of it is."""
         git = provenance.git_facts(self.project.root)
         if self.options.resume:
             # Its rows come from what it was begun with: that stays on record.
-            facts = self.journal.read_run() | {"ended_utc": None, "status": "running"}
+            facts = self.run.read_run().facts() | {"ended_utc": None, "status": "running"}
             facts.pop("cause", None)
             facts["resumed"] = [*facts.get("resumed", ()), {"utc": utc_now(), **git}]
         else:
             facts = self._first_facts(git)
             self._save_inputs(git["revision"])
-        self.journal.write_run(facts)
-        self.journal.event("run-begin", resume=self.options.resume)
+        self.run.write_run(facts)
+        self.run.log.add("run-begin", resume=self.options.resume)
         return facts
 
     def _first_facts(self, git: dict[str, Any]) -> dict[str, Any]:
         return {
-            "schema_version": 1,
-            "run_id": self.journal.run_id,
+            "schema_version": RUN_VERSION,
+            "run_id": self.run.run_id,
             "name": self.workload.name,
             "summary": self.workload.summary,
             "started_utc": utc_now(),
@@ -178,47 +142,113 @@ class Conductor:
     def _save_inputs(self, revision: str | None) -> None:
         """Workload and testbed as resolved, and the script that repeats the run with them."""
         resolved = yaml.safe_dump(_with_paths(self.workload, self.folder), sort_keys=False, allow_unicode=True)
-        self.journal.write(WORKLOAD_FILE, resolved)
-        self.journal.write("testbed.yaml", provenance.testbed_text(self.project))
-        script = self.journal.folder / "reproduce.sh"
-        self.journal.write(script.name, provenance.reproduce_script(revision, self.project.root))
+        self.run.write(WORKLOAD_FILE, resolved)
+        self.run.write("testbed.yaml", provenance.testbed_text(self.project))
+        script = self.run.folder / "reproduce.sh"
+        self.run.write(script.name, provenance.reproduce_script(revision, self.project.root))
         script.chmod(0o755)
 
-    def _run(self, costs: Costs, facts: dict[str, Any]) -> int:
-        cells = cells_of(self.workload, self.folder)
-        bed, beds = Testbed(self.project, self.progress), self._beds(cells)
-        self._clear(bed)
+    def _end(self, facts: dict[str, Any], status: str, costs: Costs) -> None:
+        """Merge what there is, and say what it cost."""
+        self.run.log.add("run-end", status=status, client=costs.as_client())
+        steps = [
+            each.model_dump(mode="json", exclude_unset=True, exclude={"event", "sizes", "cost"})
+            for each in self.run.steps().values()
+        ]
+        facts["ended_utc"] = utc_now()
+        facts["status"] = status
+        facts["steps"] = steps
+        facts["cost"] = cost_of(self.run) | {"steps": len(steps), "workers": self.options.workers}
+        self.run.write_run(facts)
+        merge(self.run.folder)
+
+    # --- the boots ------------------------------------------------------------------------------------------------
+
+    def _do(
+        self, cells: Sequence[Cell], beds: Mapping[MachineKind, Testbed], costs: Costs, facts: dict[str, Any]
+    ) -> None:
+        scheduler = self._scheduler(beds)
         with costs.spent_on("build"):
+            bed = Testbed(self.project, self.progress)
+            bed.keys.ensure()
             parts = build(bed, cells, attacked=bool(self.workload.attacks))
             for each in beds.values():
-                each.builder.build(list(self._nodes(each).values()))
+                each.builder.build(list(machine_nodes(each, self.workload).values()))
         facts["tools"].setdefault("qemu", provenance.qemu_version(_emulator(next(iter(beds.values())))))
-        scratch = self.journal.folder / ".scratch"
+        scratch = self.run.folder / ".scratch"
         scratch.mkdir(exist_ok=True)
         try:
             subjects = Preparer(parts, self.workload, self.folder, scratch).subjects()
             _check_sizes(cells, subjects)
-            runner = Runner(
-                workload=self.workload,
-                folder=self.folder,
-                beds=beds,
-                journal=self.journal,
-                progress=self.progress,
-                subjects=subjects,
-                bundle=parts.bundle,
-                rows=self._rows(beds, subjects, facts["tools"]["qemu"]),
-                attacks=Attacks(self.workload, cells, self.journal.run_id, scratch),
-                keep=self.options.keep,
-                costs=costs,
-            )
-            machines = {name: key for each in beds.values() for name, key in self._keys(each).items()}
+            machines = {name: key for each in beds.values() for name, key in machine_keys(each, self.workload).items()}
             facts["artifacts"] = parts.keys | machines | facts.get("artifacts", {})
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
-            self.journal.write_run(facts)
-            runner.run()
+            self.run.write_run(facts)
+            jobs = self._jobs(cells, beds, subjects, parts, facts["tools"]["qemu"], scratch)
+            with costs.spent_on("boots"):
+                Dispatcher(self.run, scheduler, self.progress, len(plan(self.workload, folder=self.folder))).work(jobs)
+            for key in compare_boots(self.run):
+                self.progress.notice(f"{key}: its outputs are not those of the other boots")
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        return runner.failures
+
+    def _jobs(
+        self,
+        cells: Sequence[Cell],
+        beds: Mapping[MachineKind, Testbed],
+        subjects: Mapping[Key, Subject],
+        parts: Parts,
+        qemu: str,
+        scratch: Path,
+    ) -> list[BootJob]:
+        """What is left of the plan, a job a boot."""
+        left = plan(self.workload, self.run.done(), self.folder)
+        whole = plan(self.workload, folder=self.folder)
+        total, offset, jobs = sum(len(boot.steps) for boot in left.values()), 0, []
+        for index, boot in left.items():
+            bed = beds[boot.machine]
+            facts = RowFacts(
+                run_id=self.run.run_id,
+                boot_id=index,
+                workload=self.workload.name,
+                seed=self.workload.seed,
+                platform=self.project.config.machine.platform,
+                platform_version=f"qemu-{qemu.split(maxsplit=1)[0]}",
+                stack_hash=key_of(machine_keys(bed, self.workload)),
+                model_sha256={key: subject.sha256 for key, subject in subjects.items()},
+                host_cpus=self.project.config.machine.cpus,
+            )
+            job = BootJob(
+                index=index,
+                whole=whole[index],
+                boot=boot,
+                workload=self.workload,
+                cells=tuple(cells),
+                subjects=subjects,
+                bundle=parts.bundle,
+                facts=facts,
+                testbed_file=bed.project.testbed_file,
+                config=bed.project.config,
+                scratch=scratch / f"boot-{index:03d}",
+                offset=offset,
+                total=total,
+                keep=self.options.keep and index == max(left),
+            )
+            jobs.append(job)
+            offset += len(boot.steps)
+        return jobs
+
+    def _scheduler(self, beds: Mapping[MachineKind, Testbed]) -> Scheduler:
+        """Who does the boots; raises UsageError if there is no room, or a machine in the way."""
+        left = plan(self.workload, self.run.done(), self.folder)
+        admission = admit(self.options.workers, list(left.values()), self.project.config)
+        if admission.reason:
+            self.progress.notice(f"{admission.workers} workers instead of {self.options.workers}: {admission.reason}")
+        if admission.workers > 1:
+            state = self.project.state_folder() / WORKERS
+            return Processes(admission.workers, state, self.progress, pin=self.options.pin)
+        self._clear(Testbed(self.project, self.progress))
+        return Inline(self.progress)
 
     def _clear(self, bed: Testbed) -> None:
         """No machine may be up: one of a killed run makes way, one of the user's does not."""
@@ -233,45 +263,21 @@ class Conductor:
         bed.down()
 
     def _left_a_machine(self) -> bool:
-        """Whether the run, as far as its journal goes, began a boot and did not end it."""
-        told = [each for each in self.journal.events() if each["event"] in ("boot-begin", "boot", "down")]
-        # A boot that failed has ended, a machine that could not be taken down has not.
-        return bool(told) and (told[-1]["event"] == "down") == (told[-1].get("outcome") == "error")
+        """Whether the run, as far as a shard's events go, began a boot and did not end it."""
+        for shard in self.run.shards():
+            told = [
+                each
+                for each in shard.log.read()
+                if isinstance(each, BootBegun) or (isinstance(each, Part) and each.event in ("boot", "down"))
+            ]
+            last = told[-1] if told else None
+            failed = isinstance(last, Part) and last.outcome == "error"
+            # A boot that failed has ended, a machine that could not be taken down has not.
+            if last is not None and (last.event == "down") == failed:
+                return True
+        return False
 
-    def _beds(self, cells: Sequence[Cell]) -> dict[MachineKind, Testbed]:
-        """A testbed for every kind of machine."""
-        machines = dict.fromkeys(cell.machine for cell in cells)
-        return {machine: machine_testbed(self.project, self.progress, machine) for machine in machines}
-
-    def _nodes(self, bed: Testbed) -> dict[str, Node]:
-        """The nodes of the machine and of the guests that this workload has."""
-        files = [file for world in GUEST_WORLDS if world in self.workload.worlds for file in files_for(world)]
-        return bed.project.machine_nodes(bed.graph) | bed.project.guest_nodes(bed.graph, files)
-
-    def _keys(self, bed: Testbed) -> dict[str, str]:
-        """What the machine and its guests were made of: artifact keys by node, which tell ticks apart.
-
-        Of what `stack:` gives ready-made, the digests.
-        """
-        stack = bed.project.config.stack
-        given = {f"stack.{name}": getattr(stack, name) for name in ("qemu", "host_kernel", "guest_kernel")}
-        files = {name: bed.project.path(path) for name, path in given.items() if path is not None}
-        files |= {f"stack.vmm:{place}": path for place, path in bed.project.vmm_files().items()}
-        keys = {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
-        return keys | {name: file_digest(path) for name, path in files.items()}
-
-    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[Key, Subject], qemu: str) -> RowMaker:
-        return RowMaker(
-            journal=self.journal,
-            workload=self.workload.name,
-            seed=self.workload.seed,
-            platform_version=f"qemu-{qemu.split(maxsplit=1)[0]}",
-            stack_hash={machine: key_of(self._keys(bed)) for machine, bed in beds.items()},
-            model_sha256={key: subject.sha256 for key, subject in subjects.items()},
-            host_cpus=self.project.config.machine.cpus,
-        )
-
-    def _cell_facts(self, cell: Cell, subjects: dict[Key, Subject]) -> dict[str, Any]:
+    def _cell_facts(self, cell: Cell, subjects: Mapping[Key, Subject]) -> dict[str, Any]:
         subject = subjects[cell.model, cell.quantization]
         return {
             "cell_id": cell.cell_id,
@@ -283,36 +289,11 @@ class Conductor:
             "inputs_sha256": file_digest(subject.inputs),
         }
 
-    def _end(self, facts: dict[str, Any], status: str, costs: Costs) -> None:
-        steps = self.journal.steps().values()
-        cost = costs.as_table()
-        facts["ended_utc"] = utc_now()
-        facts["status"] = status
-        facts["steps"] = [
-            {key: value for key, value in each.items() if key not in ("event", "sizes", "cost")} for each in steps
-        ]
-        facts["cost"] = cost | {"steps": len(facts["steps"])}
-        self.journal.event("run-end", status=status, cost=cost)
-        self.journal.write_run(facts)
-
 
 def _emulator(bed: Testbed) -> Path:
     """The program that runs the machine."""
     given = bed.project.config.stack.qemu
     return bed.project.path(given) if given else bed.artifacts()["qemu"] / "bin/qemu-system-aarch64"
-
-
-def machine_testbed(project: Project, progress: Progress, machine: MachineKind) -> Testbed:
-    """The user's testbed with the ticks and the timing of `machine`."""
-    config = project.config
-    deterministic = config.machine.deterministic.model_copy(update={"icount_shift": machine.timing.shift})
-    changed = config.model_copy(
-        update={
-            "kernel": config.kernel.model_copy(update=machine.ticks.model_dump()),
-            "machine": config.machine.model_copy(update={"deterministic": deterministic}),
-        }
-    )
-    return Testbed(dataclasses.replace(project, config=changed), progress)
 
 
 def open_workload(path: Path, changes: Sequence[str], project: Project) -> Workload:
@@ -322,55 +303,66 @@ def open_workload(path: Path, changes: Sequence[str], project: Project) -> Workl
 
 
 def start(
-    project: Project, workload: Workload, workload_file: Path, results: Path, progress: Progress, *, keep: bool
-) -> tuple[Journal, int]:
-    """A new run in `results`; returns its journal and the number of steps that failed."""
-    journal = Journal.create(results, workload.name)
-    conductor = Conductor(project, workload, workload_file, journal, progress, RunOptions(keep=keep))
+    project: Project, workload: Workload, workload_file: Path, results: Path, progress: Progress, options: RunOptions
+) -> tuple[RunFolder, int]:
+    """A new run in `results`; returns its folder and the number of steps that failed."""
+    run = RunFolder.create(results, workload.name)
+    conductor = Conductor(project, workload, workload_file, run, progress, options)
     try:
-        return journal, conductor.conduct()
+        return run, conductor.conduct()
     except (UsageError, WorkloadError):
         # A mistake that was found before anything booted is no run, and must not be the latest one.
-        if not any(each["event"] == "boot-begin" for each in journal.events()):
-            shutil.rmtree(journal.folder)
+        if not run.shards():
+            shutil.rmtree(run.folder)
         raise
 
 
-def resume(project: Project, journal: Journal, progress: Progress, *, keep: bool) -> int:
+def resume(project: Project, run: RunFolder, progress: Progress, options: RunOptions) -> int:
     """Go on with a run: finished steps stay as they are; returns the number of steps that failed now."""
-    workload, saved = _saved(journal)
-    return Conductor(project, workload, saved, journal, progress, RunOptions(keep=keep, resume=True)).conduct()
+    workload, saved = _saved(run)
+    return Conductor(project, workload, saved, run, progress, options).conduct()
 
 
-def _saved(journal: Journal) -> tuple[Workload, Path]:
+def _saved(run: RunFolder) -> tuple[Workload, Path]:
     """The workload of a run, and its file."""
-    saved = journal.folder / WORKLOAD_FILE
+    saved = run.folder / WORKLOAD_FILE
     if not saved.is_file():
-        raise UsageError(f"{journal.folder}: the run has no {WORKLOAD_FILE} and cannot be continued")
+        raise UsageError(f"{run.folder}: the run has no {WORKLOAD_FILE} and cannot be continued")
     return load(saved, Workload), saved
 
 
-def left_lines(journal: Journal) -> list[str]:
+def left_lines(run: RunFolder, project: Project, workers: int = 1) -> list[str]:
     """What going on with a run would do, for people."""
-    workload, saved = _saved(journal)
-    with journal.held():
-        journal.read_run()
-        return plan_lines(workload, saved, journal.done())
+    workload, saved = _saved(run)
+    with run.held():
+        run.read_run()
+        return plan_lines(workload, saved, project, workers, run.done())
 
 
-def plan_lines(workload: Workload, workload_file: Path, done: frozenset[str] = frozenset()) -> list[str]:
+def plan_lines(
+    workload: Workload, workload_file: Path, project: Project, workers: int = 1, done: frozenset[str] = frozenset()
+) -> list[str]:
     """What a run would do, for people; `done` are keys of steps that need no repetition."""
     folder = workload_file.resolve().parent
     boots, cells = plan(workload, done, folder), cells_of(workload, folder)
     attacks = Attacks(workload, cells, run_id="", work=folder)
-    lines = [f"{len(cells)} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots)} steps"]
-    for boot in boots:
+    lines = [f"{len(cells)} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots.values())} steps"]
+    admission = admit(workers, list(boots.values()), project.config)
+    if workers > 1:
+        lines.append(f"{admission.workers} workers" + (f": {admission.reason}" if admission.reason else ""))
+    for boot in boots.values():
         lines.append(f"boot {boot.number + 1}: {boot.machine.label}")
-        for session in boot.sessions:
-            where = session.world if session.world == "host" else f"{session.world} {session.guest.label}"
-            for step in session.steps:
-                names = ", ".join([*attacks.now(step), *attacks.later(step)])
-                lines.append(f"  {where}: {step.cell.cell_id}{f', then {names}' if names else ''}")
+        lines += _boot_lines(boot, attacks)
+    return lines
+
+
+def _boot_lines(boot: Boot, attacks: Attacks) -> list[str]:
+    lines = []
+    for session in boot.sessions:
+        where = session.world if session.world == "host" else f"{session.world} {session.guest.label}"
+        for step in session.steps:
+            names = ", ".join([*attacks.now(step), *attacks.later(step)])
+            lines.append(f"  {where}: {step.cell.cell_id}{f', then {names}' if names else ''}")
     return lines
 
 
@@ -384,7 +376,7 @@ def _with_paths(workload: Workload, folder: Path) -> dict[str, Any]:
     return table
 
 
-def _check_sizes(cells: Sequence[Cell], subjects: dict[Key, Subject]) -> None:
+def _check_sizes(cells: Sequence[Cell], subjects: Mapping[Key, Subject]) -> None:
     """Raises WorkloadError before anything is booted if a model cannot fit into its guest."""
     for cell in cells:
         subject = subjects[cell.model, cell.quantization]

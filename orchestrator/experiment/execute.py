@@ -28,7 +28,7 @@ def execute(job: BootJob, place: Place, progress: Progress) -> None:
     shard.make()
     project = Project(CHECKOUT, job.testbed_file, job.config)
     if place.state is not None:
-        project = project.with_state(place.state, keys=place.keys)
+        project = project.with_state(place.state)
     costs = Costs(shard.cost())
     steps = Steps(
         job=job,

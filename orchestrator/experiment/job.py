@@ -60,5 +60,4 @@ class Place:
 
     shard: Path
     state: Path | None = None
-    keys: Path | None = None
     tied: bool = True

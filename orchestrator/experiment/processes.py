@@ -65,14 +65,13 @@ class _Child:
 
 @dataclass
 class Processes:
-    """As many workers as `slots`; `state` is the folder in which each has its own, `keys` are the SSH keys of all.
+    """As many workers as `slots`; `state` is the folder in which each has its own.
 
     `pin` gives each worker a core of its own, with all processes of its machine.
     """
 
     slots: int
     state: Path
-    keys: Path
     progress: Progress
     pin: bool = False
     _children: list[_Child] = field(default_factory=list)
@@ -92,7 +91,7 @@ class Processes:
                 start_new_session=True,  # Ctrl-C is for the client, which tells its workers
             )
         self._children.append(_Child(job, slot, process, Receiver(self.progress, f"worker {slot + 1}"), log))
-        place = Place(shard.folder, self.state / str(slot + 1), self.keys)
+        place = Place(shard.folder, self.state / str(slot + 1))
         assert process.stdin is not None  # noqa: S101
         try:
             with process.stdin:
@@ -112,7 +111,7 @@ class Processes:
                     data = os.read(key.fd, 1 << 16)
                     if data:
                         child.take(data)
-                    else:  # its end of the pipe is closed when it has ended, and what it started has as well
+                    else:  # nobody but the worker has its end of the pipe
                         return self._ended(child)
 
     def _ended(self, child: _Child) -> Outcome:

@@ -12,8 +12,8 @@ from orchestrator.words import World
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.runs.shard import Shard
     from orchestrator.runs.matrix import Boot, Session
+    from orchestrator.runs.shard import Shard
 
 _TWINS = {World.VM: World.REALM, World.REALM: World.VM}
 

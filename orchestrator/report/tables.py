@@ -21,7 +21,8 @@ from orchestrator.report.sections.headline import sentences
 from orchestrator.report.sections.provenance import alarms
 from orchestrator.report.story import tell
 from orchestrator.runs.frames import read_frame, write_parquet
-from orchestrator.runs.reading import Run, load_run, read_info
+from orchestrator.runs.reading import Run, load_run
+from orchestrator.runs.run_file import read_run_file
 from orchestrator.schema.csvtable import Table, replace_file
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
 
@@ -59,7 +60,7 @@ def write_tables(folder: Path, before_report: Callable[[], None] | None = None) 
             write_parquet(files[-1], frame, table)
     if before_report is not None:
         before_report()
-        facts = replace(facts, run=replace(run, info=read_info(folder)))
+        facts = replace(facts, run=replace(run, info=read_run_file(folder)))
     for name, data in ((JUNIT, run_xml(facts)), (REPORT, render(tell(facts)).encode())):
         files.append(folder / name)
         replace_file(files[-1], data)

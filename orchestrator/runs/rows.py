@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.runs.events import utc_now
-from orchestrator.runs.shard import PRIVACY, SAMPLES
 from orchestrator.runs.observation import Observation
+from orchestrator.runs.shard import PRIVACY, SAMPLES
 from orchestrator.schema import samples
 from orchestrator.schema.samples import PrivacyRow, SampleRow
 from orchestrator.schema.workload import machine_seed

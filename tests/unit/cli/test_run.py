@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from orchestrator.runs.journal import Journal
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.cli.main import orch
 from orchestrator.cli.run import _add_cost
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import conduct
-from orchestrator.runs.journal import Journal
 
 NIGHT = Plan(name="night", cells=(Cell(),), boots=2, iterations=3, warmups=1)
 NOW = NIGHT.but(seed=9, started_utc="2026-02-09T12:00:00Z")

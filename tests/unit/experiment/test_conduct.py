@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from orchestrator.runs.journal import Journal
 
 from orchestrator.build.graph import file_digest
 from orchestrator.build.progress import Silent
@@ -24,7 +25,6 @@ from orchestrator.experiment.prepare import Subject, nodes_of
 from orchestrator.models.tensors import Tensors
 from orchestrator.models.zoo import Zoo
 from orchestrator.runs.costs import Costs
-from orchestrator.runs.journal import Journal
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.project import Project

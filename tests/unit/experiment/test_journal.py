@@ -7,11 +7,11 @@ import csv
 from pathlib import Path
 
 import pytest
+from orchestrator.runs.journal import EVENTS, PRIVACY, RUN_FILE, SAMPLES, Journal
 
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.plan import cells_of
 from orchestrator.privacy.rows import About
-from orchestrator.runs.journal import EVENTS, PRIVACY, RUN_FILE, SAMPLES, Journal
 from orchestrator.runs.matrix import Step
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.rows import RowMaker

@@ -13,6 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from orchestrator.experiment.run import Runner
+from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal
 
 from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError, EnvError, OrchError, UsageError
@@ -20,10 +22,8 @@ from orchestrator.experiment import run as run_module
 from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.measure import Measured
 from orchestrator.experiment.plan import cells_of
-from orchestrator.experiment.run import Runner
 from orchestrator.models.record import RunnerRecord
 from orchestrator.privacy.rows import About
-from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal
 from orchestrator.runs.matrix import Step
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.rows import RowMaker

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from orchestrator.experiment.run import Runner
+from orchestrator.runs.journal import SAMPLES, Journal
+
 from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError
 from orchestrator.experiment.plan import cells_of
-from orchestrator.experiment.run import Runner
-from orchestrator.runs.journal import SAMPLES, Journal
 from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
