@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.facts import CellFacts, gather
-from orchestrator.runs.reading import Cell, Run, load_run
+from orchestrator.runs.reading import Run, load_run
+from orchestrator.runs.run_file import CellFacts as CellEntry
 from orchestrator.schema.csvtable import Finite, Name, Note, Row, Table, Utc
 from orchestrator.words import INFER, Verdict, World
 
@@ -55,7 +56,7 @@ def append_history(path: Path, folder: Path) -> int:
     return len(rows)
 
 
-def _about(run: Run, cell: CellFacts | Cell) -> dict[str, Any]:
+def _about(run: Run, cell: CellFacts | CellEntry) -> dict[str, Any]:
     return {
         "utc": run.info.started_utc,
         "run_id": run.info.run_id,
@@ -85,7 +86,7 @@ def _row(run: Run, cell: CellFacts) -> HistoryRow:
     )
 
 
-def _failed(run: Run, cell: Cell) -> HistoryRow | None:
+def _failed(run: Run, cell: CellEntry) -> HistoryRow | None:
     """The line of a cell without a usable sample; none if run.yaml, of an older version, does not say its ticks."""
     if cell.host_hz is None or cell.guest_hz is None:
         return None

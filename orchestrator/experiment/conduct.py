@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator.build.cache import key_of
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
 from orchestrator.experiment.admission import admit
 from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.dispatch import Dispatcher
-from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.parts import machine_keys, machine_nodes, testbeds
 from orchestrator.experiment.plan import cells_of, input_digests, plan
+from orchestrator.experiment.planner import Planner
 from orchestrator.experiment.precheck import mistakes
 from orchestrator.experiment.prepare import Key, Preparer, Subject, build
 from orchestrator.experiment.processes import Processes
@@ -31,7 +30,6 @@ from orchestrator.runs.events import BootBegun, Part, utc_now
 from orchestrator.runs.folder import RunFolder
 from orchestrator.runs.merge import merge
 from orchestrator.runs.outputs import compare_boots
-from orchestrator.runs.rows import RowFacts
 from orchestrator.runs.run_file import RUN_VERSION
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.build.progress import Progress
-    from orchestrator.experiment.prepare import Parts
     from orchestrator.experiment.scheduler import Scheduler
     from orchestrator.runs.matrix import Boot, Cell, MachineKind
     from orchestrator.testbed.project import Project
@@ -184,59 +181,14 @@ class Conductor:
             facts["artifacts"] = parts.keys | machines | facts.get("artifacts", {})
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
             self.run.write_run(facts)
-            jobs = self._jobs(cells, beds, subjects, parts, facts["tools"]["qemu"], scratch)
+            planner = Planner(self.run, self.workload, self.folder, beds, subjects, parts.bundle, scratch)
+            jobs = planner.jobs(facts["tools"]["qemu"], keep=self.options.keep)
             with costs.spent_on("boots"):
-                Dispatcher(self.run, scheduler, self.progress, len(plan(self.workload, folder=self.folder))).work(jobs)
+                Dispatcher(self.run, scheduler, self.progress, planner.boots).work(jobs)
             for key in compare_boots(self.run):
                 self.progress.notice(f"{key}: its outputs are not those of the other boots")
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-
-    def _jobs(
-        self,
-        cells: Sequence[Cell],
-        beds: Mapping[MachineKind, Testbed],
-        subjects: Mapping[Key, Subject],
-        parts: Parts,
-        qemu: str,
-        scratch: Path,
-    ) -> list[BootJob]:
-        """What is left of the plan, a job a boot."""
-        left = plan(self.workload, self.run.done(), self.folder)
-        whole = plan(self.workload, folder=self.folder)
-        total, offset, jobs = sum(len(boot.steps) for boot in left.values()), 0, []
-        for index, boot in left.items():
-            bed = beds[boot.machine]
-            facts = RowFacts(
-                run_id=self.run.run_id,
-                boot_id=index,
-                workload=self.workload.name,
-                seed=self.workload.seed,
-                platform=self.project.config.machine.platform,
-                platform_version=f"qemu-{qemu.split(maxsplit=1)[0]}",
-                stack_hash=key_of(machine_keys(bed, self.workload)),
-                model_sha256={key: subject.sha256 for key, subject in subjects.items()},
-                host_cpus=self.project.config.machine.cpus,
-            )
-            job = BootJob(
-                index=index,
-                whole=whole[index],
-                boot=boot,
-                workload=self.workload,
-                cells=tuple(cells),
-                subjects=subjects,
-                bundle=parts.bundle,
-                facts=facts,
-                testbed_file=bed.project.testbed_file,
-                config=bed.project.config,
-                scratch=scratch / f"boot-{index:03d}",
-                offset=offset,
-                total=total,
-                keep=self.options.keep and index == max(left),
-            )
-            jobs.append(job)
-            offset += len(boot.steps)
-        return jobs
 
     def _scheduler(self, beds: Mapping[MachineKind, Testbed]) -> Scheduler:
         """Who does the boots; raises UsageError if there is no room, or a machine in the way."""
@@ -302,7 +254,7 @@ def open_workload(path: Path, changes: Sequence[str], project: Project) -> Workl
     return load(path, Workload, changes, lambda workload: mistakes(workload, zoo, project.config, folder))
 
 
-def start(
+def start(  # noqa: PLR0917 - all that a run is made of
     project: Project, workload: Workload, workload_file: Path, results: Path, progress: Progress, options: RunOptions
 ) -> tuple[RunFolder, int]:
     """A new run in `results`; returns its folder and the number of steps that failed."""

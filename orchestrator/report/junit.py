@@ -16,7 +16,9 @@ from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.errors import UsageError
 from orchestrator.report.sections.privacy_alarms import privacy_alarms
-from orchestrator.runs.reading import Run, Step
+from orchestrator.runs.events import BootBegun, Part, StepDone
+from orchestrator.runs.reading import Run
+from orchestrator.runs.run_file import StepFacts
 from orchestrator.schema.csvtable import replace_file
 from orchestrator.words import Status, Verdict, World
 
@@ -81,17 +83,17 @@ def _seconds(run: Run) -> dict[tuple[str, ...], float]:
     running: dict[str, float] = defaultdict(float)  # by the step's key
     ended = {}
     for event in run.events:
-        if event.get("event") == "boot-begin":
+        if isinstance(event, BootBegun):
             running.clear()  # what a killed invocation had begun
-        elif event.get("event") == "step-done" and str(event.get("key")) in running:  # else it is retracted
-            place = tuple(str(event.get(name)) for name in _PLACE)
-            ended[place] = round(running.pop(str(event["key"])), 3)
-        elif "step" in event and isinstance(seconds := event.get("seconds"), int | float):
-            running[str(event["step"])] += seconds
+        elif isinstance(event, StepDone) and event.key in running:  # else it is retracted
+            place = tuple(str(getattr(event, name)) for name in _PLACE)
+            ended[place] = round(running.pop(event.key), 3)
+        elif isinstance(event, Part) and event.step is not None:
+            running[event.step] += event.seconds
     return ended
 
 
-def _ended(case: TestCase, step: Step) -> TestCase:
+def _ended(case: TestCase, step: StepFacts) -> TestCase:
     kind = _RESULTS.get(Status(step.status)) if step.status in set(Status) else Error
     note = _text(step.note or "")
     if kind is not None:

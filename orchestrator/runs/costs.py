@@ -60,9 +60,10 @@ def cost_of(run: RunFolder) -> dict[str, Any]:
     """What a run has cost so far, s: all its invocations and all its boots, from their own words."""
     boots = [shard.cost() for shard in run.shards()]
     clients = _clients(run)
-    parts: Counter[str] = Counter()
+    parts: dict[str, float] = {}
     for each in boots:
-        parts.update(each.get("parts", {}))
+        for name, seconds in each.get("parts", {}).items():
+            parts[name] = parts.get(name, 0.0) + seconds
     emulation, build = sum(parts.values()), sum(each["build_s"] for each in clients)
     between = sum(each.get("wall_s", 0.0) for each in boots) - emulation
     own = sum(max(0.0, each["wall_s"] - each["build_s"] - each["waited_s"]) for each in clients)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.runs.events import EVENTS, parse_event
+from orchestrator.runs.events import EVENTS
 from orchestrator.runs.folder import RunFolder
 from orchestrator.runs.offline import OFFLINE
 from orchestrator.schema.samples import PRIVACY, SAMPLES
@@ -68,14 +68,11 @@ def _header(path: Path) -> list[str]:
 
 
 def _join_events(paths: Iterable[Path], target: Path) -> None:
-    """In the order of their moments; those of one second in the order of the shards."""
-    lines: list[tuple[str, bytes]] = []
-    for path in paths:
-        if path.exists():
-            lines += [(parse_event(line).utc, line) for line in _whole_lines(path)]
-    lines.sort(key=lambda pair: pair[0])
-    with _Replaced(target) as partial:
-        partial.write_bytes(b"".join(line for _, line in lines))
+    """What no boot did, then boot after boot: so each boot's own order is kept, whoever else worked meanwhile."""
+    with _Replaced(target) as partial, partial.open("wb") as out:
+        for path in paths:
+            if path.exists():
+                out.writelines(_whole_lines(path))
 
 
 def _whole_lines(path: Path, skip: int = 0) -> Iterator[bytes]:

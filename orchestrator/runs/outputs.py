@@ -21,7 +21,7 @@ _DIFFERS = "the output is not, bit for bit, that of the other worlds"
 
 
 def check_equal(outputs: Sequence[Mapping[str, Any]], reference: Path) -> None:
-    """Raises WorkloadError unless the outputs are, bit for bit, those that another world of the boot left in `reference`.
+    """Raises WorkloadError unless the outputs are, bit for bit, those that another world left in `reference`.
 
     The first to come writes the file.
     """

@@ -14,7 +14,8 @@ from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Parag
 from orchestrator.report.sections.privacy_alarms import privacy_alarms
 from orchestrator.report.style import WORLD_NAMES
 from orchestrator.report.wording import NONE, TIMES, plural, seconds, whole
-from orchestrator.runs.reading import RunInfo
+from orchestrator.runs.events import Part
+from orchestrator.runs.run_file import RunFile
 from orchestrator.schema.samples import PRIVACY, SAMPLES
 
 OK = "ok"
@@ -99,13 +100,13 @@ def alarms(facts: RunFacts) -> list[str]:
     return found
 
 
-def subtitle(info: RunInfo) -> str:
+def subtitle(info: RunFile) -> str:
     """When, and of which revision."""
     revision = (info.git.revision or "unknown revision")[:12] + (" with changes" if info.git.dirty else "")
     return " \u00b7 ".join(part for part in (info.run_id, info.started_utc, revision) if part)
 
 
-def status_word(info: RunInfo) -> Word:
+def status_word(info: RunFile) -> Word:
     """The run's status with its tone."""
     tones = {OK: "good", "running": "warn", "unknown": "warn"}
     return Word(info.status, tones.get(info.status, "bad"))
@@ -219,10 +220,9 @@ def _parts(facts: RunFacts) -> tuple[tuple[Content, ...], ...]:
     total: dict[str, float] = {}
     times: Counter[str] = Counter()
     for event in facts.run.events:
-        name, spent = event.get("event"), event.get("seconds")
-        if isinstance(name, str) and isinstance(spent, int | float) and math.isfinite(spent):
-            total[name] = total.get(name, 0.0) + float(spent)
-            times[name] += 1
+        if isinstance(event, Part) and math.isfinite(event.seconds):
+            total[event.event] = total.get(event.event, 0.0) + event.seconds
+            times[event.event] += 1
     ordered = sorted(total.items(), key=lambda item: (-item[1], item[0]))
     return tuple((name, str(times[name]), f"{spent:,.1f}") for name, spent in ordered)
 

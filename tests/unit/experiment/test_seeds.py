@@ -8,13 +8,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from orchestrator.experiment.run import Runner
-from orchestrator.runs.journal import SAMPLES, Journal
+from jobs import a_job
 
 from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError
-from orchestrator.experiment.plan import cells_of
+from orchestrator.experiment.boot import BootRun
+from orchestrator.experiment.plan import plan
+from orchestrator.experiment.steps import Steps
+from orchestrator.runs.costs import Costs
 from orchestrator.runs.rows import RowMaker
+from orchestrator.runs.shard import SAMPLES, Shard
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
 from orchestrator.testbed.testbed import UpOptions
@@ -41,28 +44,17 @@ class NoBed:
 def test_each_boot_has_a_seed_of_its_own_and_its_rows_say_which(tmp_path: Path) -> None:
     text = "name: w\nmodels: fashion_cnn\nworlds: [vm, realm]\nboots: 3\nseed: 7\n"
     workload = loads(text, "w.yaml", Workload)
-    (cell,) = cells_of(workload)
-    journal, bed = Journal.create(tmp_path / "results", "w"), NoBed(tmp_path)
-    rows = RowMaker(
-        journal=journal,
-        workload="w",
-        seed=workload.seed,
-        platform_version="qemu-10.0",
-        stack_hash={cell.machine: "0a" * 32},
-        model_sha256={(cell.model, cell.quantization): "1b" * 32},
-        host_cpus=2,
-    )
-    rest: dict[str, Any] = {
-        "progress": Silent(),
-        "subjects": {},
-        "bundle": tmp_path,
-        "attacks": None,
-        "folder": tmp_path,
-    }
-    runner = Runner(workload=workload, beds={cell.machine: cast("Any", bed)}, journal=journal, rows=rows, **rest)
-    with journal.held():
-        runner.run()
+    bed = NoBed(tmp_path)
+    for index, boot in plan(workload).items():
+        shard = Shard(tmp_path / f"boot-{index}")
+        shard.make()
+        job = a_job(workload, boot, index)
+        rows = RowMaker(shard, job.facts)
+        steps = Steps(job, shard, rows, cast("Any", None), Silent(), Costs())
+        BootRun(job, cast("Any", bed), shard, steps, Silent()).run()
     assert [options.seed for options in bed.asked] == [700, 701, 702]
-    with (journal.folder / SAMPLES).open(encoding="utf-8") as stream:
-        found = [row["seed"] for row in csv.DictReader(stream)]
+    found = []
+    for index in range(3):
+        with (tmp_path / f"boot-{index}" / SAMPLES).open(encoding="utf-8") as stream:
+            found += [row["seed"] for row in csv.DictReader(stream)]
     assert found == ["700", "700", "701", "701", "702", "702"]

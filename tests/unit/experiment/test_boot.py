@@ -13,20 +13,29 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from orchestrator.experiment.run import Runner
-from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal
+from jobs import a_job
 
 from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError, EnvError, OrchError, UsageError
-from orchestrator.experiment import run as run_module
+from orchestrator.experiment import boot as boot_module
 from orchestrator.experiment.attacks import Attacks
+from orchestrator.experiment.boot import BootRun
+from orchestrator.experiment.dispatch import Dispatcher
+from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.measure import Measured
-from orchestrator.experiment.plan import cells_of
+from orchestrator.experiment.plan import plan
+from orchestrator.experiment.scheduler import Outcome
+from orchestrator.experiment.steps import Steps
 from orchestrator.models.record import RunnerRecord
 from orchestrator.privacy.rows import About
+from orchestrator.runs.costs import Costs
+from orchestrator.runs.events import Event, Warned
+from orchestrator.runs.folder import RunFolder
 from orchestrator.runs.matrix import Step
+from orchestrator.runs.merge import merge
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.rows import RowMaker
+from orchestrator.runs.shard import PRIVACY, SAMPLES, Shard
 from orchestrator.schema.samples import PrivacyRow
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
@@ -127,52 +136,63 @@ class Machine:
         return {"cpus": "1", "cmdline": self.prints.get(world, "same")}
 
 
+class Fake:
+    """Does boots of a run one after the other on the fake machine, as `Inline` does on a real one."""
+
+    slots = 1
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.jobs: list[tuple[BootJob, Shard]] = []
+
+    def start(self, job: BootJob, shard: Shard) -> None:
+        self.jobs.append((job, shard))
+
+    def wait(self) -> Outcome:
+        job, shard = self.jobs.pop()
+        attacks = Attacks(job.workload, job.cells, job.facts.run_id, job.scratch)
+        steps = Steps(job, shard, RowMaker(shard, job.facts), attacks, Silent(), Costs(shard.cost()))
+        BootRun(job, self.world.machine, shard, steps, Silent()).run()  # type: ignore[arg-type]
+        return Outcome(job)
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
 class World:
     """A run of a workload on a fake machine, which can be run again as `--resume` does."""
 
     def __init__(self, tmp_path: Path, text: str) -> None:
         self.workload = loads(text, "w.yaml", Workload)
         self.machine = Machine(tmp_path)
-        self.journal = Journal.create(tmp_path / "results", "w")
+        self.folder = RunFolder.create(tmp_path / "results", "w")
         self.keep = False
 
     def run(self) -> int:
-        cells = cells_of(self.workload)
-        keys = [(cell.model, cell.quantization) for cell in cells]
-        subject = SimpleNamespace(path=Path("m"), inputs=Path("i"))
-        runner = Runner(
-            workload=self.workload,
-            folder=Path(),
-            beds={cell.machine: self.machine for cell in cells},  # type: ignore[misc]
-            journal=self.journal,
-            progress=Silent(),
-            subjects=dict.fromkeys(keys, subject),  # type: ignore[arg-type]
-            bundle=Path("b"),
-            rows=RowMaker(
-                journal=self.journal,
-                workload="w",
-                seed=1,
-                platform_version="qemu-10.0.13",
-                stack_hash={cell.machine: "0a" * 32 for cell in cells},
-                model_sha256=dict.fromkeys(keys, "1b" * 32),
-                host_cpus=2,
-            ),
-            attacks=Attacks(self.workload, cells, self.journal.run_id, Path("w")),
-            keep=self.keep,
-        )
-        runner.run()
-        return runner.failures
+        boots = plan(self.workload)
+        jobs = [
+            a_job(self.workload, boot, index, keep=self.keep and index == max(boots)) for index, boot in boots.items()
+        ]
+        Dispatcher(self.folder, Fake(self), Silent(), len(boots)).work(jobs)
+        merge(self.folder.folder)
+        return self.folder.failures()
 
     def resume(self) -> int:
-        self.journal.repair()
+        self.folder.repair()
         self.machine.said.clear()
         return self.run()
 
     def statuses(self) -> dict[str, str]:
-        return {key.partition("/")[2]: facts["status"] for key, facts in self.journal.steps().items()}
+        return {key.partition("/")[2]: facts.status for key, facts in self.folder.steps().items()}
+
+    def notes(self) -> dict[str, str | None]:
+        return {key.partition("/")[2]: facts.note for key, facts in self.folder.steps().items()}
+
+    def events(self) -> list[Event]:
+        return [each for shard in self.folder.shards() for each in shard.log.read()]
 
     def table(self, name: str) -> list[dict[str, str]]:
-        path = self.journal.folder / name
+        path = self.folder.folder / name
         with path.open(encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
 
@@ -183,10 +203,10 @@ class World:
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], World]:
-    monkeypatch.setattr(run_module, "_TEARDOWN_LOOKS", 1)
-    monkeypatch.setattr(run_module, "_LOOK", 0)
-    monkeypatch.setattr(run_module, "Stage", SimpleNamespace(on=lambda bed, **_: bed))
-    monkeypatch.setattr(Runner, "_check", lambda *_: [ROW])
+    monkeypatch.setattr(boot_module, "_TEARDOWN_LOOKS", 1)
+    monkeypatch.setattr(boot_module, "_LOOK", 0)
+    monkeypatch.setattr(boot_module, "Stage", SimpleNamespace(on=lambda bed, **_: bed))
+    monkeypatch.setattr(Steps, "_check", lambda *_: [ROW])
 
     def attack(_self: Attacks, name: str, bed: Any, step: Step, _subject: object) -> list[PrivacyRow]:
         assert not bed.linked
@@ -251,8 +271,11 @@ def test_a_machine_that_dies_in_an_attack_leaves_the_samples_before_it(make: Cal
     assert set(world.statuses().values()) == {"error"}
     assert world.measured() == ["realm"]
     assert world.machine.said[-1] == "down"
-    notes = {key: facts["note"] for key, facts in world.journal.steps().items()}
-    assert sorted(notes.values()) == ["attack memory-scan: it broke", "the machine ended", "the machine ended"]
+    assert sorted(map(str, world.notes().values())) == [
+        "attack memory-scan: it broke",
+        "the machine ended",
+        "the machine ended",
+    ]
 
 
 def test_twins_that_differ_fail_both_and_not_the_host(make: Callable[[str], World]) -> None:
@@ -261,8 +284,7 @@ def test_twins_that_differ_fail_both_and_not_the_host(make: Callable[[str], Worl
     assert world.run() == 2
     assert world.statuses() == {"realm/0": "failed", "vm/0": "failed", "host/0": "ok"}
     assert world.measured() == ["host"]
-    note = world.journal.steps()[next(key for key in world.journal.steps() if "/realm/" in key)]["note"]
-    assert note == "the twins differ: cmdline is 'other' in the vm, 'same' in the realm"
+    assert world.notes()["realm/0"] == "the twins differ: cmdline is 'other' in the vm, 'same' in the realm"
     world.machine.prints.clear()
     assert world.resume() == 0
     assert world.measured() == ["host", "realm", "vm"]
@@ -297,7 +319,7 @@ def test_a_full_disk_takes_the_machine_down(make: Callable[[str], World], monkey
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Runner, "_keep_consoles", full)
+    monkeypatch.setattr(BootRun, "_keep_consoles", full)
     with pytest.raises(OSError, match="No space"):
         world.run()
     assert world.machine.said[-1] == "down"
@@ -349,13 +371,13 @@ def test_what_arrives_while_counting_is_told_and_is_no_failure(make: Callable[[s
     world = make(WORDS + "worlds: vm\n")
     world.machine.packets = 2
     assert world.run() == 0
-    (step,) = world.journal.steps().values()
-    assert (step["status"], step["note"]) == ("ok", "packets arrived")
-    assert [each["text"] for each in world.journal.events() if each["event"] == "warning"] == ["packets arrived"]
+    (step,) = world.folder.steps().values()
+    assert (step.status, step.note) == ("ok", "packets arrived")
+    assert [each.text for each in world.events() if isinstance(each, Warned)] == ["packets arrived"]
     fast = make(WORDS + "worlds: vm\ntiming: {mode: fast}\n")
     fast.machine.packets = 2
     assert fast.run() == 0
-    assert not any(each["event"] == "warning" for each in fast.journal.events())
+    assert not any(isinstance(each, Warned) for each in fast.events())
 
 
 def test_a_step_that_fails_costs_itself(make: Callable[[str], World]) -> None:
