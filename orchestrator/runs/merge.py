@@ -37,34 +37,36 @@ def merge(folder: Path) -> None:
 
 
 def is_stale(folder: Path) -> bool:
-    """Whether a shard has changed since the tables were merged."""
-    merged = folder / EVENTS
+    """Whether something has happened since the tables were merged: whatever changes a shard adds an event to it."""
     if not (folder / "shards").is_dir():
         return False
-    if not merged.exists():
-        return True
-    then = merged.stat().st_mtime_ns
-    files = (path for path in (folder / "shards").rglob("*") if path.suffix in {".csv", ".jsonl"})
-    return any(path.stat().st_mtime_ns > then for path in files)
+    merged, run = folder / EVENTS, RunFolder(folder)
+    logs = [run.log.path, *(shard.log.path for shard in run.shards())]
+    told = sum(path.stat().st_size for path in logs if path.exists())
+    return not merged.exists() or merged.stat().st_size != told
 
 
 def _join(table: Table[Any], folders: Iterable[Path], target: Path) -> None:
     """One table behind the other, with one header; no file where no shard has one."""
-    paths = [path for folder in folders if (path := folder / table.name).exists()]
-    if not paths:
+    headers = {path: header for folder in folders if (header := _header(path := folder / table.name))}
+    if not headers:
         (target / table.name).unlink(missing_ok=True)
         return
     with _Replaced(target / table.name) as partial, partial.open("wb") as out:
         out.write(table.text([]))
-        for path in paths:
-            table.check_header(path, _header(path))
+        for path, header in headers.items():
+            table.check_header(path, header)
             for line in _whole_lines(path, skip=1):
                 out.write(line)
 
 
 def _header(path: Path) -> list[str]:
+    """The columns of a table; none where there is no table, or not yet one whole line."""
+    if not path.exists():
+        return []
     with path.open("rb") as stream:
-        return stream.readline().decode(errors="replace").rstrip("\r\n").split(",")
+        line = stream.readline()
+    return line.decode(errors="replace").rstrip("\r\n").split(",") if line.endswith(b"\n") else []
 
 
 def _join_events(paths: Iterable[Path], target: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from orchestrator.runs.journal import Journal
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.cli.main import orch
 from orchestrator.cli.run import _add_cost
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import conduct
+from orchestrator.runs.folder import RunFolder
 
 NIGHT = Plan(name="night", cells=(Cell(),), boots=2, iterations=3, warmups=1)
 NOW = NIGHT.but(seed=9, started_utc="2026-02-09T12:00:00Z")
@@ -36,8 +36,8 @@ def results(tmp_path: Path) -> Path:
 def run_orch(verb: str, results: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan = NOW, failures: int = 0) -> Result:
     """The command with a run that took no machine."""
 
-    def start(*_given: object, **_options: object) -> tuple[Journal, int]:
-        return Journal(make_run(results, plan, privacy=False)), failures
+    def start(*_given: object, **_options: object) -> tuple[RunFolder, int]:
+        return RunFolder(make_run(results, plan, privacy=False)), failures
 
     monkeypatch.setattr(conduct, "start", start)
     workload = results / "night.yaml"
@@ -66,10 +66,10 @@ def test_tables_are_part_of_the_costs_that_the_report_shows(results: Path, monke
 
 
 def test_tables_that_are_made_again_count_once(results: Path) -> None:
-    journal = Journal(make_run(results, NOW, privacy=False))
+    journal = RunFolder(make_run(results, NOW, privacy=False))
     for seconds in (4.0, 3.0):
         _add_cost(journal, "tables_s", seconds, sums=("wall_s", "orchestration_s"))
-    cost = journal.read_run()["cost"]
+    cost = journal.read_run().facts()["cost"]
     assert (cost["tables_s"], cost["wall_s"], cost["orchestration_s"]) == (4.0, 254.0, 22.5)
 
 

@@ -11,20 +11,23 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from orchestrator.runs.journal import Journal
 
 from orchestrator.build.graph import file_digest
 from orchestrator.build.progress import Silent
 from orchestrator.cli.context import Context
 from orchestrator.cli.run import run
 from orchestrator.errors import UsageError
-from orchestrator.experiment import conduct, provenance
-from orchestrator.experiment.conduct import Conductor
-from orchestrator.experiment.plan import cells_of, plan
+from orchestrator.experiment import conduct, planner, provenance, sameness
+from orchestrator.experiment.conduct import RunOptions
+from orchestrator.experiment.job import BootJob
+from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Subject, nodes_of
+from orchestrator.experiment.scheduler import Outcome
 from orchestrator.models.tensors import Tensors
 from orchestrator.models.zoo import Zoo
 from orchestrator.runs.costs import Costs
+from orchestrator.runs.folder import RunFolder
+from orchestrator.runs.shard import Shard
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.project import Project
@@ -33,25 +36,33 @@ ROOT = Path(__file__).resolve().parents[3]
 TEXT = "name: w\nmodels: {name: mine, path: mine.tflite, quantization: int8}\nworlds: [vm, host]\n"
 
 
-class FakeRunner:
-    """Does the steps that it may, until `until` of them are done."""
+class FakeScheduler:
+    """Does the steps that it may, until `until` of them are done; each costs 10 s of the machine."""
 
     until = 99
-    failures = 0
+    slots = 1
 
-    def __init__(self, **parts: Any) -> None:
-        self.parts = parts
+    def __init__(self, _progress: object) -> None:
+        self.jobs: list[tuple[BootJob, Shard]] = []
 
-    def run(self) -> None:
-        journal, costs = self.parts["journal"], self.parts["costs"]
-        left = plan(self.parts["workload"], journal.done(), self.parts["folder"])
-        for step in [step for boot in left for step in boot.steps][: self.until]:
-            with costs.spent_on("measure"):
-                pass
-            costs.parts["measure"] = 10.0
-            journal.step_done(step.key, status="ok", boot_id=0, cell_id=step.cell.cell_id, cost=costs.as_table())
+    def start(self, job: BootJob, shard: Shard) -> None:
+        self.jobs.append((job, shard))
+
+    def wait(self) -> Outcome:
+        job, shard = self.jobs.pop()
+        costs = Costs(shard.cost())
+        for number, step in enumerate(job.boot.steps, start=1):
+            if number > type(self).until:
+                raise KeyboardInterrupt
+            costs.parts["measure"] = 10.0 * number
+            about = {"cell_id": step.cell.cell_id, "world": step.world, "cost": costs.as_table()}
+            shard.step_done(step.key, status="ok", boot_id=job.facts.boot_id, **about)
         if type(self).until < 99:
             raise KeyboardInterrupt
+        return Outcome(job)
+
+    def close(self) -> None:
+        """Nothing runs."""
 
 
 @pytest.fixture
@@ -73,21 +84,26 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
     monkeypatch.setattr(conduct, "build", lambda *_, **__: parts)
     monkeypatch.setattr(conduct, "Preparer", Subjects)
-    monkeypatch.setattr(conduct, "Runner", FakeRunner)
-    monkeypatch.setattr(conduct, "Testbed", lambda *_: SimpleNamespace(running=lambda: None))
+    monkeypatch.setattr(conduct, "Inline", FakeScheduler)
+    monkeypatch.setattr(
+        conduct, "Testbed", lambda *_: SimpleNamespace(running=lambda: None, keys=SimpleNamespace(ensure=lambda: None))
+    )
     monkeypatch.setattr(conduct, "_emulator", lambda _: Path("qemu"))
     monkeypatch.setattr(provenance, "qemu_version", lambda _: "10.0.13 (Debian 1)")
-    monkeypatch.setattr(Conductor, "_artifacts", lambda *_: dict(keys))
+    monkeypatch.setattr(sameness, "artifact_keys", lambda *_: dict(keys))
     builder = SimpleNamespace(build=lambda _: None)
-    monkeypatch.setattr(conduct, "machine_testbed", lambda *_: SimpleNamespace(builder=builder))
-    monkeypatch.setattr(Conductor, "_nodes", lambda *_: {})
-    monkeypatch.setattr(Conductor, "_keys", lambda *_: dict(keys))
-    monkeypatch.setattr(FakeRunner, "until", 99)
+    project = Project.open(ROOT / "testbed.yaml")
+    bed = SimpleNamespace(builder=builder, project=project)
+    monkeypatch.setattr(conduct, "testbeds", lambda _project, _progress, cells: {cell.machine: bed for cell in cells})
+    monkeypatch.setattr(conduct, "machine_nodes", lambda *_: {})
+    monkeypatch.setattr(conduct, "machine_keys", lambda *_: dict(keys))
+    monkeypatch.setattr(planner, "machine_keys", lambda *_: dict(keys))
+    monkeypatch.setattr(FakeScheduler, "until", 99)
     return keys
 
 
 @pytest.fixture
-def begin(tmp_path: Path, stack: dict[str, str]) -> Callable[[int], tuple[Project, Journal]]:
+def begin(tmp_path: Path, stack: dict[str, str]) -> Callable[[int], tuple[Project, RunFolder]]:
     """Starts a run that is interrupted after so many of its two steps."""
     assert stack
     (tmp_path / "mine.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(8))
@@ -95,26 +111,26 @@ def begin(tmp_path: Path, stack: dict[str, str]) -> Callable[[int], tuple[Projec
     file.write_text(TEXT, encoding="utf-8")
     project = Project.open(ROOT / "testbed.yaml")
 
-    def started(steps: int) -> tuple[Project, Journal]:
-        FakeRunner.until = steps
+    def started(steps: int) -> tuple[Project, RunFolder]:
+        FakeScheduler.until = steps
         arguments = (project, load(file, Workload), file, tmp_path / "results", Silent())
         if steps < 99:
             with pytest.raises(KeyboardInterrupt):
-                conduct.start(*arguments, keep=False)
+                conduct.start(*arguments, RunOptions())
         else:
-            conduct.start(*arguments, keep=False)
-        FakeRunner.until = 99
+            conduct.start(*arguments, RunOptions())
+        FakeScheduler.until = 99
         (folder,) = (tmp_path / "results").iterdir()
-        return project, Journal(folder)
+        return project, RunFolder(folder)
 
     return started
 
 
-def resume(project: Project, journal: Journal) -> int:
-    return conduct.resume(project, journal, Silent(), keep=False)
+def resume(project: Project, journal: RunFolder) -> int:
+    return conduct.resume(project, journal, Silent(), RunOptions(resume=True))
 
 
-def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[Project, Journal]]) -> None:
+def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[Project, RunFolder]]) -> None:
     """The saved workload names the file by its absolute path, the user's by a relative one."""
     project, journal = begin(1)
     (first,) = journal.done()
@@ -124,7 +140,7 @@ def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[P
 
 
 def test_what_is_left_is_told_and_not_done(
-    begin: Callable[[int], tuple[Project, Journal]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[[int], tuple[Project, RunFolder]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, journal = begin(1)
     monkeypatch.setattr(conduct, "resume", None)
@@ -140,15 +156,15 @@ def test_what_is_left_is_told_and_not_done(
 
 
 def test_the_first_facts_stay_and_costs_add_up(
-    begin: Callable[[int], tuple[Project, Journal]], monkeypatch: pytest.MonkeyPatch
+    begin: Callable[[int], tuple[Project, RunFolder]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provenance, "git_facts", lambda _: {"revision": "a" * 40, "dirty": False})
     project, journal = begin(1)
-    before = journal.read_run()
+    before = journal.read_run().facts()
     assert (before["status"], before["cause"]) == ("error", "KeyboardInterrupt: ")
     monkeypatch.setattr(provenance, "git_facts", lambda _: {"revision": "b" * 40, "dirty": True})
     assert resume(project, journal) == 0
-    after = journal.read_run()
+    after = journal.read_run().facts()
     for name in ("git", "testbed", "tools", "host", "started_utc", "artifacts", "cells"):
         assert after[name] == before[name]
     assert [(each["revision"], each["dirty"]) for each in after["resumed"]] == [("b" * 40, True)]
@@ -159,16 +175,16 @@ def test_the_first_facts_stay_and_costs_add_up(
     assert after["tools"]["qemu"] == "10.0.13 (Debian 1)"
 
 
-def test_a_killed_invocation_costs_what_its_steps_did(begin: Callable[[int], tuple[Project, Journal]]) -> None:
+def test_a_killed_invocation_costs_what_its_steps_did(begin: Callable[[int], tuple[Project, RunFolder]]) -> None:
     project, journal = begin(1)
-    run = journal.read_run()
+    run = journal.read_run().facts()
     run.pop("cost")  # kill -9 leaves no word in run.yaml
     journal.write_run(run)
     assert resume(project, journal) == 0
-    assert journal.read_run()["cost"]["parts"]["measure"] == 20.0
+    assert journal.read_run().cost.parts["measure"] == 20.0
 
 
-def test_resuming_a_finished_run_changes_nothing(begin: Callable[[int], tuple[Project, Journal]]) -> None:
+def test_resuming_a_finished_run_changes_nothing(begin: Callable[[int], tuple[Project, RunFolder]]) -> None:
     project, journal = begin(99)
     before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
     assert resume(project, journal) == 0
@@ -176,7 +192,7 @@ def test_resuming_a_finished_run_changes_nothing(begin: Callable[[int], tuple[Pr
 
 
 def test_another_stack_is_refused_and_nothing_written(
-    begin: Callable[[int], tuple[Project, Journal]], stack: dict[str, str], tmp_path: Path
+    begin: Callable[[int], tuple[Project, RunFolder]], stack: dict[str, str], tmp_path: Path
 ) -> None:
     project, journal = begin(1)
     before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
@@ -208,16 +224,18 @@ def test_another_stack_is_refused_and_nothing_written(
     ],
 )
 def test_resuming_takes_down_what_the_run_left(
-    begin: Callable[[int], tuple[Project, Journal]],
+    begin: Callable[[int], tuple[Project, RunFolder]],
     monkeypatch: pytest.MonkeyPatch,
     told: list[tuple[str, str | None]],
     ours: bool,
 ) -> None:
     project, journal = begin(1)
     for event, outcome in told:
-        journal.event(event, **({"outcome": outcome} if outcome else {}))
+        about = {"outcome": outcome, "seconds": 1.0} if outcome else {"boot": 0, "boot_id": 0, "machine": "m"}
+        journal.shard(0).log.add(event, **about)
     downs: list[str] = []
-    bed = SimpleNamespace(running=lambda: {"ssh_port": 1}, down=lambda: downs.append("down"))
+    keys = SimpleNamespace(ensure=lambda: None)
+    bed = SimpleNamespace(running=lambda: {"ssh_port": 1}, down=lambda: downs.append("down"), keys=keys)
     monkeypatch.setattr(conduct, "Testbed", lambda *_: bed)
     if ours:
         assert resume(project, journal) == 0
@@ -228,15 +246,15 @@ def test_resuming_takes_down_what_the_run_left(
 
 
 def test_other_inputs_are_refused_and_nothing_written(
-    begin: Callable[[int], tuple[Project, Journal]], tmp_path: Path
+    begin: Callable[[int], tuple[Project, RunFolder]], tmp_path: Path
 ) -> None:
     inputs = tmp_path / "inputs.npy"
     inputs.write_bytes(b"one")
     more = "inputs: {files: [inputs.npy]}\noutput: topk\ntop: 3\n"
     (tmp_path / "w.yaml").write_text(TEXT + more, encoding="utf-8")
     project, journal = begin(1)
-    (cell,) = journal.read_run()["cells"]
-    assert (cell["top"], len(cell["inputs_sha256"])) == (3, 64)
+    (cell,) = journal.read_run().cells
+    assert (cell.top, len(str(cell.inputs_sha256))) == (3, 64)
     before = {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()}
     inputs.write_bytes(b"other")
     with pytest.raises(UsageError, match=r"what differs: inputs\.files$"):
@@ -252,7 +270,7 @@ def test_other_inputs_are_refused_and_nothing_written(
         resume(project, journal)
     saved.write_text(text, encoding="utf-8")
     assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
-    old = journal.read_run()
+    old = journal.read_run().facts()
     for each in (old, *old["cells"]):
         for name in ("input_files", "top", "inputs_sha256"):
             each.pop(name, None)
