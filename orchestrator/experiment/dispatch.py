@@ -48,10 +48,11 @@ class Dispatcher:
     def _start(self, job: BootJob) -> None:
         """Begin what is left of a job; an attempt of it has a boot's number of its own, whoever makes it."""
         shard = self.run.shard(job.index)
-        shard.make()
-        shard.repair()
+        if shard.folder.exists():
+            shard.repair()
         attempt = job.attempt(job.index + shard.attempts() * self.boots, shard.done())
         if attempt is not None:
+            shard.make()
             self.scheduler.start(attempt, shard)
             self._running += 1
 
