@@ -174,7 +174,7 @@ def _procfs(record: RunnerRecord) -> Iterator[Observation]:
             yield Observation("infer", "guest_user", metric, record.end[name], unit, "procfs", note=note)
 
 
-# As guest/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.
+# As guest/host/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.
 _REASONS = (
     *("mmio_read", "mmio_write", "gic_access", "irq", "fiq", "serror", "wfx", "sysreg", "psci"),
     *("ripas_change", "host_call", "fault_protected", "fault_shared", "other"),

@@ -29,7 +29,7 @@ Protection = Literal["none"]
 Attack = Literal["memory-scan", "dma", "plain-channel"]
 Item = TypeVar("Item")
 BOOTS_MAX = 100
-TOP_MAX = 100  # of the runner: RELEASE_TOP_MAX in guest/runner/release.h
+TOP_MAX = 100  # of the runner: RELEASE_TOP_MAX in guest/world/runner/release.h
 # `boots: yes` is no 1: numbers and flags are what YAML says they are.
 Whole = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True)]

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from orchestrator.errors import OrchError
 
 MARKER_ABI = 1
-"""The marker ABI of guest/include/orch_marker.h that this module understands."""
+"""The marker ABI of guest/abi/orch_marker.h that this module understands."""
 
 
 class World(enum.StrEnum):
@@ -48,7 +48,7 @@ class Level(enum.StrEnum):
 
 
 class Event(enum.IntEnum):
-    """What a marker tells: the numbers of guest/include/orch_marker.h."""
+    """What a marker tells: the numbers of guest/abi/orch_marker.h."""
 
     CALIBRATE = 0
     HOST_READY = 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[3]
-SOURCES = PROJECT / "guest" / "rvmm"
+SOURCES = PROJECT / "guest" / "host" / "rvmm"
 BUILD = PROJECT / "tests" / "fuzz" / "build.sh"
 RUNS = 4000
 RUNS_MUTANT = 40_000  # stops at the first crash

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * marker: execute markers (guest/include/orch_marker.h) from a shell.
+ * marker: execute markers (guest/abi/orch_marker.h) from a shell.
  *
  *     marker begin EVENT ID      marker end EVENT ID      marker pair EVENT ID
  *
  * `pair` executes a begin and its end with nothing between them: what it counts
  * is the cost of marking itself.
+ * It stands with the host's tools; the guests' image has the same program, so that all worlds are marked alike.
  * Exit status: 0, 1 = the system refused, 2 = wrong usage.
  */
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../include/orch_marker.h"
+#include "../../abi/orch_marker.h"
 
 #define A64_RET UINT32_C(0xd65f03c0)
 

@@ -3,7 +3,7 @@
 #ifndef RUNNER_MARK_H
 #define RUNNER_MARK_H
 
-#include "../include/orch_marker.h"
+#include "../../abi/orch_marker.h"
 
 #ifndef __aarch64__
 #define ORCH_MARK_BEGIN(event, id) ((void)(event), (void)(id))

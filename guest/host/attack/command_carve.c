@@ -15,7 +15,7 @@
 #include "say.h"
 
 #define IDENTIFIER "TFL3" /* of a TFLite flatbuffer */
-/* Where RAM of guests begins (guest/rvmm/layout.h). */
+/* Where RAM of guests begins (guest/host/rvmm/layout.h). */
 #define RAM_BASE   UINT64_C(0x40000000)
 #define GIB        (UINT64_C(1) << 30)
 /* The largest file that is rebuilt. */

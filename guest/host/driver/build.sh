@@ -3,6 +3,6 @@
 # Build the module outside the kernel's tree, which is read-only.
 set -euo pipefail
 
-cp "$SRC/Kbuild" "$SRC"/*.c "$SRC"/*.h .
+cp "$SRC/Kbuild" "$SRC"/*.c "$SRC"/*.h "$PROJECT/guest/abi/realm_ioctl.h" .
 make -s -C "$NODE_kernel/devel" M="$PWD" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- modules
 cp realm.ko "$OUT/"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Cross-compile the programs that run on the emulated host.
+# Cross-compile the programs that run on the emulated host; the image of the guests takes `marker` as well.
 set -euo pipefail
 
 # Static: they run in any image, and before anything else does. The prefix map keeps the checkout's

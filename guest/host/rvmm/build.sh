@@ -9,7 +9,7 @@ dpkg-deb -x "$IN_fdt_amd64"/libfdt-dev_*.deb amd64
 
 # gnu11: inline assembly and getopt_long; the prefix map keeps the checkout's folder out of the binaries.
 flags=(-std=gnu11 -O2 -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla -ffile-prefix-map="$PROJECT"=.
-       -I"$PROJECT/guest/include" -I"$PROJECT/guest/realm-driver" -static -s -Wl,--build-id=none)
+       -I"$PROJECT/guest/abi" -static -s -Wl,--build-id=none)
 pure=()
 for name in main command_dtb command_describe describe options error content layout devtree population realm_params; do
     pure+=("$SRC/$name.c")

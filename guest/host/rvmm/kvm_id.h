@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ID registers of a normal VM: what a realm on this machine would see (guest/include/realm_id.h). */
+/* ID registers of a normal VM: what a realm on this machine would see (guest/abi/realm_id.h). */
 #ifndef RVMM_KVM_ID_H
 #define RVMM_KVM_ID_H
 

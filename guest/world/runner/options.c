@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../include/orch_marker.h"
+#include "../../abi/orch_marker.h"
 
 #define DEFAULT_TOP 5
 #define ALIGN_MAX_US 1000000000

@@ -55,7 +55,7 @@
  * Emit one marker; `event` is a compile-time constant (it is part of the
  * opcode), `value` any expression: an id, with ORCH_MARKER_END or'ed in or not.
  * The "memory" clobber keeps the compiler from moving work across the marker.
- * An event number known only at run time: see guest/tools/marker.c.
+ * An event number known only at run time: see guest/host/tools/marker.c.
  */
 #define ORCH_MARK(event, value)                                              \
 	do {                                                                 \

@@ -36,7 +36,7 @@
 #include <unistd.h>
 
 #define PORT_NAME "orch.resume"
-#define REARM "/sys/module/rearm/parameters/now" /* guest/rearm */
+#define REARM "/sys/module/rearm/parameters/now" /* guest/host/rearm */
 #define PORT_CLASS "/sys/class/virtio-ports"
 #define SEED_BYTES 64
 #define GO_FIFO "/run/go"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instruction markers of the VMM: the same ones at the same places in both worlds (guest/include/orch_marker.h). */
+/* Instruction markers of the VMM: the same ones at the same places in both worlds (guest/abi/orch_marker.h). */
 #ifndef RVMM_MARKS_H
 #define RVMM_MARKS_H
 
