@@ -6,7 +6,6 @@
  * allocated from the kernel (neither movable nor on a list of anyone), and freed only once the RMM has given it
  * back. One that does not come back is leaked and counted.
  */
-#include <linux/arm-smccc.h>
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
@@ -15,7 +14,8 @@
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 
-#include "realm.h"
+#include "granule.h"
+#include "rmi.h"
 
 /*
  * EL3 tracks granules below 4 GiB only (the L0 table's blocks above are for all worlds). An allocation may fail rather than
@@ -32,29 +32,9 @@
 
 static atomic_t delegated = ATOMIC_INIT(0);
 static atomic_t leaked = ATOMIC_INIT(0);
-static atomic64_t calls = ATOMIC64_INIT(0);
 static LIST_HEAD(set_aside);
 static unsigned int num_set_aside;
 static DEFINE_MUTEX(set_aside_lock);
-
-u64 rmi_call(u64 *out, u64 command, const u64 arguments[5])
-{
-	struct arm_smccc_1_2_regs in = {
-		.a0 = command, .a1 = arguments[0], .a2 = arguments[1], .a3 = arguments[2], .a4 = arguments[3],
-		.a5 = arguments[4],
-	};
-	struct arm_smccc_1_2_regs result;
-
-	arm_smccc_1_2_smc(&in, &result);
-	atomic64_inc(&calls);
-	if (out) {
-		out[0] = result.a1;
-		out[1] = result.a2;
-		out[2] = result.a3;
-		out[3] = result.a4;
-	}
-	return result.a0;
-}
 
 /* page_private() of a delegated page: an address that nobody else can have put there. */
 #define MARK ((unsigned long)&delegated)
@@ -118,7 +98,6 @@ phys_addr_t granule_alloc(void)
 	return 0;
 }
 
-/* `count` granules, aligned to their total size: concatenated root tables. */
 phys_addr_t granule_alloc_contiguous(unsigned int count)
 {
 	phys_addr_t first;
@@ -167,7 +146,6 @@ void granule_free(phys_addr_t granule)
 	__free_page(phys_to_page(granule));
 }
 
-/* Granules that a realm has kept: they stay delegated. */
 void granules_lost(unsigned long count)
 {
 	if (!count)
@@ -180,13 +158,6 @@ unsigned int granules_delegated(void)
 {
 	return atomic_read(&delegated);
 }
-
-static int calls_get(void *unused, u64 *value)
-{
-	*value = atomic64_read(&calls);
-	return 0;
-}
-DEFINE_DEBUGFS_ATTRIBUTE(calls_ops, calls_get, NULL, "%llu\n");
 
 /*
  * `pages`: the physical address of every delegated page, a line each. Tests and attacks ask what the host gets from
@@ -235,7 +206,6 @@ void granule_debugfs(struct dentry *folder)
 	debugfs_create_atomic_t("granules", 0444, folder, &delegated);
 	debugfs_create_atomic_t("leaked", 0444, folder, &leaked);
 	debugfs_create_file("pages", 0400, folder, NULL, &pages_fops);
-	debugfs_create_file_unsafe("calls", 0444, folder, NULL, &calls_ops);
 }
 
 void granule_exit(void)

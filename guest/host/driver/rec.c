@@ -9,7 +9,9 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "realm.h"
+#include "granule.h"
+#include "rec.h"
+#include "rmi.h"
 
 /* A list register that asks to be looked at when its interrupt ends (GICv3, ICH_LR<n>_EL2). */
 #define LR_STATE GENMASK_ULL(63, 62)
@@ -231,25 +233,28 @@ static unsigned int timer_output(u64 control, unsigned int timer)
 	return (control & 7) == 5 ? timer : 0;
 }
 
-static bool gic_wants_attention(const struct rmi_rec_run *run)
+static bool gic_wants_attention(const struct rmi_rec_exit *exit)
 {
 	unsigned int i;
 
 	for (i = 0; i < REC_LRS; i++)
-		if ((run->exit_gicv3_lrs[i] & (LR_STATE | LR_EOI)) == LR_EOI)
+		if ((exit->gicv3_lrs[i] & (LR_STATE | LR_EOI)) == LR_EOI)
 			return true;
-	return run->exit_gicv3_misr != 0;
+	return exit->gicv3_misr != 0;
 }
 
 /* Whether an exit is no concern of the VMM's; the page is then ready for the next entry. */
 static bool can_continue(struct rec *rec, struct rmi_rec_run *run, unsigned int timers)
 {
-	if ((run->exit_reason != REC_EXIT_IRQ && run->exit_reason != REC_EXIT_FIQ) || timers != rec->timers ||
-	    gic_wants_attention(run))
+	struct rmi_rec_enter *enter = &run->enter;
+	const struct rmi_rec_exit *exit = &run->exit;
+
+	if ((exit->reason != REC_EXIT_IRQ && exit->reason != REC_EXIT_FIQ) || timers != rec->timers ||
+	    gic_wants_attention(exit))
 		return false;
-	run->flags &= REC_TRAP_FLAGS;
-	run->enter_gicv3_hcr &= ~GENMASK_ULL(31, 27);
-	memcpy(run->enter_gicv3_lrs, run->exit_gicv3_lrs, sizeof(run->enter_gicv3_lrs));
+	enter->flags &= REC_ENTER_TRAP_WFI | REC_ENTER_TRAP_WFE;
+	enter->gicv3_hcr &= ~GENMASK_ULL(31, 27);
+	memcpy(enter->gicv3_lrs, exit->gicv3_lrs, sizeof(enter->gicv3_lrs));
 	return true;
 }
 
@@ -290,11 +295,11 @@ static int rec_run(struct realm *realm, struct rec *rec)
 	do {
 		atomic64_inc(&exits);
 		control->entries++;
-		if (status == (RMI_ERROR_REALM | 1 << 8))
+		if (rmi_realm_is_off(status))
 			return -ESHUTDOWN;
 		if (status != RMI_SUCCESS)
 			return realm_refused(realm, RMI_REC_ENTER, status);
-		timers = timer_output(run->exit_cntp_ctl, TIMER_P) | timer_output(run->exit_cntv_ctl, TIMER_V);
+		timers = timer_output(run->exit.cntp_ctl, TIMER_P) | timer_output(run->exit.cntv_ctl, TIMER_V);
 		cond_resched();
 		if (wanted_elsewhere(control) || !can_continue(rec, run, timers))
 			break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the parts of the driver share. */
-#ifndef REALM_H
-#define REALM_H
+/* What the driver knows of a realm, and how it tells that one was refused something. */
+#ifndef STATE_H
+#define STATE_H
 
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -9,10 +9,9 @@
 #include <linux/xarray.h>
 
 #include "realm_ioctl.h"
-#include "rmi.h"
+#include "rmi_structs.h"
 
 struct page;
-struct vm_area_struct;
 
 #define REALM_MAX_RECS 32
 
@@ -50,35 +49,13 @@ struct realm {
 /* Keep what the RMM said for REALM_LAST; returns -EPROTO. */
 int realm_refused(struct realm *realm, u64 command, u64 status);
 
+/* The host goes down, from now on. */
+void realm_close_all(void);
+
 /* Is the host going down? Calls then end with ENODEV. */
 bool realm_closing(void);
 
-/* granule.c: pages that belong to the Realm world. All return or take physical addresses; 0 is "no memory". */
-phys_addr_t granule_alloc(void);
-phys_addr_t granule_alloc_contiguous(unsigned int count);
-void granule_free(phys_addr_t granule);
-void granules_lost(unsigned long count);
-unsigned int granules_delegated(void);
-void granule_debugfs(struct dentry *folder);
-void granule_exit(void);
-
-/* memory.c: what is mapped into a realm. */
-int memory_init_ripas(struct realm *realm, struct realm_range *range);
-int memory_data(struct realm *realm, struct realm_data *data);
-int memory_populate(struct realm *realm, struct realm_range *range);
-int memory_share(struct realm *realm, struct realm_share *share);
-int memory_unshare(struct realm *realm, struct realm_range *range);
-int memory_set_ripas(struct realm *realm, struct realm_ripas *ripas);
-void memory_release(struct realm *realm);
-
-/* rec.c: virtual CPUs. */
-int rec_init(void);
-void rec_debugfs(struct dentry *folder);
-int rec_create(struct realm *realm, const struct realm_rec_create *params);
-int rec_enter(struct realm *realm, unsigned long number);
-int rec_psci(struct realm *realm, const struct realm_psci *psci);
-int rec_map(struct realm *realm, struct vm_area_struct *vma);
-void rec_destroy_all(struct realm *realm);
-void rec_free_all(struct realm *realm);
+/* Between two steps of a long call: let others run, and see whether the caller is wanted elsewhere. */
+int realm_breathe(void);
 
 #endif
