@@ -65,6 +65,4 @@ struct backend {
 	const unsigned long *requests;
 };
 
-extern const struct backend backend_kvm, backend_realm;
-
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The normal VM: KVM with its GIC, timers and PSCI in the kernel, made to look like a realm's. */
 #define _GNU_SOURCE
+#include "backend_kvm.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A realm through /dev/realm: creation, memory, end. */
+/* Creation, memory, end; what happens in between is in realm_vcpu.c and realm_memory.c. */
+#include "backend_realm.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,45 +12,13 @@
 
 #include "error.h"
 #include "realm.h"
+#include "realm_memory.h"
 #include "realm_params.h"
-
-/* Feature register 0 (RMM specification 1.0, B3). */
-#define FEATURE_GIC_LRS(features) ((unsigned int)((features) >> 34 & 15) + 1)
+#include "realm_vcpu.h"
+#include "rmi_numbers.h"
 
 /* Set-up goes by this much, so that the process can be stopped in between. */
 #define STEP_BYTES (4 * MIB)
-
-/* ---- Calls of the driver ------------------------------------------------------------------------------------ */
-
-int realm_failed(const struct realm_state *realm, const char *what)
-{
-	struct realm_last last = { .command = 0 };
-
-	if (errno == ENOMEM) {
-		(void)fail("realm: no memory in the host: %s", what);
-		errno = ENOMEM;
-		return -1;
-	}
-	if (errno != EPROTO || ioctl(realm->fd, REALM_LAST, &last) < 0)
-		return fail_errno("realm: %s", what);
-	return fail("realm: %s: the RMM refused command %#llx with status %#llx", what, (unsigned long long)last.command,
-		    (unsigned long long)last.status);
-}
-
-int realm_call(const struct realm_state *realm, unsigned long request, void *argument, const char *what)
-{
-	return ioctl(realm->fd, request, argument) < 0 ? realm_failed(realm, what) : 0;
-}
-
-int realm_call_range(const struct realm_state *realm, unsigned long request, uint64_t base, uint64_t top, const char *what)
-{
-	struct realm_range range = { .base = base, .top = top };
-
-	while (range.base < range.top)
-		if (realm_call(realm, request, &range, what) < 0 && errno != EINTR)
-			return -1;
-	return 0;
-}
 
 /* ---- Creation ----------------------------------------------------------------------------------------------- */
 
@@ -98,7 +68,7 @@ static int realm_create(struct vm *vm)
 		return fail("/dev/realm: ABI %u, expected %d", info.abi, REALM_ABI);
 	if (realm_params_check(info.features0) < 0)
 		return -1;
-	gic_init(&realm->gic, vm->options->vcpus, FEATURE_GIC_LRS(info.features0));
+	gic_init(&realm->gic, vm->options->vcpus, RMI_FEATURE_GIC_LRS(info.features0));
 	return realm_call(realm, REALM_CREATE, &create, "creation");
 }
 

@@ -8,6 +8,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "backend_kvm.h"
+#include "backend_realm.h"
 #include "commands.h"
 #include "confine.h"
 #include "console.h"
@@ -109,7 +111,7 @@ static void take_signal(struct job *job)
 
 static void take_input(void *context, const uint8_t *bytes, size_t count)
 {
-	vm_input(context, bytes, count);
+	devices_input(context, bytes, count);
 }
 
 static void serve(struct job *job)
@@ -120,10 +122,10 @@ static void serve(struct job *job)
 	size_t room;
 
 	while (!vm_ending(&job->vm)) {
-		room = vm_input_room(&job->vm);
+		room = devices_input_room(&job->vm.devices);
 		fds[0] = (struct pollfd){ .fd = job->signal_fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = job->event_fd, .events = POLLIN };
-		fds[2] = (struct pollfd){ .fd = vm_net_poll(&job->vm), .events = POLLIN };
+		fds[2] = (struct pollfd){ .fd = net_poll(&job->vm.devices.net), .events = POLLIN };
 		count = console_poll(job->console, &fds[3], room);
 		if (poll(fds, 3 + count, -1) < 0)
 			continue;
@@ -132,8 +134,8 @@ static void serve(struct job *job)
 		if (fds[1].revents != 0 && read(job->event_fd, &events, sizeof(events)) < 0)
 			continue;
 		if (fds[2].revents != 0)
-			vm_net_serve(&job->vm);
-		console_serve(job->console, &fds[3], count, room, take_input, &job->vm);
+			net_serve(&job->vm.devices.net);
+		console_serve(job->console, &fds[3], count, room, take_input, &job->vm.devices);
 	}
 }
 
@@ -172,13 +174,17 @@ static int start(struct job *job)
 
 static int set_up(struct job *job)
 {
+	struct vm_parts parts = { .options = &job->options, .content = &job->content, .event_fd = job->event_fd };
+
+	parts.backend = job->options.world == WORLD_REALM ? &backend_realm : &backend_kvm;
 	if (content_load(&job->content, &job->options) < 0)
 		return -1;
 	job->console = console_open(job->options.dir);
 	if (job->console == NULL)
 		return -1;
+	parts.console = job->console;
 	job->has_vm = true;
-	if (vm_create(&job->vm, &job->options, &job->content, job->console, job->event_fd) < 0)
+	if (vm_create(&job->vm, &parts) < 0)
 		return -1;
 	/* The guest has its own copy. */
 	content_free(&job->content);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Interrupt state, inputs and list registers. The registers that a guest sees are in gic_mmio.c. */
+/* Inputs and list registers. */
 #include "gic.h"
 
 #include <string.h>
-
-#include "gic_state.h"
-
-#define SGIS 0xffffU
 
 /* ICH_LR<n>_EL2. EOI: with HW = 0, the guest's EOI asks for the host's attention. */
 #define LR_PENDING        (UINT64_C(1) << 62)
@@ -26,73 +22,6 @@
 #define SGI_AFFINITIES  (UINT64_C(0xff) << 48 | UINT64_C(0xff) << 32 | UINT64_C(0xff) << 16)
 #define SGI_RANGE       (UINT64_C(0xf) << 44)
 #define SGI_INTID_SHIFT 24
-
-void gic_init(struct gic *gic, unsigned int cpus, unsigned int lrs)
-{
-	unsigned int i;
-
-	memset(gic, 0, sizeof(*gic));
-	gic->cpus = cpus < MAX_VCPUS ? cpus : MAX_VCPUS;
-	gic->lrs = lrs < GIC_MAX_LRS ? lrs : GIC_MAX_LRS;
-	for (i = 0; i < gic->cpus; i++)
-		gic->cpu[i].private.edge = SGIS;
-}
-
-/* ---- What is to be delivered ------------------------------------------------------------------------------- */
-
-static uint32_t pending(const struct gic_bank *bank)
-{
-	return bank->latch | (bank->line & ~bank->edge);
-}
-
-static uint32_t deliverable(const struct gic *gic, const struct gic_bank *bank)
-{
-	return gic->enabled ? pending(bank) & bank->enabled & bank->group : 0;
-}
-
-unsigned int gic_target(const struct gic *gic, unsigned int spi)
-{
-	uint64_t route = gic->route[spi];
-
-	/* IRM: any CPU. An affinity that nobody has: nobody (cpus is one past the last). */
-	if ((route & ROUTE_IRM) != 0)
-		return 0;
-	return route < gic->cpus ? (unsigned int)route : gic->cpus;
-}
-
-/* Those of `set` that are this vCPU's business: an active or listed one stays where it was taken. */
-static uint32_t mine(const struct gic *gic, unsigned int cpu, uint32_t set)
-{
-	uint32_t bound = gic->shared.active | gic->shared.held, result = 0;
-	unsigned int i;
-
-	for (; set != 0; set &= set - 1) {
-		i = (unsigned int)__builtin_ctz(set);
-		if (((bound >> i & 1) != 0 ? gic->owner[i] : gic_target(gic, i)) == cpu)
-			result |= UINT32_C(1) << i;
-	}
-	return result;
-}
-
-bool gic_waiting(const struct gic *gic, unsigned int cpu)
-{
-	const struct gic_bank *private = &gic->cpu[cpu].private, *shared = &gic->shared;
-
-	if ((deliverable(gic, private) & ~private->active & ~private->held) != 0)
-		return true;
-	return mine(gic, cpu, deliverable(gic, shared) & ~shared->active & ~shared->held) != 0;
-}
-
-uint32_t gic_wake_mask(const struct gic *gic)
-{
-	uint32_t mask = 0;
-	unsigned int i;
-
-	for (i = 0; i < gic->cpus; i++)
-		if (gic_waiting(gic, i))
-			mask |= UINT32_C(1) << i;
-	return mask;
-}
 
 /* ---- Inputs ------------------------------------------------------------------------------------------------ */
 
@@ -142,7 +71,7 @@ static uint32_t takers(const struct gic *gic, uint32_t set)
 	const struct gic_bank *shared = &gic->shared;
 	uint32_t mask = 0;
 
-	for (set &= deliverable(gic, shared) & ~shared->active & ~shared->held; set != 0; set &= set - 1)
+	for (set &= gic_deliverable(gic, shared) & ~shared->active & ~shared->held; set != 0; set &= set - 1)
 		mask |= UINT32_C(1) << gic_target(gic, (unsigned int)__builtin_ctz(set));
 	return mask & ((UINT32_C(1) << gic->cpus) - 1);
 }
@@ -226,7 +155,7 @@ static uint64_t choose(struct candidate *list, unsigned int count, unsigned int 
 static uint64_t list_register(const struct gic *gic, const struct candidate *entry)
 {
 	uint32_t bit = UINT32_C(1) << (entry->intid & 31);
-	bool edge = (entry->bank->edge & bit) != 0, is_pending = (deliverable(gic, entry->bank) & bit) != 0;
+	bool edge = (entry->bank->edge & bit) != 0, is_pending = (gic_deliverable(gic, entry->bank) & bit) != 0;
 	uint64_t lr = entry->intid | LR_GROUP1 | (uint64_t)entry->priority << LR_PRIORITY_SHIFT;
 
 	if (entry->active)
@@ -262,8 +191,8 @@ void gic_fill(struct gic *gic, unsigned int cpu, uint64_t lrs[GIC_MAX_LRS], uint
 	memset(lrs, 0, GIC_MAX_LRS * sizeof(lrs[0]));
 	*hcr = 0;
 	gic->cpu[cpu].listed = 0;
-	count = collect(private, deliverable(gic, private) | private->active, 0, candidates);
-	count += collect(shared, mine(gic, cpu, (deliverable(gic, shared) | shared->active) & ~shared->held), 32,
+	count = collect(private, gic_deliverable(gic, private) | private->active, 0, candidates);
+	count += collect(shared, gic_mine(gic, cpu, (gic_deliverable(gic, shared) | shared->active) & ~shared->held), 32,
 			 candidates + count);
 	if (count > gic->lrs) {
 		sort(candidates, count);
@@ -296,7 +225,7 @@ static uint32_t end_unlisted(struct gic *gic, unsigned int cpu, unsigned int cou
 	uint32_t wake = 0;
 
 	found = collect(private, private->active & ~private->held, 0, candidates);
-	found += collect(shared, mine(gic, cpu, shared->active & ~shared->held), 32, candidates + found);
+	found += collect(shared, gic_mine(gic, cpu, shared->active & ~shared->held), 32, candidates + found);
 	sort(candidates, found);
 	for (i = 0; i < found && i < count; i++)
 		wake |= gic_deactivate(gic, cpu, candidates[i].intid);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The GIC's frames (IHI 0069, chapter 12). Registers that are not here read as zero and ignore writes. */
-#include "gic.h"
-#include "gic_state.h"
+#include "gic_mmio.h"
 
 /* Distributor; the redistributor's SGI frame has the banked ones at the same places. */
 enum {

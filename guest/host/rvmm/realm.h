@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The realm back end: backend_realm.c makes it and its memory, realm_vcpu.c runs it. */
+/* What the realm back end knows of its realm, and its calls of the driver. */
 #ifndef RVMM_REALM_H
 #define RVMM_REALM_H
 
@@ -9,12 +9,12 @@
 #include "page_set.h"
 #include "power.h"
 #include "realm_ioctl.h"
-#include "rec_run.h"
+#include "rmi_structs.h"
 #include "timer.h"
 #include "vm.h"
 
 struct realm_vcpu {
-	struct rec_run *run;            /* shared with driver and RMM: read once, believe nothing */
+	struct rmi_rec_run *run;            /* shared with driver and RMM: read once, believe nothing */
 	struct realm_control *control;
 	uint64_t flags, gpr0;           /* of the next entry: the answer to the last exit */
 	struct timer cntv, cntp;        /* as of the last exit */
@@ -41,20 +41,5 @@ int realm_call(const struct realm_state *realm, unsigned long request, void *arg
 
 /* The same for a range that moves on, until it is done: signals end an ioctl early. */
 int realm_call_range(const struct realm_state *realm, unsigned long request, uint64_t base, uint64_t top, const char *what);
-
-/* Memory at run time; from any vCPU thread. Sharing gives 1 if the realm has not given up that page. */
-int realm_populate_around(struct vm *vm, uint64_t ipa);
-int realm_share_around(struct vm *vm, uint64_t ipa);
-int realm_change_ripas(struct vm *vm, unsigned int rec, uint64_t base, uint64_t top, unsigned int ripas);
-
-/* May devices touch this memory? `context`: struct vm; `address` as the realm's DMA layer gives it. */
-bool realm_shares(void *context, uint64_t address, uint64_t size);
-
-/* The run, answer, abort, set_irq and kick of the back end. */
-int realm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);
-void realm_vcpu_answer(struct vcpu *vcpu, uint64_t value);
-int realm_vcpu_abort(struct vcpu *vcpu);
-int realm_set_irq(struct vm *vm, unsigned int spi, bool level);
-void realm_vcpu_kick(struct vcpu *vcpu);
 
 #endif

@@ -27,7 +27,7 @@
 #define FAR_OFFSET    UINT64_C(0xfff)
 
 /* The RMM gives the time-out of WFIT and WFET in the first register. */
-static struct sync decode_wfx(const struct rec_exit *exit)
+static struct sync decode_wfx(const struct rmi_rec_exit *exit)
 {
 	struct sync sync = { .kind = (exit->esr & ESR_EVENT) != 0 ? SYNC_WFE : SYNC_WFX };
 
@@ -36,7 +36,7 @@ static struct sync decode_wfx(const struct rec_exit *exit)
 	return sync;
 }
 
-static struct sync decode_sysreg(const struct rec_exit *exit)
+static struct sync decode_sysreg(const struct rmi_rec_exit *exit)
 {
 	struct sync sync = { .kind = SYNC_SYSREG, .value = exit->gprs[0] };
 
@@ -49,7 +49,7 @@ static struct sync decode_sysreg(const struct rec_exit *exit)
 	return sync;
 }
 
-static struct sync decode_unprotected(const struct rec_exit *exit, uint64_t ipa, uint64_t ram_bytes)
+static struct sync decode_unprotected(const struct rmi_rec_exit *exit, uint64_t ipa, uint64_t ram_bytes)
 {
 	struct sync sync = { .kind = SYNC_NOTHING, .ipa = ipa & ~IPA_UNPROTECTED };
 
@@ -65,7 +65,7 @@ static struct sync decode_unprotected(const struct rec_exit *exit, uint64_t ipa,
 	return sync;
 }
 
-static struct sync decode_abort(const struct rec_exit *exit, uint64_t ram_bytes)
+static struct sync decode_abort(const struct rmi_rec_exit *exit, uint64_t ram_bytes)
 {
 	struct sync sync = { .kind = SYNC_BAD, .ipa = (exit->hpfar & HPFAR_FIPA) << 8 };
 
@@ -78,7 +78,7 @@ static struct sync decode_abort(const struct rec_exit *exit, uint64_t ram_bytes)
 	return sync;
 }
 
-struct sync realm_decode_sync(const struct rec_exit *exit, uint64_t ram_bytes)
+struct sync realm_decode_sync(const struct rmi_rec_exit *exit, uint64_t ram_bytes)
 {
 	switch (ESR_EC(exit->esr)) {
 	case EC_WFX:

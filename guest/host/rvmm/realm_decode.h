@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "rec_run.h"
+#include "rmi_structs.h"
 
 enum sync_kind {
 	SYNC_WFX,          /* WFI and WFIT: until an interrupt */
@@ -31,6 +31,6 @@ struct sync {
 };
 
 /* `ram_bytes`: size of the guest's RAM. */
-struct sync realm_decode_sync(const struct rec_exit *exit, uint64_t ram_bytes);
+struct sync realm_decode_sync(const struct rmi_rec_exit *exit, uint64_t ram_bytes);
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A realm's memory at run time. Each page of its RAM is its own or, once it has given it up (RIPAS EMPTY), one that it
+ * Each page of its RAM is its own or, once it has given it up (RIPAS EMPTY), one that it
  * shares, never both: a realm takes no more memory than it was given.
  */
+#include "realm_memory.h"
+
 #include <errno.h>
 #include <sys/mman.h>
 
 #include "error.h"
 #include "realm.h"
-#include "vm_virtio.h"
+#include "rmi_numbers.h"
 
 /* How much a missing page brings along, aligned to its size: 16 pages cost one exit instead of 16, and a guest that
  * touches one page rarely leaves its neighbours alone. */
@@ -116,11 +118,11 @@ int realm_change_ripas(struct vm *vm, unsigned int rec, uint64_t base, uint64_t 
 	/* Devices that look at memory ask realm_shares(): their lock comes first. A page that one still touched would come back
 	 * behind take_back(), while the realm gets one of its own. */
 	if (ripas == RIPAS_RAM)
-		vm_virtio_withdraw(vm, base, top);
+		devices_withdraw(&vm->devices, base, top);
 	(void)pthread_mutex_lock(&realm->memory_lock);
 	if (ripas == RIPAS_RAM) {
 		page_set_change(&realm->given_up, base, top, false);
-		vm_virtio_resume(vm);
+		devices_resume(&vm->devices);
 		result = take_back(vm, base, top);
 	}
 	if (result == 0)

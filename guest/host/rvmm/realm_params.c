@@ -2,16 +2,12 @@
 #include "realm_params.h"
 
 #include "error.h"
+#include "rmi_numbers.h"
 
 /* The debug registers of the emulated CPU, less one each, as a normal VM sees them. Left to the driver they would be what
  * feature register 0 says, and no part of a measurement that is known beforehand. */
 #define NUM_BPS 5U
 #define NUM_WPS 3U
-
-/* Feature register 0 (RMM specification 1.0, B3). */
-#define FEATURE_S2SZ(features)    ((unsigned int)((features) & 0xff))
-#define FEATURE_NUM_BPS(features) ((unsigned int)((features) >> 14 & 0x3f))
-#define FEATURE_NUM_WPS(features) ((unsigned int)((features) >> 20 & 0x3f))
 
 struct realm_create realm_params(void)
 {
@@ -28,10 +24,10 @@ struct realm_rec_create realm_params_rec(unsigned int index, bool runnable, uint
 
 int realm_params_check(uint64_t features0)
 {
-	if (FEATURE_S2SZ(features0) < IPA_BITS)
-		return fail("realm: the RMM has %u bits of IPA, expected %u", FEATURE_S2SZ(features0), IPA_BITS);
-	if (FEATURE_NUM_BPS(features0) < NUM_BPS || FEATURE_NUM_WPS(features0) < NUM_WPS)
+	if (RMI_FEATURE_S2SZ(features0) < IPA_BITS)
+		return fail("realm: the RMM has %u bits of IPA, expected %u", RMI_FEATURE_S2SZ(features0), IPA_BITS);
+	if (RMI_FEATURE_NUM_BPS(features0) < NUM_BPS || RMI_FEATURE_NUM_WPS(features0) < NUM_WPS)
 		return fail("realm: the RMM has %u breakpoints and %u watchpoints, expected %u and %u, which are measured",
-			    FEATURE_NUM_BPS(features0) + 1, FEATURE_NUM_WPS(features0) + 1, NUM_BPS + 1, NUM_WPS + 1);
+			    RMI_FEATURE_NUM_BPS(features0) + 1, RMI_FEATURE_NUM_WPS(features0) + 1, NUM_BPS + 1, NUM_WPS + 1);
 	return 0;
 }

@@ -12,10 +12,11 @@
 
 #include "layout.h"
 #include "realm_ioctl.h"
+#include "rmi_rules.h"
 
 /* Bytes of RAM that one entry of the first tables stands for: INIT_RIPAS measures once for each (RMM specification 1.0,
  * B4.3), since it comes before all that needs further tables. */
-#define RIPAS_ENTRY_BYTES (UINT64_C(1) << (12 + 9 * (3 - REALM_RTT_LEVEL(IPA_BITS))))
+#define RIPAS_ENTRY_BYTES ((uint64_t)RTT_ENTRY_SIZE(REALM_RTT_LEVEL(IPA_BITS)))
 _Static_assert(RIPAS_ENTRY_BYTES == 2 * MIB, "a guest's memory is made of whole entries: layout_place()");
 
 /* Argument of REALM_CREATE. */

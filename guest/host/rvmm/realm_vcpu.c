@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One vCPU of a realm: entries and exits, its part of the GIC, timers, WFI, PSCI. */
+/* Entries and exits, a vCPU's part of the GIC, timers, WFI, PSCI. */
+#include "realm_vcpu.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -7,8 +9,11 @@
 #include <time.h>
 
 #include "error.h"
+#include "gic_mmio.h"
 #include "realm.h"
 #include "realm_decode.h"
+#include "realm_memory.h"
+#include "rmi_rules.h"
 
 /* PSCI 1.1 functions that reach the host (RMM specification 1.0, B6). */
 #define PSCI_CPU_SUSPEND   UINT64_C(0xc4000001)
@@ -17,9 +22,6 @@
 #define PSCI_AFFINITY_INFO UINT64_C(0xc4000004)
 #define PSCI_SYSTEM_OFF    UINT64_C(0x84000008)
 #define PSCI_SYSTEM_RESET  UINT64_C(0x84000009)
-
-/* RMI_ERROR_REC: what REC_ENTER says of one that is off. */
-#define STATUS_REC 3U
 
 #define NS_PER_S 1000000000L
 
@@ -154,7 +156,7 @@ static void wait_until_on(const struct vcpu *vcpu)
 /* ---- Entry -------------------------------------------------------------------------------------------------- */
 
 /* Fill the page; false: the guest ends. */
-static bool prepare(const struct vcpu *vcpu, struct rec_enter *enter)
+static bool prepare(const struct vcpu *vcpu, struct rmi_rec_enter *enter)
 {
 	struct realm_state *realm = state(vcpu);
 	struct realm_vcpu *me = self(vcpu);
@@ -168,7 +170,7 @@ static bool prepare(const struct vcpu *vcpu, struct rec_enter *enter)
 	gic_fill(&realm->gic, vcpu->index, enter->gicv3_lrs, &enter->gicv3_hcr);
 	ending = vm_ending(vcpu->vm);
 	(void)pthread_mutex_unlock(&realm->lock);
-	enter->flags = ENTER_TRAP_WFI | me->flags;
+	enter->flags = REC_ENTER_TRAP_WFI | me->flags;
 	enter->gprs[0] = me->gpr0;
 	return !ending;
 }
@@ -191,7 +193,7 @@ static bool is_off_after_all(const struct vcpu *vcpu)
 	struct realm_last last = { .command = 0 };
 	bool result;
 
-	if (ioctl(realm->fd, REALM_LAST, &last) < 0 || (last.status & 0xff) != STATUS_REC)
+	if (ioctl(realm->fd, REALM_LAST, &last) < 0 || !rmi_rec_is_off(last.status))
 		return false;
 	(void)pthread_mutex_lock(&realm->lock);
 	result = power_refused(&self(vcpu)->power);
@@ -200,7 +202,7 @@ static bool is_off_after_all(const struct vcpu *vcpu)
 }
 
 /* REC_ENTER failed. 0: it is to be tried again, -1: error. */
-static int take_failure(const struct vcpu *vcpu, const struct rec_enter *page)
+static int take_failure(const struct vcpu *vcpu, const struct rmi_rec_enter *page)
 {
 	int error = errno;
 
@@ -215,10 +217,10 @@ static int take_failure(const struct vcpu *vcpu, const struct rec_enter *page)
 }
 
 /* 1: it ran, 0: it did not and is to be entered again, -1: error. `exit` gets a copy that nobody changes. */
-static int enter(const struct vcpu *vcpu, struct rec_exit *exit)
+static int enter(const struct vcpu *vcpu, struct rmi_rec_exit *exit)
 {
 	struct realm_vcpu *me = self(vcpu);
-	struct rec_enter page;
+	struct rmi_rec_enter page;
 
 	memset(&page, 0, sizeof(page));
 	if (!prepare(vcpu, &page)) {
@@ -242,13 +244,13 @@ static int enter(const struct vcpu *vcpu, struct rec_exit *exit)
 
 void realm_vcpu_answer(struct vcpu *vcpu, uint64_t value)
 {
-	self(vcpu)->flags = ENTER_EMUL_MMIO;
+	self(vcpu)->flags = REC_ENTER_EMUL_MMIO;
 	self(vcpu)->gpr0 = value;
 }
 
 int realm_vcpu_abort(struct vcpu *vcpu)
 {
-	self(vcpu)->flags = ENTER_INJECT_SEA;
+	self(vcpu)->flags = REC_ENTER_INJECT_SEA;
 	return 0;
 }
 
@@ -312,7 +314,7 @@ static int take_shared_fault(struct vcpu *vcpu, uint64_t ipa)
 	return realm_vcpu_abort(vcpu);
 }
 
-static int take_sync(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_exit *exit)
+static int take_sync(struct vcpu *vcpu, const struct rmi_rec_exit *rec, struct vm_exit *exit)
 {
 	struct sync sync = realm_decode_sync(rec, vcpu->vm->content->layout.ram_bytes);
 
@@ -347,7 +349,7 @@ static int take_sync(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_ex
 }
 
 /* CPU_ON and AFFINITY_INFO name another vCPU; the RMM has checked that there is one. */
-static int complete_psci(struct vcpu *vcpu, const struct rec_exit *rec)
+static int complete_psci(struct vcpu *vcpu, const struct rmi_rec_exit *rec)
 {
 	struct realm_state *realm = state(vcpu);
 	struct realm_psci psci = { .caller = vcpu->index, .target = (uint32_t)(rec->gprs[1] & 0xf) };
@@ -375,7 +377,7 @@ static void switch_off(struct vcpu *vcpu)
 	(void)pthread_mutex_unlock(&realm->lock);
 }
 
-static int take_psci(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_exit *exit)
+static int take_psci(struct vcpu *vcpu, const struct rmi_rec_exit *rec, struct vm_exit *exit)
 {
 	stat_add(&vcpu->vm->stats, STAT_PSCI);
 	switch (rec->gprs[0]) {
@@ -400,7 +402,7 @@ static int take_psci(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_ex
 }
 
 /* RSI_IPA_STATE_SET: yes to all of the guest's RAM; elsewhere RAM would be memory that it was not given. */
-static int take_ripas(struct vcpu *vcpu, const struct rec_exit *rec)
+static int take_ripas(struct vcpu *vcpu, const struct rmi_rec_exit *rec)
 {
 	uint64_t base = rec->ripas_base, top = rec->ripas_top, ram = vcpu->vm->content->layout.ram_bytes;
 
@@ -408,13 +410,13 @@ static int take_ripas(struct vcpu *vcpu, const struct rec_exit *rec)
 	if (top <= base || top > IPA_UNPROTECTED || rec->ripas_value > RIPAS_RAM)
 		return fail("realm: change of RIPAS of %#llx to %#llx", (unsigned long long)base, (unsigned long long)top);
 	if (rec->ripas_value == RIPAS_RAM && !within(base, top - base, RAM_BASE, ram)) {
-		self(vcpu)->flags = ENTER_RIPAS_RESPONSE;
+		self(vcpu)->flags = REC_ENTER_RIPAS_RESPONSE;
 		return 0;
 	}
 	return realm_change_ripas(vcpu->vm, vcpu->index, base, top, rec->ripas_value);
 }
 
-static int take_exit(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_exit *exit)
+static int take_exit(struct vcpu *vcpu, const struct rmi_rec_exit *rec, struct vm_exit *exit)
 {
 	struct stats *stats = &vcpu->vm->stats;
 
@@ -444,7 +446,7 @@ static int take_exit(struct vcpu *vcpu, const struct rec_exit *rec, struct vm_ex
 
 int realm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 {
-	struct rec_exit rec;
+	struct rmi_rec_exit rec;
 	int ran;
 
 	exit->kind = VM_EXIT_AGAIN;

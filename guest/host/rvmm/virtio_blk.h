@@ -7,7 +7,7 @@
 #define RVMM_VIRTIO_BLK_H
 
 #include "stats.h"
-#include "virtio.h"
+#include "virtqueue.h"
 
 #define VIRTIO_BLK_ID_BYTES     20U
 #define VIRTIO_BLK_CONFIG_BYTES 16U

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "virtqueue.h"
+
 #define ID 3U
 
 enum { RECEIVE, TRANSMIT, QUEUES };

@@ -3,6 +3,8 @@
 #ifndef RVMM_VIRTIO_CONSOLE_H
 #define RVMM_VIRTIO_CONSOLE_H
 
+#include <stddef.h>
+
 #include "virtio.h"
 
 /* The longest request to print; drivers print by pages. */

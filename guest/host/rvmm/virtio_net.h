@@ -8,6 +8,7 @@
 #define RVMM_VIRTIO_NET_H
 
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "stats.h"
 #include "virtio.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "virtio_rng.h"
 
+#include "virtqueue.h"
+
 #define ID 4U
 
 /* How much was written; 0: no room was given, or there is nothing to be had. */

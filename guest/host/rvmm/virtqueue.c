@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Split virtqueues (virtio 1.2, 2.7), without indirect descriptors and event indices. The rings are the guest's memory:
+ * Without indirect descriptors and event indices. The rings are the guest's memory:
  * each word is read once, by an atomic load, and only the copy is looked at.
  */
-#include "virtio.h"
+#include "virtqueue.h"
 
-#include <stddef.h>
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the rings are little-endian, and so are we");
@@ -50,7 +49,8 @@ bool virtqueue_start(const struct virtio *device, struct virtio_queue *queue)
 	return queue->descriptors != NULL && queue->available != NULL && queue->used != NULL;
 }
 
-bool virtqueue_within(const struct virtio_queue *queue, uint64_t base, uint64_t top)
+/* Is a part of the rings of a queue that is ready within [base, top)? */
+static bool virtqueue_within(const struct virtio_queue *queue, uint64_t base, uint64_t top)
 {
 	const struct {
 		uint64_t at, bytes;
@@ -66,6 +66,15 @@ bool virtqueue_within(const struct virtio_queue *queue, uint64_t base, uint64_t 
 		if (rings[i].at < top && base < rings[i].at + rings[i].bytes)
 			return true;
 	return false;
+}
+
+void virtio_withdraw(struct virtio *device, uint64_t base, uint64_t top)
+{
+	unsigned int i;
+
+	for (i = 0; i < VIRTIO_QUEUES; i++)
+		if (virtqueue_within(&device->queues[i], base, top))
+			virtio_break(device);
 }
 
 static struct descriptor load_descriptor(const struct virtio_queue *queue, unsigned int index)

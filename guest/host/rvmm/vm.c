@@ -13,7 +13,6 @@
 
 #include "error.h"
 #include "marks.h"
-#include "vm_virtio.h"
 
 /* ---- Ending ------------------------------------------------------------------------------------------------ */
 
@@ -58,76 +57,51 @@ bool vm_interrupted(void)
 
 /* ---- Devices ----------------------------------------------------------------------------------------------- */
 
-static void transmit(void *context, uint8_t byte)
+static int set_irq(void *context, unsigned int spi, bool level)
 {
-	console_write(((struct vm *)context)->console, &byte, 1);
+	struct vm *vm = context;
+
+	return vm->backend->set_irq(vm, spi, level);
 }
 
-/* Tell the interrupt controller when the UART's line has changed; under the device lock. */
-static int update_uart(struct vm *vm)
+static void wake(void *context)
 {
-	bool level = pl011_interrupt(&vm->uart);
-
-	if (level == vm->uart_level)
-		return 0;
-	vm->uart_level = level;
-	return vm->backend->set_irq(vm, UART_SPI, level);
+	vm_wake(context);
 }
 
-static int access_uart(struct vm *vm, const struct vm_exit *exit, uint64_t *value)
+static void failed(void *context)
 {
-	uint32_t offset = (uint32_t)(exit->address - UART_BASE);
-	size_t room;
-	int result;
-
-	(void)pthread_mutex_lock(&vm->devices);
-	room = pl011_room(&vm->uart);
-	if (exit->write)
-		pl011_write(&vm->uart, offset, (uint32_t)exit->value);
-	else
-		*value = pl011_read(&vm->uart, offset);
-	result = update_uart(vm);
-	if (room == 0 && pl011_room(&vm->uart) != 0)
-		vm_wake(vm);
-	(void)pthread_mutex_unlock(&vm->devices);
-	return result;
+	vm_end(context, OUTCOME_ERROR, failure());
 }
 
-size_t vm_input_room(struct vm *vm)
+static int make_devices(struct vm *vm, struct console *console)
 {
-	size_t room;
+	/* Devices see of a realm what it shares, and nothing else: its addresses are those of the other half. */
+	const struct devices_host host = {
+		.ram = vm->ram,
+		.base = RAM_BASE | (vm->options->world == WORLD_REALM ? IPA_UNPROTECTED : 0),
+		.bytes = vm->content->layout.ram_bytes,
+		.console = console, .gate = &vm->gate, .stats = &vm->stats, .context = vm,
+		.set_irq = set_irq, .shares = vm->backend->shares, .wake = wake, .failed = failed,
+	};
 
-	(void)pthread_mutex_lock(&vm->devices);
-	room = keyboard_room(&vm->keyboard);
-	if (update_uart(vm) < 0)
-		vm_end(vm, OUTCOME_ERROR, failure());
-	(void)pthread_mutex_unlock(&vm->devices);
-	return room;
-}
-
-void vm_input(struct vm *vm, const uint8_t *bytes, size_t count)
-{
-	(void)pthread_mutex_lock(&vm->devices);
-	keyboard_type(&vm->keyboard, bytes, count);
-	if (update_uart(vm) < 0)
-		vm_end(vm, OUTCOME_ERROR, failure());
-	(void)pthread_mutex_unlock(&vm->devices);
+	return devices_init(&vm->devices, &host, vm->options);
 }
 
 static int handle_mmio(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	struct vm *vm = vcpu->vm;
-	uint64_t value = 0;
+	uint64_t value = exit->write ? exit->value : 0;
+	int result = devices_access(&vm->devices, exit->address, exit->bytes, exit->write, &value);
 
-	if (within(exit->address, exit->bytes, UART_BASE, UART_BYTES)) {
-		if (access_uart(vm, exit, &value) < 0)
-			return -1;
-	} else if (!vm_virtio_access(vm, exit, &value)) {
+	if (result < 0)
+		return -1;
+	if (result == 0) {
 		stat_add(&vm->stats, STAT_ABORT);
 		return vm->backend->abort(vcpu);
 	}
 	stat_add(&vm->stats, exit->write ? STAT_MMIO_WRITE : STAT_MMIO_READ);
-	vm->backend->answer(vcpu, value);
+	vm->backend->answer(vcpu, exit->write ? 0 : value);
 	return 0;
 }
 
@@ -221,7 +195,7 @@ int vm_start(struct vm *vm)
 	for (i = 0; i < vm->options->vcpus; i++)
 		if (start_vcpu(vm, &vm->vcpus[i]) < 0)
 			return -1;
-	workers = vm_blk_start(vm);
+	workers = devices_start(&vm->devices);
 	if (workers < 0)
 		return -1;
 	gate_await(&vm->gate, vm->options->vcpus + (unsigned int)workers);
@@ -268,36 +242,31 @@ static int populate(struct vm *vm)
 	return 0;
 }
 
-int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd)
+int vm_create(struct vm *vm, const struct vm_parts *parts)
 {
-	void *ram;
+	uint64_t ram_bytes = parts->content->layout.ram_bytes;
 	unsigned int i;
+	void *ram;
 	int result;
 
 	memset(vm, 0, sizeof(*vm));
-	vm->backend = options->world == WORLD_REALM ? &backend_realm : &backend_kvm;
-	vm->options = options;
-	vm->content = content;
-	vm->console = console;
-	vm->event_fd = event_fd;
-	vm->net.tap = -1;
-	(void)pthread_mutex_init(&vm->devices, NULL);
+	vm->backend = parts->backend;
+	vm->options = parts->options;
+	vm->content = parts->content;
+	vm->event_fd = parts->event_fd;
 	(void)pthread_mutex_init(&vm->end_lock, NULL);
 	gate_init(&vm->gate);
-	pl011_init(&vm->uart, transmit, vm);
-	vm->keyboard = (struct keyboard){ .uart = &vm->uart, .console = &vm->virtio[VIRTIO_SLOT_CONSOLE] };
 	for (i = 0; i < MAX_VCPUS; i++)
 		vm->vcpus[i] = (struct vcpu){ .vm = vm, .index = i };
-	ram = mmap(NULL, content->layout.ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		   0);
+	ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram == MAP_FAILED)
 		return fail_errno("no memory for the guest");
 	vm->ram = ram;
-	if (vm_virtio_init(vm) < 0)
+	if (make_devices(vm, parts->console) < 0)
 		return -1;
-	MARK_BEGIN(ORCH_EVENT_REALM_CREATE, options->run_id);
+	MARK_BEGIN(ORCH_EVENT_REALM_CREATE, vm->options->run_id);
 	result = populate(vm);
-	MARK_END(ORCH_EVENT_REALM_CREATE, options->run_id);
+	MARK_END(ORCH_EVENT_REALM_CREATE, vm->options->run_id);
 	return result;
 }
 
@@ -307,7 +276,7 @@ void vm_join(struct vm *vm)
 
 	/* If the set-up failed, they wait there still. */
 	gate_open(&vm->gate);
-	vm_blk_stop(vm);
+	devices_stop(&vm->devices);
 	for (i = 0; i < MAX_VCPUS; i++)
 		if (vm->vcpus[i].started)
 			(void)pthread_join(vm->vcpus[i].thread, NULL);
@@ -316,8 +285,7 @@ void vm_join(struct vm *vm)
 void vm_destroy(struct vm *vm)
 {
 	/* At once: a realm takes a while, and the next guest may have the interface or the disk meanwhile. */
-	vm_net_close(vm);
-	vm_blk_close(vm);
+	devices_close(&vm->devices);
 	MARK_BEGIN(ORCH_EVENT_TEARDOWN, vm->options->run_id);
 	vm->backend->destroy(vm);
 	if (vm->ram != NULL)

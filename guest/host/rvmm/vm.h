@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One guest: its devices, its vCPU threads and how it ends. */
+/* One guest: its vCPU threads, what their exits are about, and how it ends. */
 #ifndef RVMM_VM_H
 #define RVMM_VM_H
 
@@ -9,18 +9,11 @@
 #include <stdint.h>
 
 #include "backend.h"
-#include "console.h"
 #include "content.h"
-#include "entropy.h"
+#include "devices.h"
 #include "gate.h"
-#include "keyboard.h"
 #include "options.h"
-#include "pl011.h"
 #include "stats.h"
-#include "virtio.h"
-#include "virtio_console.h"
-#include "vm_blk.h"
-#include "vm_net.h"
 
 /* Interrupts a vCPU thread's system call; its handler does nothing. */
 #define KICK_SIGNAL SIGUSR2
@@ -47,17 +40,7 @@ struct vm {
 		uint64_t create, populate, pretouch, activate;
 	} time_us;                    /* wall time of the parts of the set-up; 0 where there was none */
 
-	pthread_mutex_t devices;      /* protects: */
-	struct pl011 uart;
-	bool uart_level;
-	struct virtio virtio[VIRTIO_SLOTS];
-	struct entropy entropy;
-	struct vm_blk blk;
-	struct vm_net net;
-	struct virtio_console virtio_console;
-	struct keyboard keyboard;
-
-	struct console *console;
+	struct devices devices;
 	int event_fd;                 /* wakes the main thread: ended, or a device takes input again */
 
 	atomic_bool ending;
@@ -66,8 +49,17 @@ struct vm {
 	char error[512];
 };
 
+/* What a guest is made of. */
+struct vm_parts {
+	const struct backend *backend;
+	const struct options *options;
+	struct content *content;
+	struct console *console;
+	int event_fd;
+};
+
 /* Make the guest; -1 with failure(). vm_destroy() in both cases. */
-int vm_create(struct vm *vm, const struct options *options, struct content *content, struct console *console, int event_fd);
+int vm_create(struct vm *vm, const struct vm_parts *parts);
 
 /* Make the vCPU threads; when this returns, all of them wait for vm_release(). */
 int vm_start(struct vm *vm);
@@ -88,9 +80,5 @@ void vm_join(struct vm *vm);
 
 /* Take the guest apart; its threads are gone. */
 void vm_destroy(struct vm *vm);
-
-/* How many bytes of input the guest takes; give it some. */
-size_t vm_input_room(struct vm *vm);
-void vm_input(struct vm *vm, const uint8_t *bytes, size_t count);
 
 #endif

@@ -18,9 +18,9 @@ PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "guest" / "host" / "rvmm"
 ABI = PROJECT / "guest" / "abi"
 PURE = [
-    *("layout", "population", "pl011", "gic", "gic_mmio", "timer", "realm_decode"),
+    *("layout", "population", "pl011", "gic_state", "gic", "gic_mmio", "timer", "realm_decode"),
     *("page_set", "console"),
-    *("virtio", "virtqueue", "virtio_rng", "virtio_net", "virtio_console", "keyboard", "entropy", "error"),
+    *("virtio", "virtio_mmio", "virtqueue", "virtio_rng", "virtio_net", "virtio_console", "keyboard", "entropy", "error"),
 ]
 HARNESS = ["harness", "harness_virtio", "harness_net", "harness_realm"]
 DESCRIBE = [
@@ -69,7 +69,7 @@ def _compiler() -> str:
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rvmm") / "harness"
     files = [*(Path(__file__).with_name(f"{name}.c") for name in HARNESS), *(SOURCES / f"{name}.c" for name in PURE)]
-    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", "-o", out, *files], check=True)
+    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", f"-I{ABI}", "-o", out, *files], check=True)
     return out
 
 

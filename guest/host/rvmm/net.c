@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vm_net.h"
+#include "net.h"
 
 #include <string.h>
 #include <unistd.h>
 
+#include "layout.h"
 #include "tap.h"
-#include "vm.h"
 
 /* Frames for the guest before the main thread looks at everything else again. */
 #define BATCH 64U
@@ -17,44 +17,40 @@
 
 static bool send(void *context, const struct iovec *parts, unsigned int count)
 {
-	const struct vm *vm = context;
+	const struct net *net = context;
 
-	return tap_send(vm->net.tap, parts, count);
+	return tap_send(net->tap, parts, count);
 }
 
 static void offload(void *context, bool checksum, bool segments)
 {
-	const struct vm *vm = context;
+	const struct net *net = context;
 
-	tap_offload(vm->net.tap, checksum, segments);
+	tap_offload(net->tap, checksum, segments);
 }
 
 static void changed(void *context)
 {
-	vm_wake(context);
+	const struct net *net = context;
+
+	net->wake(net->context);
 }
 
 /* ---- The main thread ---------------------------------------------------------------------------------------- */
 
-static struct virtio *device_of(struct vm *vm)
-{
-	return &vm->virtio[VIRTIO_SLOT_NET];
-}
-
 /* Give the guest the frame that waits; false: it has no room now. */
-static bool deliver(struct vm *vm)
+static bool deliver(struct net *net)
 {
 	bool result;
 
-	(void)pthread_mutex_lock(&vm->devices);
-	result = virtio_net_deliver(device_of(vm), vm->net.frame, vm->net.waiting);
-	(void)pthread_mutex_unlock(&vm->devices);
+	(void)pthread_mutex_lock(net->lock);
+	result = virtio_net_deliver(net->slot, net->frame, net->waiting);
+	(void)pthread_mutex_unlock(net->lock);
 	return result;
 }
 
-void vm_net_serve(struct vm *vm)
+void net_serve(struct net *net)
 {
-	struct vm_net *net = &vm->net;
 	unsigned int i;
 	ssize_t count;
 
@@ -67,63 +63,60 @@ void vm_net_serve(struct vm *vm)
 				return;
 			net->waiting = (size_t)count;
 		}
-		if (!deliver(vm))
+		if (!deliver(net))
 			return;
 		net->waiting = 0;
 	}
 }
 
-static bool wants(struct vm *vm)
+static bool wants(struct net *net)
 {
 	bool result;
 
-	(void)pthread_mutex_lock(&vm->devices);
-	result = virtio_net_wants(device_of(vm));
-	(void)pthread_mutex_unlock(&vm->devices);
+	(void)pthread_mutex_lock(net->lock);
+	result = virtio_net_wants(net->slot);
+	(void)pthread_mutex_unlock(net->lock);
 	return result;
 }
 
-int vm_net_poll(struct vm *vm)
+int net_poll(struct net *net)
 {
 	unsigned int i;
 
-	if (vm->net.tap < 0)
+	if (!net->opened)
 		return -1;
 	/* The tap may have nothing new to tell. */
-	for (i = 0; vm->net.waiting != 0 && wants(vm); i++) {
+	for (i = 0; net->waiting != 0 && wants(net); i++) {
 		if (i == ROUNDS) {
-			vm_wake(vm);
+			net->wake(net->context);
 			return -1;
 		}
-		vm_net_serve(vm);
+		net_serve(net);
 	}
-	return vm->net.waiting == 0 && !vm->net.gone && wants(vm) ? vm->net.tap : -1;
+	return net->waiting == 0 && !net->gone && wants(net) ? net->tap : -1;
 }
 
 /* ---- Making and unmaking ------------------------------------------------------------------------------------ */
 
-int vm_net_init(struct vm *vm, const struct virtio_host *host)
+int net_init(struct net *net, const struct options *options, const struct virtio_host *host)
 {
-	const struct options *options = vm->options;
-
 	if (options->tap == NULL)
 		return 0;
-	vm->net.tap = tap_open(options->tap);
-	if (vm->net.tap < 0)
+	net->tap = tap_open(options->tap);
+	if (net->tap < 0)
 		return -1;
+	net->opened = true;
 	if (options->tap_address != 0 && tap_set_address(options->tap, options->tap_address, options->tap_prefix) < 0)
 		return -1;
-	vm->net.device.link = (struct virtio_net_link){ .context = vm, .send = send, .offload = offload,
-							.changed = changed };
-	vm->net.device.stats = &vm->stats;
-	memcpy(vm->net.device.mac, options->mac, sizeof(options->mac));
-	virtio_net_init(device_of(vm), &vm->net.device, VIRTIO_SLOT_NET, host);
+	net->device.link = (struct virtio_net_link){ .context = net, .send = send, .offload = offload, .changed = changed };
+	memcpy(net->device.mac, options->mac, sizeof(options->mac));
+	virtio_net_init(net->slot, &net->device, VIRTIO_SLOT_NET, host);
 	return 0;
 }
 
-void vm_net_close(struct vm *vm)
+void net_close(struct net *net)
 {
-	if (vm->net.tap >= 0)
-		(void)close(vm->net.tap);
-	vm->net.tap = -1;
+	if (net->opened)
+		(void)close(net->tap);
+	net->opened = false;
 }
