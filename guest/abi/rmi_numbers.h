@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * RMI 1.0 in numbers (RMM specification DEN0137 1.0-rel0, B3 and B4), for who calls an RMM and for who gets to see what it
- * answers: driver and VMM. The version of the ABI is in this header, in rmi_structs.h and in rmi_rules.h; the code below
- * guest/ has it from here.
+ * RMI 1.0 in numbers (RMM specification DEN0137 1.0-rel0, B3 and B4), for who calls an RMM and for who gets to see what
+ * it answers: driver and VMM. Here, in rmi_structs.h and in rmi_rules.h is what changes with the version of the ABI.
  *
- * The RMM (images/rmm) and the tests of the ABI have numbers of their own: a mistake would else be made on both sides alike.
+ * The RMM (images/rmm) and the tests of the ABI have numbers of their own, or a mistake would be made on both sides alike.
  *
  * The header is freestanding.
  */
@@ -67,6 +66,14 @@ enum { RIPAS_EMPTY, RIPAS_RAM };
 #define REC_ENTER_RIPAS_RESPONSE (1ULL << 4) /* 1: rejected */
 
 /* ... and reasons of an exit (RmiRecExitReason). */
-enum { REC_EXIT_SYNC, REC_EXIT_IRQ, REC_EXIT_FIQ, REC_EXIT_PSCI, REC_EXIT_RIPAS_CHANGE, REC_EXIT_HOST_CALL, REC_EXIT_SERROR };
+enum {
+	REC_EXIT_SYNC,
+	REC_EXIT_IRQ,
+	REC_EXIT_FIQ,
+	REC_EXIT_PSCI,
+	REC_EXIT_RIPAS_CHANGE,
+	REC_EXIT_HOST_CALL,
+	REC_EXIT_SERROR,
+};
 
 #endif

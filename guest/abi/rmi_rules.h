@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * RMI 1.0 in rules: what an answer says of the state that realm, REC or tables are in (RMM specification DEN0137 1.0-rel0).
+ * RMI 1.0 in rules: what an answer says of the state that realm, REC or tables are in (RMM specification DEN0137
+ * 1.0-rel0).
  *
  * For the kernel and for user space.
  */

@@ -145,8 +145,9 @@ void effects_work(struct blk *blk)
 
 int blk_init(struct blk *blk, const struct options *options, const struct virtio_host *host)
 {
-	blk->device.medium = (struct virtio_blk_medium){ .context = blk, .transfer = transfer, .flush = flush, .wake = wake,
-							 .settle = settle };
+	blk->device.medium = (struct virtio_blk_medium){
+		.context = blk, .transfer = transfer, .flush = flush, .wake = wake, .settle = settle,
+	};
 	blk->device.sectors = MEDIUM_SECTORS;
 	blk->device.writable = options->disk_writable;
 	virtio_blk_init(blk->slot, &blk->device, VIRTIO_SLOT_BLK, host);

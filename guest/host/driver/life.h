@@ -8,7 +8,7 @@
 /* One for an open file, not created yet; NULL: no memory. */
 struct realm *life_begin(void);
 
-/* Its file is gone, and with it everything that the RMM has of it. Nobody can be inside REC_ENTER, which holds the file. */
+/* Its file is gone, and so goes everything that the RMM has of it. Nobody can be inside REC_ENTER, which holds the file. */
 void life_end(struct realm *realm);
 
 /* REALM_CREATE; under the lock. */

@@ -41,7 +41,8 @@ static int data_create(struct realm *realm, u64 ipa, u64 source, u64 flags)
 			realm->granules++;
 			return 0;
 		}
-		err = rmi_lacks_table(status) ? tables_add(realm, ipa, status) : realm_refused(realm, RMI_DATA_CREATE, status);
+		err = rmi_lacks_table(status) ? tables_add(realm, ipa, status) :
+						realm_refused(realm, RMI_DATA_CREATE, status);
 	} while (!err);
 	granule_free(granule);
 	return err;
@@ -124,8 +125,8 @@ int pages_populate(struct realm *realm, struct realm_range *range)
 }
 
 /*
- * Not interrupted: half of it is of no use to anyone. One that the RMM does not give back stays in the count, and the next is
- * tried: more refusals than there are granules are not about any of them.
+ * Not interrupted: half of it is of no use to anyone. One that the RMM does not give back stays in the count, and the
+ * next is tried: more refusals than there are granules are not about any of them.
  */
 void pages_destroy(struct realm *realm, u64 base, u64 top)
 {

@@ -17,7 +17,7 @@ static int map_shared(struct realm *realm, u64 ipa, struct page *page)
 		if (status == RMI_SUCCESS)
 			return 0;
 		err = rmi_lacks_table(status) ? tables_add(realm, ipa, status) :
-					    realm_refused(realm, RMI_RTT_MAP_UNPROTECTED, status);
+						realm_refused(realm, RMI_RTT_MAP_UNPROTECTED, status);
 	} while (!err);
 	return err;
 }

@@ -117,8 +117,9 @@ int blk_init(struct blk *blk, const struct options *options, const struct virtio
 	blk->opened = true;
 	if (disk_open(&blk->disk, options->disk, options->disk_writable) < 0)
 		return -1;
-	blk->device.medium = (struct virtio_blk_medium){ .context = blk, .transfer = transfer, .flush = flush, .wake = wake,
-							 .settle = settle };
+	blk->device.medium = (struct virtio_blk_medium){
+		.context = blk, .transfer = transfer, .flush = flush, .wake = wake, .settle = settle,
+	};
 	blk->device.sectors = blk->disk.sectors;
 	blk->device.writable = blk->disk.writable;
 	virtio_blk_init(blk->slot, &blk->device, VIRTIO_SLOT_BLK, host);

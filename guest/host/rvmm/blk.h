@@ -36,8 +36,8 @@ void blk_stop(struct blk *blk);
 
 void blk_close(struct blk *blk);
 
-/* Wait for the request in hand, and begin no other before blk_resume(). Both under the device lock, which the first lets go of
- * while it waits. */
+/* Wait for the request in hand, and begin no other before blk_resume(). Both under the device lock, which the first lets
+ * go of while it waits. */
 void blk_pause(struct blk *blk);
 void blk_resume(struct blk *blk);
 

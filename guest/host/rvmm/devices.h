@@ -53,7 +53,8 @@ struct devices {
 	struct keyboard keyboard;
 };
 
-/* All of them, before the first vCPU runs; what `devices` points to is zero. -1 with failure(). devices_close() in both cases. */
+/* All of them, before the first vCPU runs; what `devices` points to is zero. -1 with failure(). devices_close() in both
+ * cases. */
 int devices_init(struct devices *devices, const struct devices_host *host, const struct options *options);
 
 /* Make their threads, which wait at the gate; how many, or -1 with failure(). */
@@ -65,8 +66,8 @@ void devices_stop(struct devices *devices);
 /* Let go of what is outside of the process. */
 void devices_close(struct devices *devices);
 
-/* A vCPU's access of 1, 2, 4 or 8 bytes; *value is what it writes, or gets what it reads. 1: done, 0: nothing is there, -1 with
- * failure(). */
+/* A vCPU's access of 1, 2, 4 or 8 bytes; *value is what it writes, or gets what it reads. 1: done, 0: nothing is there,
+ * -1 with failure(). */
 int devices_access(struct devices *devices, uint64_t address, unsigned int bytes, bool write, uint64_t *value);
 
 /* How many bytes of input the guest takes; give it some. */

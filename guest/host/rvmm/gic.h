@@ -2,8 +2,8 @@
 /*
  * A GICv3 (IHI 0069) for realms: distributor, redistributors and the list registers that REC_ENTER takes and gives back
  * (RMM specification 1.0, A6.1). One security state, affinity routing, group 1 only, 32 SPIs, no LPIs. Pure logic: callers
- * serialise, and wake or interrupt the vCPUs whose bit is in a returned mask. Its state is in gic_state.h, the registers that a
- * guest sees are in gic_mmio.h.
+ * serialise, and wake or interrupt the vCPUs whose bit is in a returned mask. Its state is in gic_state.h, the registers
+ * that a guest sees are in gic_mmio.h.
  *
  * While a vCPU runs, what is in its list registers is theirs (`held`): gic_fill() before an entry, gic_fold() behind it.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Without indirect descriptors and event indices. The rings are the guest's memory:
- * each word is read once, by an atomic load, and only the copy is looked at.
+ * Without indirect descriptors and event indices. The rings are the guest's memory: each word is read once, by an atomic
+ * load, and only the copy is looked at.
  */
 #include "virtqueue.h"
 

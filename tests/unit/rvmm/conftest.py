@@ -20,7 +20,17 @@ ABI = PROJECT / "guest" / "abi"
 PURE = [
     *("layout", "population", "pl011", "gic_state", "gic", "gic_mmio", "timer", "realm_decode"),
     *("page_set", "console"),
-    *("virtio", "virtio_mmio", "virtqueue", "virtio_rng", "virtio_net", "virtio_console", "keyboard", "entropy", "error"),
+    *(
+        "virtio",
+        "virtio_mmio",
+        "virtqueue",
+        "virtio_rng",
+        "virtio_net",
+        "virtio_console",
+        "keyboard",
+        "entropy",
+        "error",
+    ),
 ]
 HARNESS = ["harness", "harness_virtio", "harness_net", "harness_realm"]
 DESCRIBE = [
