@@ -16,7 +16,7 @@ from orchestrator.schema.yamlfile import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-RECIPE_FOLDERS = ("images/*", "guest/*", "workloads/*", "tests/emulator/*")
+RECIPE_FOLDERS = ("images/*", "guest/*/*", "workloads/*", "tests/emulator/*")
 FORMAT = 1  # raise when the environment that recipes see changes its meaning
 
 

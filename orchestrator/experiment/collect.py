@@ -129,7 +129,7 @@ def _procfs(record: RunnerRecord) -> Iterator[Observation]:
             yield Observation(INFER, Component.GUEST_USER, metric, record.end[name], Method.PROCFS, note=note)
 
 
-# As guest/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.
+# As guest/host/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.
 _REASONS = (
     *("mmio_read", "mmio_write", "gic_access", "irq", "fiq", "serror", "wfx", "sysreg", "psci"),
     *("ripas_change", "host_call", "fault_protected", "fault_shared", "other"),

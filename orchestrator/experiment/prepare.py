@@ -31,7 +31,7 @@ _COPIES = 4
 SCORES = ("FLOAT32", "INT8", "UINT8")
 """Types of scores whose answers can be checked."""
 RELEASED_MAX = 256 << 20
-"""Bytes that the runner holds of all results: RELEASED_MAX in guest/runner/record.c."""
+"""Bytes that the runner holds of all results: RELEASED_MAX in guest/world/runner/record.c."""
 _TYPES = {"float32": "FLOAT32", "int8": "INT8"}
 ORACLE = "runner:arch=amd64"
 BUNDLE, RUNNER = "bundle.tar.gz", "bundle/runner"

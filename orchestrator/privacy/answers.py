@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the programs of guest/attack answer: JSON lines, read strictly."""
+"""What the programs of guest/host/attack answer: JSON lines, read strictly."""
 
 from __future__ import annotations
 

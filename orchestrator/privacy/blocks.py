@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a search looks for: distinct blocks of a model, as digests, so that the search does not bring the model along.
 
-The layout of the file and the digest are those of guest/attack/needles.h.
+The layout of the file and the digest are those of guest/host/attack/needles.h.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The attacker: root on the emulated host, with the programs of guest/attack."""
+"""The attacker: root on the emulated host, with the programs of guest/host/attack."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a realm is made, step by step, as `rvmm describe` writes it: one JSON object a line (guest/rvmm/describe.h)."""
+"""How a realm is made, step by step, as `rvmm describe` writes it: one JSON object a line.
+
+The format is described in guest/host/rvmm/describe.h.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from orchestrator.words import DEFAULT_MARGIN, Quantization, World
 Output = Literal["scores", "topk", "top1", "label"]
 Item = TypeVar("Item")
 BOOTS_MAX = 100
-TOP_MAX = 100  # of the runner: RELEASE_TOP_MAX in guest/runner/release.h
+TOP_MAX = 100  # of the runner: RELEASE_TOP_MAX in guest/world/runner/release.h
 # `boots: yes` is no 1: numbers and flags are what YAML says they are.
 Whole = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True)]

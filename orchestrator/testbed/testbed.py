@@ -210,7 +210,7 @@ class Testbed:
         spec = self.spec(artifacts, options, choose_port(self.project.ssh_port))
         snapshots = self.snapshots
         key = self.snapshot_key(spec)
-        # A restored host needs our module to get its timers back (guest/rearm); a deterministic one takes nothing.
+        # A restored host needs our module to get its timers back (guest/host/rearm); a deterministic one takes nothing.
         restorable = "rearm" in artifacts and not options.deterministic
         saved = snapshots.find(key) if restorable and not options.fresh else None
         record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
@@ -276,7 +276,7 @@ class Testbed:
         """Continue from a saved state and tell the machine nothing: neither the time nor new randomness.
 
         In a deterministic machine everything that follows is the same each time. Its EL2 timers stand still until
-        something in it re-arms them (guest/rearm). Raises BootError.
+        something in it re-arms them (guest/host/rearm). Raises BootError.
         """
         with self.exclusive(), self.progress.stage("replay", estimate=2, last_line=self._last_line):
             timeouts = self.project.config.timeouts

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from orchestrator.errors import OrchError
 
 MARKER_ABI = 1
-"""The marker ABI of guest/include/orch_marker.h that this module understands."""
+"""The marker ABI of guest/abi/orch_marker.h that this module understands."""
 
 
 class SecurityState(enum.StrEnum):

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Build the fuzz target of the device model: build.sh OUTPUT [FOLDER of guest/rvmm's sources]. With CC=clang it is a libFuzzer
+# Build the fuzz target of the device model: build.sh OUTPUT [FOLDER of guest/host/rvmm's sources]. With CC=clang it is a libFuzzer
 # program, else one with a small fuzzer of our own.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
-sources=${2:-$project/guest/rvmm}
+sources=${2:-$project/guest/host/rvmm}
 flags=(-std=gnu11 -O1 -g -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla -Wno-unused-function -fsanitize=address,undefined -fno-sanitize-recover=all
-       -I"$sources" -I"$here" -I"$project/guest/include" -pthread)
-# A device: its files here, and where they are wired in the VMM; vm.c is in device_model.c.
-model=(vm_virtio vm_net virtio virtqueue virtio_rng virtio_net virtio_console virtio_blk keyboard pl011 gic gic_mmio entropy
-       error population timer)
+       -I"$sources" -I"$here" -I"$project/guest/abi" -pthread)
+# A device: its files here, and where they are wired in the VMM; vm.c is in device_model.c, what blk.c does is in effects.c.
+model=(devices net virtio virtio_mmio virtqueue virtio_rng virtio_net virtio_console virtio_blk keyboard pl011
+       gic_state gic gic_mmio entropy error population timer)
 files=("${model[@]/#/$sources/}")
 files=("${files[@]/%/.c}" "$here/device_model.c" "$here/effects.c")
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: a guest that does anything to the VMM's devices. An input is a world and a list of operations, of which
- * some are what a driver does, so that the rest is reached. Dispatch and wiring are the VMM's own (vm.c, vm_virtio.c,
- * vm_net.c); its effects are in effects.c. There is nothing around the guest's memory, and what the guest does not share is
+ * some are what a driver does, so that the rest is reached. Dispatch and wiring are the VMM's own (vm.c, devices.c,
+ * net.c); its effects are in effects.c. There is nothing around the guest's memory, and what the guest does not share is
  * poisoned: a device that touches either crashes here.
  */
 #define _GNU_SOURCE
@@ -20,8 +20,10 @@ static int guarded_munmap(void *address, size_t size);
 
 #include "effects.h"
 #include "gic.h"
+#include "gic_mmio.h"
 #include "input.h"
 #include "timer.h"
+#include "virtio_mmio.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -153,7 +155,7 @@ static int create(struct vm *vm)
 	return 0;
 }
 
-static int set_irq(struct vm *vm, unsigned int spi, bool level)
+static int take_irq(struct vm *vm, unsigned int spi, bool level)
 {
 	promise(vm == &guest.vm && spi < 32 && (guest.gic.shared.line >> spi & 1) != level);
 	promise((gic_set_spi(&guest.gic, spi, level) & ~((1U << VCPUS) - 1)) == 0);
@@ -178,10 +180,10 @@ static void destroy(struct vm *vm)
 }
 
 #define STEPS { .init_ripas = nothing_range, .data = nothing_data, .rec = nothing_rec, .activate = nothing }
-const struct backend backend_kvm = { .name = "vm", .create = create, .steps = STEPS, .answer = answer, .abort = inject,
-				     .set_irq = set_irq, .destroy = destroy };
-const struct backend backend_realm = { .name = "realm", .create = create, .steps = STEPS, .answer = answer,
-				       .abort = inject, .set_irq = set_irq, .shares = shares, .destroy = destroy };
+static const struct backend backend_vm = { .name = "vm", .create = create, .steps = STEPS, .answer = answer, .abort = inject,
+					   .set_irq = take_irq, .destroy = destroy };
+static const struct backend backend_realm = { .name = "realm", .create = create, .steps = STEPS, .answer = answer,
+					      .abort = inject, .set_irq = take_irq, .shares = shares, .destroy = destroy };
 
 /* A load or store of a guest, on its way as realm_vcpu.c sends it. */
 static void guest_access(uint64_t address, unsigned int bytes, bool write, uint64_t value)
@@ -331,7 +333,7 @@ static void do_start(struct input *input)
 
 	/* One that takes what it was not offered gets nowhere. */
 	if (input_below(input, 16) != 0)
-		features &= (uint32_t)guest.vm.virtio[slot].type->features;
+		features &= (uint32_t)guest.vm.devices.virtio[slot].type->features;
 
 	put(slot, 0x70, 0);
 	put(slot, 0x70, 3);
@@ -384,7 +386,7 @@ static void do_descriptor(struct input *input)
 static void offer(struct input *input, unsigned int queue, uint16_t head)
 {
 	unsigned int slot = queue / 2;
-	uint32_t size = guest.vm.virtio[slot].queues[queue % 2].size, ring = queue * QUEUE_BYTES + AVAILABLE_AT;
+	uint32_t size = guest.vm.devices.virtio[slot].queues[queue % 2].size, ring = queue * QUEUE_BYTES + AVAILABLE_AT;
 	uint16_t *offered = &guest.offered[queue];
 
 	store(ring + 4 + 2 * (*offered % (size == 0 || size > 256 ? 256 : size)), &head, 2);
@@ -467,34 +469,34 @@ static void do_share(struct input *input)
 		share(page, true);
 		return;
 	}
-	vm_virtio_withdraw(&guest.vm, RAM_BASE + base, RAM_BASE + base + PAGE_BYTES);
+	devices_withdraw(&guest.vm.devices, RAM_BASE + base, RAM_BASE + base + PAGE_BYTES);
 	share(page, false);
-	vm_virtio_resume(&guest.vm);
+	devices_resume(&guest.vm.devices);
 }
 
 static void do_frame(struct input *input)
 {
 	effects_frames(input);
-	if (vm_net_poll(&guest.vm) >= 0)
-		vm_net_serve(&guest.vm);
+	if (net_poll(&guest.vm.devices.net) >= 0)
+		net_serve(&guest.vm.devices.net);
 	effects_frames(NULL);
 }
 
 static void do_type(struct input *input)
 {
 	uint8_t bytes[KEYBOARD_BYTES];
-	size_t room = vm_input_room(&guest.vm), count = input_below(input, KEYBOARD_BYTES);
+	size_t room = devices_input_room(&guest.vm.devices), count = input_below(input, KEYBOARD_BYTES);
 
 	promise(room <= KEYBOARD_BYTES);
 	memset(bytes, 'x', sizeof(bytes));
 	if (room != 0)
-		vm_input(&guest.vm, bytes, count < room ? count : room);
+		devices_input(&guest.vm.devices, bytes, count < room ? count : room);
 }
 
 static void do_work(struct input *input)
 {
 	effects_medium(input_below(input, 16) == 0);
-	effects_work(&guest.vm);
+	effects_work(&guest.vm.devices.blk);
 }
 
 static void do_reset(struct input *input)
@@ -513,7 +515,7 @@ static void check(void)
 	unsigned int slot, queue;
 
 	for (slot = 0; slot < VIRTIO_SLOTS; slot++) {
-		const struct virtio *device = &guest.vm.virtio[slot];
+		const struct virtio *device = &guest.vm.devices.virtio[slot];
 
 		promise(device->level == (device->interrupts != 0));
 		promise((guest.gic.shared.line >> (VIRTIO_FIRST_SPI + slot) & 1) == device->level);
@@ -527,6 +529,7 @@ static void check(void)
 static void set_up(struct input *input)
 {
 	uint32_t kind = input_below(input, 4);
+	struct vm_parts parts = { .options = &guest.options, .content = &guest.content, .event_fd = -1 };
 	unsigned int page;
 
 	memset(&guest, 0, sizeof(guest));
@@ -535,7 +538,8 @@ static void set_up(struct input *input)
 					  .disk_writable = kind / 2 == 0 };
 	guest.content.layout = (struct layout){ .ram_bytes = RAM_BYTES, .vcpus = VCPUS };
 	guest.content.population.layout = &guest.content.layout;
-	promise(vm_create(&guest.vm, &guest.options, &guest.content, NULL, -1) == 0);
+	parts.backend = guest.options.world == WORLD_REALM ? &backend_realm : &backend_vm;
+	promise(vm_create(&guest.vm, &parts) == 0);
 	for (page = 0; page < PAGES; page++)
 		share(page, guest.options.world == WORLD_VM || page < PAGES - PRIVATE);
 }

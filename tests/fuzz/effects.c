@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blk.h"
 #include "console.h"
+#include "layout.h"
 #include "tap.h"
-#include "vm.h"
 
 #define MEDIUM_SECTORS 64U
 
@@ -95,10 +96,10 @@ void effects_medium(bool fails)
 
 static int transfer(void *context, bool write, struct iovec *parts, unsigned int count, uint64_t offset)
 {
-	const struct vm *vm = context;
+	const struct blk *blk = context;
 	unsigned int i;
 
-	if (write && !vm->blk.device.writable)
+	if (write && !blk->device.writable)
 		abort();
 	for (i = 0; i < count; i++) {
 		if (!within(offset, parts[i].iov_len, 0, sizeof(medium)))
@@ -127,57 +128,56 @@ static void wake(void *context)
 static void settle(void *context)
 {
 	effects_work(context);
-	if (((const struct vm *)context)->blk.busy)
+	if (((const struct blk *)context)->busy)
 		abort();
 }
 
-void effects_work(struct vm *vm)
+void effects_work(struct blk *blk)
 {
-	struct virtio *device = &vm->virtio[VIRTIO_SLOT_BLK];
-
-	if (!vm->blk.busy) {
-		vm->blk.busy = virtio_blk_take(device, &vm->blk.request);
+	if (!blk->busy) {
+		blk->busy = virtio_blk_take(blk->slot, &blk->request);
 		return;
 	}
-	virtio_blk_carry_out(&vm->blk.device, &vm->blk.request);
-	vm->blk.busy = false;
-	virtio_blk_finish(device, &vm->blk.request);
+	virtio_blk_carry_out(&blk->device, &blk->request);
+	blk->busy = false;
+	virtio_blk_finish(blk->slot, &blk->request);
 }
 
-int vm_blk_init(struct vm *vm, const struct virtio_host *host)
+int blk_init(struct blk *blk, const struct options *options, const struct virtio_host *host)
 {
-	vm->blk.device = (struct virtio_blk){
-		.medium = { .context = vm, .transfer = transfer, .flush = flush, .wake = wake, .settle = settle },
-		.stats = &vm->stats, .sectors = MEDIUM_SECTORS, .writable = vm->options->disk_writable,
+	blk->device.medium = (struct virtio_blk_medium){
+		.context = blk, .transfer = transfer, .flush = flush, .wake = wake, .settle = settle,
 	};
-	virtio_blk_init(&vm->virtio[VIRTIO_SLOT_BLK], &vm->blk.device, VIRTIO_SLOT_BLK, host);
+	blk->device.sectors = MEDIUM_SECTORS;
+	blk->device.writable = options->disk_writable;
+	virtio_blk_init(blk->slot, &blk->device, VIRTIO_SLOT_BLK, host);
 	return 0;
 }
 
-void vm_blk_pause(struct vm *vm)
+void blk_pause(struct blk *blk)
 {
-	if (vm->blk.busy)
-		effects_work(vm);
+	if (blk->busy)
+		effects_work(blk);
 }
 
-void vm_blk_resume(struct vm *vm)
+void blk_resume(struct blk *blk)
 {
-	(void)vm;
+	(void)blk;
 }
 
 /* In the order of the VMM; there are no threads here. */
-int vm_blk_start(struct vm *vm)
+int blk_start(struct blk *blk)
 {
-	(void)vm;
+	(void)blk;
 	return 0;
 }
 
-void vm_blk_stop(struct vm *vm)
+void blk_stop(struct blk *blk)
 {
-	(void)vm;
+	(void)blk;
 }
 
-void vm_blk_close(struct vm *vm)
+void blk_close(struct blk *blk)
 {
-	(void)vm;
+	(void)blk;
 }

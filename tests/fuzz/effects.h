@@ -7,7 +7,7 @@
 
 #include "input.h"
 
-struct vm;
+struct blk;
 
 /* The next look for a frame takes one from here; NULL: there is none. */
 void effects_frames(struct input *input);
@@ -16,6 +16,6 @@ void effects_frames(struct input *input);
 void effects_medium(bool fails);
 
 /* One step of the disk's thread: it takes a request, or it carries out the one it has and gives it back. */
-void effects_work(struct vm *vm);
+void effects_work(struct blk *blk);
 
 #endif

@@ -4,5 +4,5 @@
 set -euo pipefail
 
 aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -Wconversion -Wshadow -ffile-prefix-map="$PROJECT"=. \
-    -static -pthread -Wl,--build-id=none -I "$PROJECT/guest/realm-driver" \
+    -static -pthread -Wl,--build-id=none -I "$PROJECT/guest/abi" \
     -o "$OUT/driver-check" "$SRC"/*.c "$SRC"/*.S

@@ -5,5 +5,5 @@ set -euo pipefail
 
 cp "$SRC/Kbuild" "$SRC"/*.c .
 make -s -C "$NODE_kernel/devel" M="$PWD" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
-    DRIVER="$PROJECT/guest/realm-driver" modules
+    DRIVER="$PROJECT/guest/host/driver" ABI="$PROJECT/guest/abi" modules
 cp rec_steal.ko "$OUT/"

@@ -5,5 +5,5 @@ set -euo pipefail
 
 cp -r "$SRC/Kbuild" "$SRC"/*.c "$SRC/shim" .
 make -s -C "$NODE_kernel/devel" M="$PWD" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
-    ORCH_INCLUDE="$PROJECT/guest/include" modules
+    ORCH_INCLUDE="$PROJECT/guest/abi" modules
 cp rmi_check.ko "$OUT/"

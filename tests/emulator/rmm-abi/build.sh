@@ -7,7 +7,7 @@ gcc=aarch64-linux-gnu-gcc
 # As for the RMM: no libc, no FP outside assembly, aligned accesses only (the MMU stays off, so memory is Device).
 flags=(-std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector -fno-common -fno-strict-aliasing
     -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -mstrict-align -mno-outline-atomics
-    -mbranch-protection=none -march=armv8.5-a -ffile-prefix-map="$SRC/"= -I"$SRC" -I"$PROJECT/guest/include" -I.)
+    -mbranch-protection=none -march=armv8.5-a -ffile-prefix-map="$SRC/"= -I"$SRC" -I"$PROJECT/guest/abi" -I.)
 strict=(-mgeneral-regs-only -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla)
 link=(-nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
     -Wl,--fatal-warnings)

@@ -146,7 +146,25 @@ static void touch(uint64_t address, uint64_t pages)
 		store(address, STORE_X, pages);
 }
 
-/* Operations that need more of the machine than a register or two; false for a number that is none. */
+/* Loops that a benchmark counts. A number that is no operation does nothing. */
+static void operate_bench(uint64_t cpu, uint64_t *g)
+{
+	switch (g[0]) {
+	case OP_BENCH_RSI:
+		bench_rsi(g[1], g[2]);
+		break;
+	case OP_BENCH_CALLS:
+		bench_calls((uint64_t)&calls[cpu], g[1]);
+		break;
+	case OP_BENCH_MMIO:
+		bench_mmio(g[1], g[2]);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Interrupts, timers and the state that a realm has to find again. */
 static void operate_machine(uint64_t cpu, uint64_t *g)
 {
 	switch (g[0]) {
@@ -180,44 +198,20 @@ static void operate_machine(uint64_t cpu, uint64_t *g)
 		g[2] = READ_SYSREG(cntpct_el0);
 		g[3] = READ_SYSREG(cntfrq_el0);
 		break;
-	case OP_BENCH_RSI:
-		bench_rsi(g[1], g[2]);
-		break;
-	case OP_BENCH_CALLS:
-		bench_calls((uint64_t)&calls[cpu], g[1]);
-		break;
-	case OP_BENCH_MMIO:
-		bench_mmio(g[1], g[2]);
-		break;
-	case OP_TOUCH:
-		touch(g[1], g[2]);
-		break;
 	default:
+		operate_bench(cpu, g);
 		break;
 	}
 }
 
-static void operate(uint64_t cpu, uint64_t *g)
+/* Single instructions. */
+static void operate_cpu(uint64_t cpu, uint64_t *g)
 {
-	unsigned int i;
 	uint64_t n;
 
 	switch (g[0]) {
-	case OP_INVERT:
-		for (i = 1; i < 31; i++)
-			g[i] = ~g[i];
-		break;
 	case OP_SMC:
 		smc(&g[1]);
-		break;
-	case OP_LOAD:
-		g[1] = load(g[1], g[2]);
-		break;
-	case OP_STORE:
-		store(g[1], g[2], g[3]);
-		break;
-	case OP_EXECUTE:
-		execute(g[1]);
 		break;
 	case OP_WFI:
 		__asm__ volatile("wfi" : : : "memory");
@@ -240,6 +234,33 @@ static void operate(uint64_t cpu, uint64_t *g)
 		break;
 	default:
 		operate_machine(cpu, g);
+		break;
+	}
+}
+
+static void operate(uint64_t cpu, uint64_t *g)
+{
+	unsigned int i;
+
+	switch (g[0]) {
+	case OP_INVERT:
+		for (i = 1; i < 31; i++)
+			g[i] = ~g[i];
+		break;
+	case OP_LOAD:
+		g[1] = load(g[1], g[2]);
+		break;
+	case OP_STORE:
+		store(g[1], g[2], g[3]);
+		break;
+	case OP_EXECUTE:
+		execute(g[1]);
+		break;
+	case OP_TOUCH:
+		touch(g[1], g[2]);
+		break;
+	default:
+		operate_cpu(cpu, g);
 		break;
 	}
 }

@@ -39,8 +39,8 @@ def keys(root: Path) -> dict[str, str]:
         ("images/host/root/init", {"host-image"}),
         ("images/guest/root/init", {"guest-image"}),
         ("images/qemu/plugin/counter.c", {"qemu-plugin"}),
-        ("guest/tools/resume.c", {"guest-tools", "host-image", "guest-image"}),
-        ("guest/include/orch_marker.h", {"guest-tools", "host-image", "guest-image", "qemu-plugin", "rmi-check"}),
+        ("guest/host/tools/resume.c", {"guest-tools", "host-image", "guest-image"}),
+        ("guest/abi/orch_marker.h", {"guest-tools", "host-image", "guest-image", "qemu-plugin", "rmi-check"}),
         ("tests/emulator/rmi-check/rmi_check.c", {"rmi-check"}),
     ],
 )

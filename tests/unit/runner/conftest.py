@@ -14,7 +14,7 @@ import tiny_model
 from runner_program import CLASSES, Runner
 
 PROJECT = Path(__file__).parents[3]
-SOURCES = PROJECT / "guest" / "runner"
+SOURCES = PROJECT / "guest" / "world" / "runner"
 PURE = ("release", "options", "buffer", "packets")
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -15,11 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROJECT = Path(__file__).parents[3]
-SOURCES = PROJECT / "guest" / "rvmm"
+SOURCES = PROJECT / "guest" / "host" / "rvmm"
+ABI = PROJECT / "guest" / "abi"
 PURE = [
-    *("layout", "population", "pl011", "gic", "gic_mmio", "timer", "realm_decode"),
+    *("layout", "population", "pl011", "gic_state", "gic", "gic_mmio", "timer", "realm_decode"),
     *("page_set", "console"),
-    *("virtio", "virtqueue", "virtio_rng", "virtio_net", "virtio_console", "keyboard", "entropy", "error"),
+    *(
+        "virtio",
+        "virtio_mmio",
+        "virtqueue",
+        "virtio_rng",
+        "virtio_net",
+        "virtio_console",
+        "keyboard",
+        "entropy",
+        "error",
+    ),
 ]
 HARNESS = ["harness", "harness_virtio", "harness_net", "harness_realm"]
 DESCRIBE = [
@@ -68,7 +79,7 @@ def _compiler() -> str:
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rvmm") / "harness"
     files = [*(Path(__file__).with_name(f"{name}.c") for name in HARNESS), *(SOURCES / f"{name}.c" for name in PURE)]
-    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", "-o", out, *files], check=True)
+    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", f"-I{ABI}", "-o", out, *files], check=True)
     return out
 
 
@@ -91,7 +102,7 @@ def describe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "rvmm"
     files = [SOURCES / f"{name}.c" for name in DESCRIBE]
     library = folder / "usr/lib/x86_64-linux-gnu/libfdt.a"
-    include = ["-isystem", str(folder / "usr/include"), f"-I{SOURCES.parent / 'realm-driver'}"]
+    include = ["-isystem", str(folder / "usr/include"), f"-I{ABI}"]
     subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, library], check=True)
     return out
 
@@ -101,6 +112,6 @@ def wrap(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`rvmm wrap` for this computer; a tap would take privileges and is left to the emulator's tests."""
     out = tmp_path_factory.mktemp("wrap") / "rvmm"
     files = [Path(__file__).with_name("harness_wrap.c"), *(SOURCES / f"{name}.c" for name in WRAP)]
-    include = [f"-I{SOURCES}", f"-I{SOURCES.parent / 'include'}"]
+    include = [f"-I{SOURCES}", f"-I{ABI}"]
     subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, "-pthread"], check=True)
     return out

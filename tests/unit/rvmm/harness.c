@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gic.h"
+#include "gic_mmio.h"
 #include "harness_realm.h"
 #include "harness_virtio.h"
 #include "layout.h"
@@ -189,7 +190,7 @@ static void do_uart(const char *name, const uint64_t *words, const char *rest)
 
 static void do_decode(const uint64_t *words)
 {
-	struct rec_exit exit;
+	struct rmi_rec_exit exit;
 	struct sync sync;
 
 	memset(&exit, 0, sizeof(exit));

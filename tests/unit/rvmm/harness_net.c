@@ -10,6 +10,7 @@
 #include "keyboard.h"
 #include "virtio_console.h"
 #include "virtio_net.h"
+#include "virtqueue.h"
 
 static struct virtio_net net;
 static struct stats stats;

@@ -13,8 +13,9 @@
 
 #include "harness_net.h"
 #include "layout.h"
-#include "virtio.h"
+#include "virtio_mmio.h"
 #include "virtio_rng.h"
+#include "virtqueue.h"
 
 #define RAM_BYTES 0x10000U
 #define KEPT      8U

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[3]
-SOURCES = PROJECT / "guest" / "rvmm"
+SOURCES = PROJECT / "guest" / "host" / "rvmm"
 BUILD = PROJECT / "tests" / "fuzz" / "build.sh"
 RUNS = 4000
 RUNS_MUTANT = 40_000  # stops at the first crash
@@ -47,11 +47,11 @@ MUTANTS = {
         "uart->rx_head + uart->rx_count",
     ),
     "rings that the guest has taken back": (
-        "virtio.c",
+        "virtqueue.c",
         "		if (virtqueue_within(&device->queues[i], base, top))",
         "		if (i == 1 && virtqueue_within(&device->queues[i], base, top))",
     ),
-    "a request that the disk has in hand": ("vm_virtio.c", "	vm_blk_pause(vm);\n", ""),
+    "a request that the disk has in hand": ("devices.c", "	blk_pause(&devices->blk);\n", ""),
     "line not told": ("virtio.c", "	device->level = level;\n", "	device->level = true;\n"),
 }
 

@@ -366,7 +366,7 @@ class TestReport:
 
 
 def test_events_are_those_of_the_header() -> None:
-    header = Path(__file__).resolve().parents[3] / "guest" / "include" / "orch_marker.h"
+    header = Path(__file__).resolve().parents[3] / "guest" / "abi" / "orch_marker.h"
     defined = re.findall(r"#define ORCH_EVENT_(\w+)\s+(0x\w+)", header.read_text(encoding="utf-8"))
     numbers = {name: int(number, 16) for name, number in defined if name != "MAX"}
     phases = {phase.upper(): phase.event for phase in PHASES.values()}
