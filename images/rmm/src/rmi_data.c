@@ -27,7 +27,8 @@ static void assign(const struct rtt_walk *walk, struct granule *data, enum ripas
 }
 
 /* Copy, measure, map. `data` is locked and DELEGATED, and is either assigned or as before on return. */
-static uint64_t create_measured(const struct realm *realm, struct granule *data, uint64_t ipa, uint64_t source, uint64_t flags)
+static uint64_t create_measured(const struct realm *realm, struct granule *data, uint64_t ipa, uint64_t source,
+				uint64_t flags)
 {
 	void *page = arch_granule(granule_address(data));
 	struct rtt_walk walk;

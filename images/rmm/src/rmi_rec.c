@@ -64,8 +64,8 @@ uint64_t rmi_rec_create(uint64_t rd, uint64_t pa, uint64_t params_address)
 	struct realm realm;
 	uint64_t status;
 
-	if (!is_granule_aligned(params_address) || !arch_ns_read(params, params_address, sizeof(*params)) || !valid_params(params) ||
-	    !realm_lock(rd, &realm))
+	if (!is_granule_aligned(params_address) || !arch_ns_read(params, params_address, sizeof(*params)) ||
+	    !valid_params(params) || !realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
 	status = create(&realm, pa, params);
 	realm_unlock(&realm);
