@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Shared types of the instruction-counting plugin; docs/counting.md is the manual. */
+/*
+ * What all parts of the instruction-counting plugin share: its types, and the state
+ * that more than one of them reads. docs/counting.md is the manual.
+ */
 #ifndef COUNTER_H
 #define COUNTER_H
 
@@ -65,74 +68,25 @@ struct score {
 };
 _Static_assert(sizeof(struct score) == 1024, "power of two");
 
-/* Registers the plugin reads; QEMU's handles are the same for all vCPUs of a model. */
-enum reg { REG_CPSR, REG_X0, REG_SCR_EL3, REG_HCR_EL2, REG_GPCCR_EL3, REGS };
-
-/* One executed marker. Never changed nor freed once it is in the log. */
-struct record {
-	uint64_t seq;
-	uint64_t value;         /* x0 */
-	uint32_t event;
-	uint32_t vcpu;
-	struct place place;
-	uint64_t values[];      /* per vCPU TALLY_VALUES, as in struct tally */
-};
-
-struct marker_log {
-	GMutex lock;
-	GPtrArray *records;
-	size_t limit;           /* records beyond it are dropped, and counted as such */
-	uint64_t dropped;
-	uint64_t mismatches;    /* mode=both: markers at which the two methods differed */
-};
-
-/* The plugin's whole state; there is one, `counter`, because QEMU's callbacks need one. */
+/* There is one, `counter`, because QEMU's callbacks need one. */
 struct counter {
 	enum mode mode;
 	unsigned smp;
 	int api_min, api_cur;
-	char *socket_path, *report_path;
+	char *socket_path;
 
 	struct qemu_plugin_scoreboard *scores;
-	struct qemu_plugin_register *regs[REGS];
 	GByteArray **buffers;   /* per vCPU, for register reads in hot callbacks */
-	GMutex start_lock;
-	GThread *first_thread;  /* that of the first vCPU to start */
 	unsigned started;       /* vCPUs that ran their init callback (atomic) */
-
-	struct marker_log log;
-	struct server *server;
 };
 
 extern struct counter counter;
 
-/* counter.c: stop QEMU at once; a counter that cannot tell the truth must not go on. */
+/* Stop QEMU at once; a counter that cannot tell the truth must not go on. */
 void counter_fatal(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_NORETURN;
 
-/* place.c: registers, and where the current vCPU is. */
-void place_find_registers(void);
-uint64_t place_read(enum reg reg, GByteArray *buffer);
-struct place place_now(GByteArray *buffer);
-bool place_is_a64(GByteArray *buffer);
-
-/* translate.c: instrumentation of translation blocks. */
-void translate_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-
-/* record.c: snapshots and the marker log. */
-struct score *record_score(unsigned vcpu);
-void record_init(void);
-void record_marker(unsigned vcpu, uint32_t event);
-const uint64_t *record_primary(const struct score *score);
-
-/* reply.c: JSON. Every function returns one line without its newline. */
-GString *reply_error(const char *message);
-GString *reply_info(void);
-GString *reply_counters(void);
-GString *reply_markers(uint64_t since);
-GString *reply_report(void);
-
-/* server.c: the socket. */
-struct server *server_start(const char *path, const char **problem);
-void server_stop(struct server *server);
+struct score *counter_score(unsigned vcpu);
+/* The TALLY_VALUES values that are reported as "the" counters: fast, unless only reference is kept. */
+const uint64_t *counter_primary(const struct score *score);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Where is the vCPU: security state and exception level, from its registers. */
-#include <string.h>
+#include "place.h"
 
-#include "counter.h"
+#include <string.h>
 
 #define SCR_EL3_NS   (UINT64_C(1) << 0)
 #define SCR_EL3_NSE  (UINT64_C(1) << 62)
@@ -14,6 +14,8 @@ static const char *const reg_names[REGS] = {
 	[REG_CPSR] = "cpsr", [REG_X0] = "x0", [REG_SCR_EL3] = "SCR_EL3",
 	[REG_HCR_EL2] = "HCR_EL2", [REG_GPCCR_EL3] = "GPCCR_EL3",
 };
+
+static struct qemu_plugin_register *regs[REGS];
 
 static struct qemu_plugin_register *find(const GArray *list, const char *name)
 {
@@ -27,11 +29,7 @@ static struct qemu_plugin_register *find(const GArray *list, const char *name)
 	return NULL;
 }
 
-/*
- * Called once per vCPU, with start_lock held. The translation callback is not told
- * its vCPU, so one
- * set of handles has to serve all: check that it does.
- */
+/* The translation callback is not told its vCPU, so one set of handles has to serve all. */
 void place_find_registers(void)
 {
 	GArray *list = qemu_plugin_get_registers();
@@ -42,23 +40,22 @@ void place_find_registers(void)
 		if (!handle && (r == REG_CPSR || r == REG_X0))
 			counter_fatal("QEMU offers no register %s", reg_names[r]);
 		if (counter.started == 0)
-			counter.regs[r] = handle;
-		else if (handle != counter.regs[r])
+			regs[r] = handle;
+		else if (handle != regs[r])
 			counter_fatal("vCPUs of different models: %s", reg_names[r]);
 	}
 	g_array_free(list, TRUE);
 }
 
-/* Value of a register of the current vCPU; a register the CPU does not have reads 0. */
 uint64_t place_read(enum reg reg, GByteArray *buffer)
 {
 	uint64_t value = 0;
 	int size;
 
-	if (!counter.regs[reg])
+	if (!regs[reg])
 		return 0;
 	g_byte_array_set_size(buffer, 0);
-	size = qemu_plugin_read_register(counter.regs[reg], buffer);
+	size = qemu_plugin_read_register(regs[reg], buffer);
 	if (size < 4 || size > 8 || (guint)size != buffer->len)
 		counter_fatal("cannot read register %s", reg_names[reg]);
 	memcpy(&value, buffer->data, (size_t)size);
@@ -96,10 +93,10 @@ static enum world world_of(enum level level, GByteArray *buffer)
 {
 	uint64_t scr;
 
-	if (!counter.regs[REG_SCR_EL3])
+	if (!regs[REG_SCR_EL3])
 		return WORLD_NON_SECURE;
 	if (level == LEVEL_EL3)
-		return counter.regs[REG_GPCCR_EL3] ? WORLD_ROOT : WORLD_SECURE;
+		return regs[REG_GPCCR_EL3] ? WORLD_ROOT : WORLD_SECURE;
 	scr = place_read(REG_SCR_EL3, buffer);
 	switch (scr & (SCR_EL3_NSE | SCR_EL3_NS)) {
 	case 0:

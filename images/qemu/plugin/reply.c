@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The plugin's answers: one line of JSON each (shapes: docs/counting.md). */
-#include "counter.h"
+/* The shapes of the answers are in docs/counting.md. */
+#include "reply.h"
 
 #include "orch_marker.h"
+#include "record.h"
 
 /* Markers in one answer; a client asks again from `next`. */
 #define MARKERS_PER_REPLY 1024
@@ -93,14 +94,12 @@ static void append_tallies(GString *s, const uint64_t *const *tallies)
 
 static void append_log_state(GString *s)
 {
-	struct marker_log *log = &counter.log;
+	struct log_state state = record_state();
 
-	g_mutex_lock(&log->lock);
-	g_string_append_printf(s, ",\"markers\":%u,\"dropped\":%" PRIu64,
-			       log->records->len, log->dropped);
+	g_string_append_printf(s, ",\"markers\":%" PRIu64 ",\"dropped\":%" PRIu64,
+			       state.total, state.dropped);
 	if (counter.mode == MODE_BOTH)
-		g_string_append_printf(s, ",\"mismatches\":%" PRIu64, log->mismatches);
-	g_mutex_unlock(&log->lock);
+		g_string_append_printf(s, ",\"mismatches\":%" PRIu64, state.mismatches);
 }
 
 static void append_stale(GString *s)
@@ -108,7 +107,7 @@ static void append_stale(GString *s)
 	g_string_append(s, ",\"stale\":[");
 	for (unsigned v = 0; v < counter.smp; v++)
 		g_string_append_printf(s, "%s%" PRIu64, v ? "," : "",
-			__atomic_load_n(&record_score(v)->stale, __ATOMIC_RELAXED));
+			__atomic_load_n(&counter_score(v)->stale, __ATOMIC_RELAXED));
 	g_string_append_c(s, ']');
 }
 
@@ -123,14 +122,14 @@ GString *reply_counters(void)
 
 	tallies = g_new(const uint64_t *, counter.smp);
 	for (unsigned v = 0; v < counter.smp; v++)
-		tallies[v] = record_primary(record_score(v));
+		tallies[v] = counter_primary(counter_score(v));
 	s = g_string_new("{");
 	append_tallies(s, tallies);
 	append_stale(s);
 	append_log_state(s);
 	if (counter.mode == MODE_BOTH) {
 		for (unsigned v = 0; v < counter.smp; v++)
-			tallies[v] = &record_score(v)->reference.insns[0][0];
+			tallies[v] = &counter_score(v)->reference.insns[0][0];
 		g_string_append(s, ",\"reference\":{");
 		append_tallies(s, tallies);
 		g_string_append_c(s, '}');
@@ -157,30 +156,17 @@ static void append_record(GString *s, const struct record *record)
 	g_free(tallies);
 }
 
-/*
- * The log is locked only to copy pointers: records do not change, so vCPUs do
- * not wait while they are formatted.
- */
 static GString *markers(uint64_t since, uint64_t most)
 {
-	struct marker_log *log = &counter.log;
-	const struct record **records;
-	uint64_t total, n = 0, dropped;
+	struct log_state state;
+	uint64_t count;
+	const struct record **records = record_list(since, most, &count, &state);
 	GString *s = g_string_new(NULL);
 
-	g_mutex_lock(&log->lock);
-	total = log->records->len;
-	dropped = log->dropped;
-	if (since < total)
-		n = MIN(total - since, most);
-	records = g_new(const struct record *, n);
-	for (uint64_t i = 0; i < n; i++)
-		records[i] = g_ptr_array_index(log->records, since + i);
-	g_mutex_unlock(&log->lock);
-
 	g_string_printf(s, "{\"next\":%" PRIu64 ",\"total\":%" PRIu64 ",\"dropped\":%" PRIu64
-			",\"markers\":[", n ? since + n : MIN(since, total), total, dropped);
-	for (uint64_t i = 0; i < n; i++) {
+			",\"markers\":[", count ? since + count : MIN(since, state.total),
+			state.total, state.dropped);
+	for (uint64_t i = 0; i < count; i++) {
 		g_string_append(s, i ? "," : "");
 		append_record(s, records[i]);
 	}
@@ -194,7 +180,6 @@ GString *reply_markers(uint64_t since)
 	return markers(since, MARKERS_PER_REPLY);
 }
 
-/* What the report file holds: all three answers, for a machine that is gone. */
 GString *reply_report(void)
 {
 	GString *parts[] = { reply_info(), reply_counters(), markers(0, G_MAXUINT64) };

@@ -3,6 +3,8 @@
  * The socket: one thread, one poll() loop, any number of clients up to a limit.
  * Nothing here waits for a client or is waited for by a vCPU.
  */
+#include "server.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "counter.h"
+#include "reply.h"
 
 #define CLIENTS_MAX 32
 #define LINE_MAX_BYTES 256
@@ -237,7 +239,6 @@ static GThread *start_thread(struct server *server)
 	return thread;
 }
 
-/* NULL with the reason in *problem if the socket cannot be had. */
 struct server *server_start(const char *path, const char **problem)
 {
 	struct server *server = g_new0(struct server, 1);

@@ -31,10 +31,12 @@
  * (CF_MEMI_ONLY) for which it ignores all our requests: the instruction was
  * counted when its segment started, and is not counted again.
  */
-#include "a64.h"
-#include "counter.h"
+#include "translate.h"
 
+#include "a64.h"
 #include "orch_marker.h"
+#include "place.h"
+#include "record.h"
 
 /* A run of instructions that is counted by one addition. */
 struct segment {
@@ -86,7 +88,7 @@ static void enter(struct tally *tally, struct place now)
 static void on_other_zone(unsigned vcpu, void *data)
 {
 	struct place tag = unpack_place(data), now = place_now(counter.buffers[vcpu]);
-	struct score *score = record_score(vcpu);
+	struct score *score = counter_score(vcpu);
 
 	if (now.world != tag.world || now.level != tag.level)
 		score->stale++;
@@ -97,7 +99,7 @@ static void on_other_zone(unsigned vcpu, void *data)
 static void on_every_insn(unsigned vcpu, void *data)
 {
 	struct place now = place_now(counter.buffers[vcpu]);
-	struct tally *tally = &record_score(vcpu)->reference;
+	struct tally *tally = &counter_score(vcpu)->reference;
 
 	(void)data;
 	tally->insns[now.world][now.level]++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything the core asks of the machine. Implemented by arch_target.c (R-EL2 on TF-A) and, for the unit
- * tests on the build host, by tests/unit/rmm/arch_host.c.
+ * Everything the core asks of the machine. Implemented for R-EL2 on TF-A by arch_target.c and, where a REC is switched,
+ * rec_target.c; for the unit tests on the build host, by tests/unit/rmm/arch_host.c.
  */
 #ifndef RMM_ARCH_H
 #define RMM_ARCH_H

@@ -3,7 +3,6 @@
 #include "arch.h"
 
 #include "asm.h"
-#include "cpu.h"
 #include "target.h"
 
 void *arch_granule(uint64_t pa)
@@ -87,6 +86,32 @@ void arch_relax(void)
 void cpu_init(unsigned int number)
 {
 	WRITE_SYSREG(tpidr_el2, number);
-	cpu_init_traps();
-	ISB();
+}
+
+/* ---- ID registers ---------------------------------------------------------------------------------------- */
+
+uint64_t arch_cache_type(void)
+{
+	return READ_SYSREG(ctr_el0);
+}
+
+#define ID(crm, op2, name) case (crm) << 3 | (op2): return READ_SYSREG(name)
+
+uint64_t arch_id_register(unsigned int crm, unsigned int op2)
+{
+	switch (crm << 3 | op2) {
+	ID(1, 1, id_pfr1_el1);
+	ID(1, 2, id_dfr0_el1);
+	ID(4, 0, id_aa64pfr0_el1);
+	ID(4, 1, id_aa64pfr1_el1);
+	ID(5, 0, id_aa64dfr0_el1);
+	ID(6, 0, id_aa64isar0_el1);
+	ID(6, 1, id_aa64isar1_el1);
+	ID(6, 2, S3_0_c0_c6_2);
+	ID(7, 0, id_aa64mmfr0_el1);
+	ID(7, 1, id_aa64mmfr1_el1);
+	ID(7, 2, id_aa64mmfr2_el1);
+	ID(7, 3, S3_0_c0_c7_3);
+	default: return 0;
+	}
 }

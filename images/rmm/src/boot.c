@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Boot contract with EL3: manifest (RMM-EL3 interface 0.4, manifest 0.3), per-CPU set-up. */
-#include "arch.h"
-#include "cpu.h"
 #include "granule.h"
 #include "manifest.h"
 #include "target.h"
@@ -55,5 +53,7 @@ int64_t boot_cold(uint64_t cpu, uint64_t version, uint64_t cpus, uint64_t shared
 int64_t boot_warm(uint64_t cpu)
 {
 	cpu_init((unsigned int)cpu);
+	cpu_init_traps();
+	ISB();
 	return BOOT_OK;
 }

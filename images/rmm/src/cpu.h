@@ -14,7 +14,4 @@ struct cpu {
 /* The buffers of the calling CPU. Commands do not nest and interrupts are masked: no lock. */
 struct cpu *cpu_this(void);
 
-/* Target: set up the EL2 registers of the calling CPU, whose linear number is `number`. */
-void cpu_init(unsigned int number);
-
 #endif

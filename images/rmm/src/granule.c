@@ -2,7 +2,6 @@
 #include "granule.h"
 
 #include "arch.h"
-#include "rmi.h"
 
 #define STATE_MASK  UINT32_C(0xff)
 #define LOCKED      (UINT32_C(1) << 8)
@@ -93,41 +92,4 @@ void granule_put(struct granule *granule, uint32_t count)
 uint32_t granule_references(const struct granule *granule)
 {
 	return __atomic_load_n(&granule->word, __ATOMIC_ACQUIRE) >> COUNT_SHIFT;
-}
-
-uint64_t rmi_granule_delegate(const uint64_t *in, uint64_t *out)
-{
-	struct granule *granule = granule_find_and_lock(in[0], GRANULE_UNDELEGATED);
-
-	(void)out;
-	if (granule == NULL)
-		return RMI_ERROR_INPUT;
-	if (!arch_delegate(in[0])) {
-		granule_unlock(granule);
-		return RMI_ERROR_INPUT;
-	}
-	/* The platform's tables cover addresses that may have no memory (a small -m): give those back. */
-	if (!arch_wipe(in[0])) {
-		(void)arch_undelegate(in[0]);
-		granule_unlock(granule);
-		return RMI_ERROR_INPUT;
-	}
-	granule_unlock_as(granule, GRANULE_DELEGATED);
-	return RMI_SUCCESS;
-}
-
-uint64_t rmi_granule_undelegate(const uint64_t *in, uint64_t *out)
-{
-	struct granule *granule = granule_find_and_lock(in[0], GRANULE_DELEGATED);
-
-	(void)out;
-	if (granule == NULL)
-		return RMI_ERROR_INPUT;
-	/* It holds zeroes: see the invariant in granule.h. */
-	if (!arch_undelegate(in[0])) {
-		granule_unlock(granule);
-		return RMI_ERROR_INPUT;
-	}
-	granule_unlock_as(granule, GRANULE_UNDELEGATED);
-	return RMI_SUCCESS;
 }

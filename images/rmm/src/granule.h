@@ -49,8 +49,4 @@ void granule_get(struct granule *granule, uint32_t count);
 void granule_put(struct granule *granule, uint32_t count);
 uint32_t granule_references(const struct granule *granule);
 
-/* RMI_GRANULE_DELEGATE, RMI_GRANULE_UNDELEGATE (B4.3). */
-uint64_t rmi_granule_delegate(const uint64_t *in, uint64_t *out);
-uint64_t rmi_granule_undelegate(const uint64_t *in, uint64_t *out);
-
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The endless exchange with EL3: results out, next request in. */
 #include "asm.h"
-#include "rmi.h"
+#include "handlers.h"
 #include "target.h"
 
 void main_loop(int64_t boot_status)

@@ -4,7 +4,7 @@
 #define RMM_MEASURE_H
 
 #include "realm.h"
-#include "rmi.h"
+#include "rmi_pages.h"
 
 #define DATA_MEASURE UINT64_C(1)
 

@@ -2,25 +2,20 @@
 #include "realm.h"
 
 #include "arch.h"
-#include "cpu.h"
-#include "measure.h"
 
-#define MAX_ROOTS 16U
-#define VMIDS     65536U
-
-void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+#define VMIDS 65536U
 
 /* One bit for each VMID in use; changed by atomic operations only. */
 static uint64_t vmids[VMIDS / 64];
 
-static bool vmid_take(uint16_t vmid)
+bool realm_take_vmid(uint16_t vmid)
 {
 	uint64_t bit = BIT(vmid % 64);
 
 	return (__atomic_fetch_or(&vmids[vmid / 64], bit, __ATOMIC_ACQUIRE) & bit) == 0;
 }
 
-static void vmid_give(uint16_t vmid)
+void realm_give_vmid(uint16_t vmid)
 {
 	(void)__atomic_fetch_and(&vmids[vmid / 64], ~BIT(vmid % 64), __ATOMIC_RELEASE);
 }
@@ -37,22 +32,6 @@ void realm_unlock(const struct realm *realm)
 	granule_unlock(realm->granule);
 }
 
-/* B4.4 RmiRealmParams: is the requested translation one that VTCR_EL2 can express, and are the root tables in
- * the number that it needs (Arm ARM D8.2: concatenation of at most 16)? */
-static bool valid_translation(const struct realm_params *params)
-{
-	unsigned int covered;
-
-	if (params->s2sz < 25 || params->s2sz > FEATURE_S2SZ)
-		return false;
-	if (params->rtt_level_start < 0 || params->rtt_level_start > 2)
-		return false;
-	covered = GRANULE_SHIFT + 9U * (unsigned int)(4 - params->rtt_level_start);
-	if (params->s2sz + 9U <= covered || params->s2sz > covered + 4)
-		return false;
-	return params->rtt_num_start == (params->s2sz > covered ? 1U << (params->s2sz - covered) : 1U);
-}
-
 /* ID_AA64DFR0_EL1. */
 #define DFR0_CRM 5
 #define DFR0_OP2 0
@@ -67,167 +46,8 @@ unsigned int realm_max_wps(void)
 	return (unsigned int)(arch_id_register(DFR0_CRM, DFR0_OP2) >> 20 & 15);
 }
 
-static bool valid_params(const struct realm_params *params)
-{
-	if (params->flags != 0 || params->hash_algo != HASH_SHA_256 || !valid_translation(params))
-		return false;
-	/* Zero is reserved (A8); the SVE and PMU fields count only with their flags. */
-	if (params->num_bps == 0 || params->num_bps > realm_max_bps() || params->num_wps == 0 ||
-	    params->num_wps > realm_max_wps())
-		return false;
-	return params->rtt_base % (params->rtt_num_start * GRANULE_SIZE) == 0;
-}
-
-/* The RD and the root tables, which the host gives as one block, in rising address (lock order). */
-static unsigned int list_granules(uint64_t rd, const struct realm_params *params, uint64_t *list)
-{
-	uint64_t end = params->rtt_base + params->rtt_num_start * GRANULE_SIZE, pa;
-	unsigned int count = 0;
-
-	if (end < params->rtt_base || (rd >= params->rtt_base && rd < end))
-		return 0;
-	if (rd < params->rtt_base)
-		list[count++] = rd;
-	for (pa = params->rtt_base; pa < end; pa += GRANULE_SIZE)
-		list[count++] = pa;
-	if (rd >= end)
-		list[count++] = rd;
-	return count;
-}
-
-static void unlock_list(const uint64_t *list, unsigned int count)
-{
-	while (count-- != 0)
-		granule_unlock(granule_find(list[count]));
-}
-
-static bool lock_list(const uint64_t *list, unsigned int count)
-{
-	unsigned int i;
-
-	for (i = 0; i < count; i++) {
-		if (granule_find_and_lock(list[i], GRANULE_DELEGATED) == NULL) {
-			unlock_list(list, i);
-			return false;
-		}
-	}
-	return count != 0;
-}
-
-static void fill_rd(struct rd *rd, const struct realm_params *params)
-{
-	/* VTCR_EL2.SL0 for the 4 KiB granule: 2 starts at level 0, 1 at level 1, 0 at level 2. */
-	uint64_t sl0 = (uint64_t)(2 - params->rtt_level_start);
-
-	/* Write-back inner-shareable walks, 48-bit output, 16-bit VMID, RES1 bit 31. */
-	rd->vtcr = (64U - params->s2sz) | sl0 << 6 | BIT(8) | BIT(10) | UINT64_C(3) << 12 | UINT64_C(5) << 16 |
-		   BIT(19) | BIT(31);
-	rd->vttbr = params->rtt_base | (uint64_t)params->vmid << 48;
-	rd->rtt_base = params->rtt_base;
-	rd->rtt_num_start = params->rtt_num_start;
-	rd->level_start = (uint32_t)params->rtt_level_start;
-	rd->s2sz = params->s2sz;
-	rd->num_bps = params->num_bps;
-	rd->num_wps = params->num_wps;
-	memcpy(rd->rpv, params->rpv, sizeof(rd->rpv));
-	measure_realm(rd, params);
-}
-
-uint64_t rmi_realm_create(const uint64_t *in, uint64_t *out)
-{
-	struct realm_params *params = (struct realm_params *)cpu_this()->in;
-	uint64_t list[MAX_ROOTS + 1], pa;
-	unsigned int count;
-
-	(void)out;
-	if (granule_find(in[0]) == NULL || !is_granule_aligned(in[1]) ||
-	    !arch_ns_read(params, in[1], sizeof(*params)) || !valid_params(params))
-		return RMI_ERROR_INPUT;
-	count = list_granules(in[0], params, list);
-	if (!lock_list(list, count))
-		return RMI_ERROR_INPUT;
-	if (!vmid_take(params->vmid)) {
-		unlock_list(list, count);
-		return RMI_ERROR_INPUT;
-	}
-	/* DELEGATED means zeroed: no entry of the tables and no field of the RD needs clearing. */
-	fill_rd(arch_granule(in[0]), params);
-	for (pa = params->rtt_base; pa < params->rtt_base + params->rtt_num_start * GRANULE_SIZE; pa += GRANULE_SIZE)
-		granule_unlock_as(granule_find(pa), GRANULE_RTT);
-	granule_unlock_as(granule_find(in[0]), GRANULE_RD);
-	return RMI_SUCCESS;
-}
-
-uint64_t rmi_realm_activate(const uint64_t *in, uint64_t *out)
-{
-	struct realm realm;
-	uint64_t status = RMI_ERROR_REALM;
-
-	(void)out;
-	if (!realm_lock(in[0], &realm))
-		return RMI_ERROR_INPUT;
-	if (realm_state(realm.rd) == REALM_NEW) {
-		realm_set_state(&realm, REALM_ACTIVE);
-		status = RMI_SUCCESS;
-	}
-	realm_unlock(&realm);
-	return status;
-}
-
 void realm_invalidate(const struct realm *realm)
 {
 	if (granule_references(realm->granule) != 0)
 		arch_invalidate(realm->rd->vttbr);
-}
-
-/* A realm is live while it has RECs or a root table has an entry with something behind it. */
-static bool is_live(const struct realm *realm)
-{
-	const struct rd *rd = realm->rd;
-	uint32_t i;
-
-	if (granule_references(realm->granule) != 0)
-		return true;
-	for (i = 0; i < rd->rtt_num_start; i++)
-		if (granule_references(granule_find(rd->rtt_base + i * GRANULE_SIZE)) != 0)
-			return true;
-	return false;
-}
-
-uint64_t rmi_realm_destroy(const uint64_t *in, uint64_t *out)
-{
-	struct realm realm;
-	uint32_t i;
-
-	(void)out;
-	if (!realm_lock(in[0], &realm))
-		return RMI_ERROR_INPUT;
-	if (is_live(&realm)) {
-		realm_unlock(&realm);
-		return RMI_ERROR_REALM;
-	}
-	/* Before the VMID or a table can serve another realm. */
-	arch_invalidate(realm.rd->vttbr);
-	for (i = 0; i < realm.rd->rtt_num_start; i++) {
-		struct granule *root = granule_find_and_lock(realm.rd->rtt_base + i * GRANULE_SIZE, GRANULE_RTT);
-
-		if (root == NULL)
-			panic("realm: root table is not one");
-		granule_release(root);
-	}
-	vmid_give((uint16_t)(realm.rd->vttbr >> 48));
-	granule_release(realm.granule);
-	return RMI_SUCCESS;
-}
-
-/* REC_AUX_COUNT (B4.3): a REC fits its one granule. */
-uint64_t rmi_rec_aux_count(const uint64_t *in, uint64_t *out)
-{
-	struct realm realm;
-
-	if (!realm_lock(in[0], &realm))
-		return RMI_ERROR_INPUT;
-	realm_unlock(&realm);
-	out[0] = 0;
-	return RMI_SUCCESS;
 }

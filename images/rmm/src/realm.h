@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Realm descriptor (RMM 1.0, A2.1) and the commands on it. */
+/* Realm descriptor (RMM 1.0, A2.1), and what all commands on a realm share. */
 #ifndef RMM_REALM_H
 #define RMM_REALM_H
 
 #include "granule.h"
-#include "rmi.h"
 #include "types.h"
 
 enum realm_state {
@@ -66,14 +65,12 @@ static inline void realm_set_state(const struct realm *realm, enum realm_state s
 	__atomic_store_n(&realm->rd->state, (uint64_t)state, __ATOMIC_RELEASE);
 }
 
+/* Take a VMID that no realm has, false if one does; give it back. */
+bool realm_take_vmid(uint16_t vmid);
+void realm_give_vmid(uint16_t vmid);
+
 /* Break- and watchpoints that a realm may be made with, less one: those of the CPU (ID_AA64DFR0_EL1). */
 unsigned int realm_max_bps(void);
 unsigned int realm_max_wps(void);
-
-/* B4.3: RMI commands. */
-uint64_t rmi_realm_create(const uint64_t *in, uint64_t *out);
-uint64_t rmi_realm_activate(const uint64_t *in, uint64_t *out);
-uint64_t rmi_realm_destroy(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rec_aux_count(const uint64_t *in, uint64_t *out);
 
 #endif

@@ -5,7 +5,6 @@
 
 #include "granule.h"
 #include "realm.h"
-#include "rmi.h"
 #include "rtt.h"
 #include "types.h"
 
@@ -53,7 +52,7 @@ struct rec {
 	} ripas;
 
 	uint64_t csselr;              /* CSSELR_EL1, as long as its accesses trap */
-	uint64_t trap_flags;          /* ENTER_TRAP_WFI, ENTER_TRAP_WFE of this entry */
+	uint64_t traps;               /* REC_TRAP_* of this entry */
 	struct rec_timers timers;
 	struct rec_gic gic;
 	uint64_t sys[REC_SYSREGS];
@@ -62,11 +61,11 @@ struct rec {
 };
 _Static_assert(sizeof(struct rec) <= GRANULE_SIZE, "one granule, hence no auxiliary ones");
 
+/* Instructions that end the run, because the host wants to know of them. */
+#define REC_TRAP_WFI BIT(0)
+#define REC_TRAP_WFE BIT(1)
+
 /* PSTATE of a REC that starts: EL1h, DAIF masked. */
 #define PSTATE_START UINT64_C(0x3c5)
-
-/* B4.3: RMI commands. */
-uint64_t rmi_rec_create(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rec_destroy(const uint64_t *in, uint64_t *out);
 
 #endif

@@ -217,9 +217,9 @@ void arch_rec_load(struct rec *rec)
 	save_sysregs(ns->sys);
 	read_timers(&ns->timers);
 	ns->fp_is_realms = false;
-	if ((rec->trap_flags & ENTER_TRAP_WFI) != 0)
+	if ((rec->traps & REC_TRAP_WFI) != 0)
 		hcr |= HCR_TWI;
-	if ((rec->trap_flags & ENTER_TRAP_WFE) != 0)
+	if ((rec->traps & REC_TRAP_WFE) != 0)
 		hcr |= HCR_TWE;
 	WRITE_SYSREG(hcr_el2, hcr);
 	WRITE_SYSREG(vtcr_el2, rd->vtcr);
@@ -328,32 +328,4 @@ void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far)
 	WRITE_SYSREG(far_el1, far);
 	rec->pstate = pstate_at_exception(rec->pstate, READ_SYSREG(sctlr_el1));
 	rec->pc = READ_SYSREG(vbar_el1) + offset;
-}
-
-/* ---- ID registers ---------------------------------------------------------------------------------------- */
-
-uint64_t arch_cache_type(void)
-{
-	return READ_SYSREG(ctr_el0);
-}
-
-#define ID(crm, op2, name) case (crm) << 3 | (op2): return READ_SYSREG(name)
-
-uint64_t arch_id_register(unsigned int crm, unsigned int op2)
-{
-	switch (crm << 3 | op2) {
-	ID(1, 1, id_pfr1_el1);
-	ID(1, 2, id_dfr0_el1);
-	ID(4, 0, id_aa64pfr0_el1);
-	ID(4, 1, id_aa64pfr1_el1);
-	ID(5, 0, id_aa64dfr0_el1);
-	ID(6, 0, id_aa64isar0_el1);
-	ID(6, 1, id_aa64isar1_el1);
-	ID(6, 2, S3_0_c0_c6_2);
-	ID(7, 0, id_aa64mmfr0_el1);
-	ID(7, 1, id_aa64mmfr1_el1);
-	ID(7, 2, id_aa64mmfr2_el1);
-	ID(7, 3, S3_0_c0_c7_3);
-	default: return 0;
-	}
 }

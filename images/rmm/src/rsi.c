@@ -3,38 +3,38 @@
 #include "rsi.h"
 
 #include "arch.h"
-#include "esr.h"
+#include "psci.h"
 #include "realm_page.h"
-#include "run.h"
+#include "rsi_abi.h"
+#include "run_abort.h"
+#include "smccc.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
-static enum step rsi_version(struct run *run)
+static enum step rsi_version(struct run *run, uint64_t requested, struct out_2 *out)
 {
-	uint64_t asked = run->rec->gprs[1];
-
-	run->rec->gprs[1] = ABI_VERSION_1_0;
-	run->rec->gprs[2] = ABI_VERSION_1_0;
-	return run_smc_done(run->rec, asked == ABI_VERSION_1_0 ? RSI_SUCCESS : RSI_ERROR_INPUT);
+	out->x1 = RSI_ABI_1_0;
+	out->x2 = RSI_ABI_1_0;
+	return run_smc_done(run->rec, requested == RSI_ABI_1_0 ? RSI_SUCCESS : RSI_ERROR_INPUT);
 }
 
-static enum step rsi_features(struct run *run)
+static enum step rsi_features(struct run *run, uint64_t index, struct out_1 *out)
 {
-	run->rec->gprs[1] = 0;
+	(void)index;
+	out->x1 = 0;
 	return run_smc_done(run->rec, RSI_SUCCESS);
 }
 
-static enum step rsi_measurement_read(struct run *run)
+static enum step rsi_measurement_read(struct run *run, uint64_t index, struct out_8 *out)
 {
 	struct rec *rec = run->rec;
 	const struct rd *rd = arch_granule(granule_address(rec->realm));
-	uint64_t index = rec->gprs[1];
 
 	/* No lock: the RIM is final once the realm runs, and nothing changes an REM in this RMM. */
 	if (index >= MEASUREMENTS)
 		return run_smc_done(rec, RSI_ERROR_INPUT);
-	memcpy(&rec->gprs[1], rd->measurement[index], MEASUREMENT_BYTES);
+	memcpy(out, rd->measurement[index], MEASUREMENT_BYTES);
 	return run_smc_done(rec, RSI_SUCCESS);
 }
 
@@ -44,9 +44,8 @@ static enum step not_open(struct run *run, enum page_state state, uint64_t ipa, 
 	return state == PAGE_REFUSED ? run_smc_done(run->rec, RSI_ERROR_INPUT) : run_leave_absent(run, ipa, level);
 }
 
-static enum step rsi_realm_config(struct run *run)
+static enum step rsi_realm_config(struct run *run, uint64_t ipa)
 {
-	uint64_t ipa = run->rec->gprs[1];
 	struct rsi_realm_config *config;
 	struct realm_page page;
 	enum page_state state;
@@ -59,30 +58,31 @@ static enum step rsi_realm_config(struct run *run)
 	config = (struct rsi_realm_config *)(void *)page.bytes;
 	memset(config, 0, sizeof(*config));
 	config->ipa_width = page.realm.rd->s2sz;
-	config->hash_algo = HASH_SHA_256;
+	config->hash_algo = RSI_HASH_SHA_256;
 	memcpy(config->rpv, page.realm.rd->rpv, sizeof(config->rpv));
 	realm_page_close(&page);
 	return run_smc_done(run->rec, RSI_SUCCESS);
 }
 
-static bool valid_range(const struct rec *rec)
+static bool valid_range(const struct rec *rec, uint64_t base, uint64_t top)
 {
 	const struct rd *rd = arch_granule(granule_address(rec->realm));
-	uint64_t base = rec->gprs[1], top = rec->gprs[2];
 
 	return is_granule_aligned(base | top) && base < top && top <= realm_protected_end(rd);
 }
 
-static enum step rsi_ipa_state_set(struct run *run)
+static enum step rsi_ipa_state_set(struct run *run, uint64_t base, uint64_t top, uint64_t ripas, uint64_t flags,
+				   struct out_2 *out)
 {
 	struct rec *rec = run->rec;
 
-	if (!valid_range(rec) || rec->gprs[3] > RIPAS_RAM || (rec->gprs[4] & ~RSI_CHANGE_DESTROYED) != 0)
+	(void)out; /* set when the host has answered: run_finish_ripas() */
+	if (!valid_range(rec, base, top) || ripas > RIPAS_RAM || (flags & ~RSI_CHANGE_DESTROYED) != 0)
 		return run_smc_done(rec, RSI_ERROR_INPUT);
-	rec->ripas.address = rec->gprs[1];
-	rec->ripas.top = rec->gprs[2];
-	rec->ripas.value = (enum ripas)rec->gprs[3];
-	rec->ripas.change_destroyed = (rec->gprs[4] & RSI_CHANGE_DESTROYED) != 0;
+	rec->ripas.address = base;
+	rec->ripas.top = top;
+	rec->ripas.value = (enum ripas)ripas;
+	rec->ripas.change_destroyed = (flags & RSI_CHANGE_DESTROYED) != 0;
 	rec->pending = PENDING_RIPAS;
 	run->exit->reason = EXIT_RIPAS_CHANGE;
 	run->exit->ripas_base = rec->ripas.address;
@@ -120,29 +120,26 @@ static uint64_t equal_until(const struct realm *realm, uint64_t base, uint64_t t
 	return end < top ? end : top;
 }
 
-static enum step rsi_ipa_state_get(struct run *run)
+static enum step rsi_ipa_state_get(struct run *run, uint64_t base, uint64_t top, struct out_2 *out)
 {
 	struct rec *rec = run->rec;
 	struct realm realm = { .granule = rec->realm };
 	enum ripas ripas;
-	uint64_t end;
 
-	if (!valid_range(rec))
+	if (!valid_range(rec, base, top))
 		return run_smc_done(rec, RSI_ERROR_INPUT);
 	if (!granule_lock(realm.granule, GRANULE_RD))
 		panic("rsi: a REC's realm is gone");
 	realm.rd = arch_granule(granule_address(realm.granule));
-	end = equal_until(&realm, rec->gprs[1], rec->gprs[2], &ripas);
+	out->x1 = equal_until(&realm, base, top, &ripas);
 	realm_unlock(&realm);
-	rec->gprs[1] = end;
-	rec->gprs[2] = (uint64_t)ripas;
+	out->x2 = (uint64_t)ripas;
 	return run_smc_done(rec, RSI_SUCCESS);
 }
 
-static enum step rsi_host_call(struct run *run)
+static enum step rsi_host_call(struct run *run, uint64_t ipa)
 {
 	struct rec *rec = run->rec;
-	uint64_t ipa = rec->gprs[1];
 	const struct rsi_host_call *call;
 	struct realm_page page;
 	enum page_state state;
@@ -184,28 +181,33 @@ enum step run_finish_host_call(struct run *run)
 	return run_smc_done(rec, RSI_SUCCESS);
 }
 
-struct rsi_handler {
-	enum step (*function)(struct run *run);
-};
+/* X(id, inputs, outputs, function): see smccc.h. */
+#define RSI_COMMANDS(X)                                     \
+	X(RSI_VERSION, 1, 2, rsi_version)                   \
+	X(RSI_FEATURES, 1, 1, rsi_features)                 \
+	X(RSI_MEASUREMENT_READ, 1, 8, rsi_measurement_read) \
+	X(RSI_REALM_CONFIG, 1, 0, rsi_realm_config)         \
+	X(RSI_IPA_STATE_SET, 4, 2, rsi_ipa_state_set)       \
+	X(RSI_IPA_STATE_GET, 2, 2, rsi_ipa_state_get)       \
+	X(RSI_HOST_CALL, 1, 0, rsi_host_call)
 
-#define HANDLER(id, function) [(id) - RSI_VERSION] = { function }
+#define CALL(id, inputs, outputs, function)                                         \
+	static enum step call_##function(struct run *run)                           \
+	{                                                                           \
+		uint64_t *x1 = &run->rec->gprs[1];                                  \
+                                                                                    \
+		return function(run IN_VALUES_##inputs(x1) OUT_VALUES_##outputs(x1)); \
+	}
+RSI_COMMANDS(CALL)
 
-static const struct rsi_handler handlers[] = {
-	HANDLER(RSI_VERSION, rsi_version),
-	HANDLER(RSI_FEATURES, rsi_features),
-	HANDLER(RSI_MEASUREMENT_READ, rsi_measurement_read),
-	HANDLER(RSI_REALM_CONFIG, rsi_realm_config),
-	HANDLER(RSI_IPA_STATE_SET, rsi_ipa_state_set),
-	HANDLER(RSI_IPA_STATE_GET, rsi_ipa_state_get),
-	HANDLER(RSI_HOST_CALL, rsi_host_call),
-};
+#define SLOT(id, inputs, outputs, function) [(id) - RSI_VERSION] = call_##function,
+static enum step (*const calls[])(struct run *run) = { RSI_COMMANDS(SLOT) };
 
 enum step run_smc(struct run *run)
 {
-	/* As in rmi_handle(): bit 16 is a hint. The upper half of x0 is not part of the identifier (SMCCC 2.5). */
-	uint64_t slot = (run->rec->gprs[0] & 0xfffeffffU) - RSI_VERSION;
+	uint64_t slot = smc_function(run->rec->gprs[0]) - RSI_VERSION;
 
-	if (slot < ARRAY_SIZE(handlers) && handlers[slot].function != NULL)
-		return handlers[slot].function(run);
+	if (slot < ARRAY_SIZE(calls) && calls[slot] != NULL)
+		return calls[slot](run);
 	return run_psci(run);
 }

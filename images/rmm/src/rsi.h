@@ -1,41 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RSI 1.0 as a realm sees it (RMM specification DEN0137 1.0-rel0, B5). */
+/* SMC from the realm: RSI commands, and PSCI behind them. */
 #ifndef RMM_RSI_H
 #define RMM_RSI_H
 
-#include "types.h"
+#include "step.h"
 
-#define RSI_VERSION          0xC4000190U
-#define RSI_FEATURES         0xC4000191U
-#define RSI_MEASUREMENT_READ 0xC4000192U
-#define RSI_REALM_CONFIG     0xC4000196U
-#define RSI_IPA_STATE_SET    0xC4000197U
-#define RSI_IPA_STATE_GET    0xC4000198U
-#define RSI_HOST_CALL        0xC4000199U
-
-#define RSI_SUCCESS     UINT64_C(0)
-#define RSI_ERROR_INPUT UINT64_C(1)
-
-#define RSI_CHANGE_DESTROYED UINT64_C(1)
-#define RSI_ACCEPT           UINT64_C(0)
-#define RSI_REJECT           UINT64_C(1)
-
-/* RsiRealmConfig. */
-struct rsi_realm_config {
-	uint64_t ipa_width;
-	uint8_t hash_algo, pad0[0x1f7];
-	uint8_t rpv[64], pad1[0xdc0];
-};
-_Static_assert(offsetof(struct rsi_realm_config, hash_algo) == 0x8, "RsiRealmConfig");
-_Static_assert(offsetof(struct rsi_realm_config, rpv) == 0x200, "RsiRealmConfig");
-_Static_assert(sizeof(struct rsi_realm_config) == GRANULE_SIZE, "RsiRealmConfig");
-
-/* RsiHostCall. */
-struct rsi_host_call {
-	uint16_t imm, pad[3];
-	uint64_t gprs[31];
-};
-_Static_assert(offsetof(struct rsi_host_call, gprs) == 0x8, "RsiHostCall");
-_Static_assert(sizeof(struct rsi_host_call) == 0x100, "RsiHostCall");
+enum step run_smc(struct run *run);
+/* Finish what the last exit left to do; STEP_LEAVE if it cannot be finished yet. */
+enum step run_finish_host_call(struct run *run);
+void run_finish_ripas(struct run *run);
 
 #endif

@@ -115,8 +115,3 @@ uint64_t rtt_next_live(const struct rtt_walk *walk, uint64_t ipa)
 		return ipa;
 	return walk->base + next_assigned(walk->table, walk->index + 1) * rtt_span(walk->level);
 }
-
-uint64_t rtt_error(const struct rtt_walk *walk)
-{
-	return RMI_STATUS(RMI_ERROR_RTT, walk->level);
-}

@@ -61,20 +61,5 @@ uint64_t rtt_table_entry(uint64_t pa);
 /* Is there anything at or after the walk's entry that a host must undo one by one? The IPA of the next such entry,
  * or of the table's end ("top" of DATA_DESTROY, RTT_DESTROY and RTT_UNMAP_UNPROTECTED). */
 uint64_t rtt_next_live(const struct rtt_walk *walk, uint64_t ipa);
-/* Status ERROR_RTT with the level that a walk reached. */
-uint64_t rtt_error(const struct rtt_walk *walk);
-
-/* B4.3: RMI commands. */
-uint64_t rmi_data_create(const uint64_t *in, uint64_t *out);
-uint64_t rmi_data_create_unknown(const uint64_t *in, uint64_t *out);
-uint64_t rmi_data_destroy(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_create(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_destroy(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_fold(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_map_unprotected(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_read_entry(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_unmap_unprotected(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_init_ripas(const uint64_t *in, uint64_t *out);
-uint64_t rmi_rtt_set_ripas(const uint64_t *in, uint64_t *out);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stage 2 faults of a realm (RMM 1.0, A5.2, A4.3.4) and the MMIO that the host emulates (A4.3.5). */
+#include "run_abort.h"
+
 #include "arch.h"
 #include "esr.h"
-#include "run.h"
 
 #define HPFAR_FIPA MASK(47, 4)
 

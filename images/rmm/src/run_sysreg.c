@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* System registers that trap. */
-#include "realm_id.h"
+#include "run_sysreg.h"
 
 #include "arch.h"
 #include "esr.h"
-#include "run.h"
+#include "realm_id.h"
 
 #define ICC_DIR_EL1    SYS(3, 0, 12, 11, 1)
 #define ICC_SGI1R_EL1  SYS(3, 0, 12, 11, 5)

@@ -32,6 +32,7 @@ extern struct mmu_registers mmu_registers;
 
 /* head.S */
 void mmu_enable(void);
+/* el3.S */
 void el3_request(const uint64_t *answer, uint64_t *request);
 /* access.S */
 bool access_copy(void *to, const void *from, size_t bytes);
@@ -41,6 +42,8 @@ void mmu_build(void);
 /* boot.c: status for RMM_BOOT_COMPLETE. */
 int64_t boot_cold(uint64_t cpu, uint64_t version, uint64_t cpus, uint64_t shared_page);
 int64_t boot_warm(uint64_t cpu);
+/* arch_target.c: say which CPU this is, by its linear number. */
+void cpu_init(unsigned int number);
 /* rec_target.c: EL2 registers that say what a realm may do; the same for all. */
 void cpu_init_traps(void);
 /* main.c */

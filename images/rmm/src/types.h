@@ -18,6 +18,10 @@
 /* TF-A's PLATFORM_CORE_COUNT for the QEMU board: the linear CPU numbers are below it. */
 #define MAX_CPUS 32U
 
+/* What the architecture has at most: general registers, GIC list registers. */
+#define REC_GPRS 31
+#define REC_LRS  16
+
 /* Physical memory that may be delegated: DRAM behind the RMM's own region up to the end of what the granule
  * protection tables describe page by page (TF-A plat/qemu/qemu: NS_DRAM0). */
 #define RMM_BASE      UINT64_C(0x40100000)

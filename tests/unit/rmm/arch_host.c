@@ -16,9 +16,9 @@
 
 #include "asm.h"
 #include "granule.h"
+#include "handlers.h"
 #include "manifest.h"
 #include "rec.h"
-#include "rmi.h"
 #include "sha256.h"
 
 #define ARENA_BYTES (DELEGABLE_MAX - DELEGABLE_MIN)

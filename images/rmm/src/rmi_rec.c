@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* REC_CREATE, REC_DESTROY (RMM 1.0, B4.3). */
-#include "rec.h"
-
 #include "arch.h"
 #include "cpu.h"
 #include "measure.h"
+#include "rec.h"
+#include "rmi.h"
+#include "rmi_commands.h"
+#include "rmi_pages.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 
@@ -56,31 +58,29 @@ static uint64_t create(const struct realm *realm, uint64_t pa, const struct rec_
 	return RMI_SUCCESS;
 }
 
-uint64_t rmi_rec_create(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rec_create(uint64_t rd, uint64_t pa, uint64_t params_address)
 {
 	struct rec_params *params = (struct rec_params *)cpu_this()->in;
 	struct realm realm;
 	uint64_t status;
 
-	(void)out;
-	if (!is_granule_aligned(in[2]) || !arch_ns_read(params, in[2], sizeof(*params)) || !valid_params(params) ||
-	    !realm_lock(in[0], &realm))
+	if (!is_granule_aligned(params_address) || !arch_ns_read(params, params_address, sizeof(*params)) ||
+	    !valid_params(params) || !realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	status = create(&realm, in[1], params);
+	status = create(&realm, pa, params);
 	realm_unlock(&realm);
 	return status;
 }
 
-uint64_t rmi_rec_destroy(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rec_destroy(uint64_t pa)
 {
-	struct granule *granule = granule_find_and_lock(in[0], GRANULE_REC);
+	struct granule *granule = granule_find_and_lock(pa, GRANULE_REC);
 	struct granule *realm;
 	struct rec *rec;
 
-	(void)out;
 	if (granule == NULL)
 		return RMI_ERROR_INPUT;
-	rec = arch_granule(in[0]);
+	rec = arch_granule(pa);
 	if (rec->running) {
 		granule_unlock(granule);
 		return RMI_ERROR_REC;

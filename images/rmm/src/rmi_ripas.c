@@ -3,7 +3,8 @@
 #include "arch.h"
 #include "measure.h"
 #include "rec.h"
-#include "rtt.h"
+#include "rmi_commands.h"
+#include "rmi_rtt.h"
 
 static bool valid_range(const struct rd *rd, uint64_t base, uint64_t top)
 {
@@ -25,26 +26,26 @@ static uint64_t init_entries(const struct realm *realm, struct rtt_walk *walk, u
 	return base;
 }
 
-uint64_t rmi_rtt_init_ripas(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_init_ripas(uint64_t rd, uint64_t base, uint64_t top, struct out_1 *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t status = RMI_ERROR_INPUT, reached;
 
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (!valid_range(realm.rd, in[1], in[2]))
+	if (!valid_range(realm.rd, base, top))
 		goto unlock;
 	status = RMI_ERROR_REALM;
 	if (realm_state(realm.rd) != REALM_NEW)
 		goto unlock;
-	rtt_walk(&realm, in[1], RTT_PAGE_LEVEL, &walk);
-	status = rtt_error(&walk);
-	if (in[1] % rtt_span(walk.level) != 0)
+	rtt_walk(&realm, base, RTT_PAGE_LEVEL, &walk);
+	status = rmi_rtt_error(&walk);
+	if (base % rtt_span(walk.level) != 0)
 		goto unlock;
-	reached = init_entries(&realm, &walk, in[1], in[2]);
-	if (reached != in[1]) {
-		out[0] = reached;
+	reached = init_entries(&realm, &walk, base, top);
+	if (reached != base) {
+		out->x1 = reached;
 		status = RMI_SUCCESS;
 	}
 unlock:
@@ -82,39 +83,39 @@ static uint64_t set_entries(const struct realm *realm, struct rtt_walk *walk, co
 	return base;
 }
 
-static uint64_t set_range(const struct realm *realm, struct rec *rec, uint64_t base, uint64_t top, uint64_t *out)
+static uint64_t set_range(const struct realm *realm, struct rec *rec, uint64_t base, uint64_t top, uint64_t *reached)
 {
 	struct rtt_walk walk;
-	uint64_t reached;
+	uint64_t end;
 
 	if (!valid_range(realm->rd, base, top) || base != rec->ripas.address || top > rec->ripas.top)
 		return RMI_ERROR_INPUT;
 	rtt_walk(realm, base, RTT_PAGE_LEVEL, &walk);
 	if (base % rtt_span(walk.level) != 0)
-		return rtt_error(&walk);
-	reached = set_entries(realm, &walk, rec, base, top);
-	if (reached == base)
-		return rtt_error(&walk);
-	rec->ripas.address = reached;
-	out[0] = reached;
+		return rmi_rtt_error(&walk);
+	end = set_entries(realm, &walk, rec, base, top);
+	if (end == base)
+		return rmi_rtt_error(&walk);
+	rec->ripas.address = end;
+	*reached = end;
 	return RMI_SUCCESS;
 }
 
-uint64_t rmi_rtt_set_ripas(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_set_ripas(uint64_t rd, uint64_t rec_address, uint64_t base, uint64_t top, struct out_1 *out)
 {
 	struct realm realm;
 	struct granule *granule;
 	struct rec *rec;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	granule = granule_find_and_lock(in[1], GRANULE_REC);
+	granule = granule_find_and_lock(rec_address, GRANULE_REC);
 	if (granule != NULL) {
-		rec = arch_granule(in[1]);
+		rec = arch_granule(rec_address);
 		status = RMI_ERROR_REC;
 		if (!rec->running && rec->realm == realm.granule)
-			status = set_range(&realm, rec, in[2], in[3], out);
+			status = set_range(&realm, rec, base, top, &out->x1);
 		granule_unlock(granule);
 	}
 	realm_unlock(&realm);

@@ -2,7 +2,8 @@
 /* DATA_CREATE, DATA_CREATE_UNKNOWN, DATA_DESTROY (RMM 1.0, B4.3). */
 #include "arch.h"
 #include "measure.h"
-#include "rtt.h"
+#include "rmi_commands.h"
+#include "rmi_rtt.h"
 
 static bool is_protected_page(const struct rd *rd, uint64_t ipa)
 {
@@ -14,7 +15,7 @@ static uint64_t find_vacancy(const struct realm *realm, uint64_t ipa, struct rtt
 {
 	rtt_walk(realm, ipa, RTT_PAGE_LEVEL, walk);
 	if (walk->level != RTT_PAGE_LEVEL || rtt_state(rtt_entry(walk), walk->level) != RTT_UNASSIGNED)
-		return rtt_error(walk);
+		return rmi_rtt_error(walk);
 	return RMI_SUCCESS;
 }
 
@@ -26,7 +27,8 @@ static void assign(const struct rtt_walk *walk, struct granule *data, enum ripas
 }
 
 /* Copy, measure, map. `data` is locked and DELEGATED, and is either assigned or as before on return. */
-static uint64_t create_measured(const struct realm *realm, struct granule *data, const uint64_t *in)
+static uint64_t create_measured(const struct realm *realm, struct granule *data, uint64_t ipa, uint64_t source,
+				uint64_t flags)
 {
 	void *page = arch_granule(granule_address(data));
 	struct rtt_walk walk;
@@ -34,33 +36,32 @@ static uint64_t create_measured(const struct realm *realm, struct granule *data,
 
 	if (realm_state(realm->rd) != REALM_NEW)
 		return RMI_ERROR_REALM;
-	status = find_vacancy(realm, in[2], &walk);
+	status = find_vacancy(realm, ipa, &walk);
 	if (status != RMI_SUCCESS)
 		return status;
 	/* What is measured is the copy: the host may write to the source at any moment. */
-	if (!arch_ns_read(page, in[3], GRANULE_SIZE)) {
+	if (!arch_ns_read(page, source, GRANULE_SIZE)) {
 		if (!arch_wipe(granule_address(data)))
 			panic("data: no memory behind a delegated granule");
 		return RMI_ERROR_INPUT;
 	}
-	measure_data(realm, in[2], in[4], page);
+	measure_data(realm, ipa, flags, page);
 	assign(&walk, data, RIPAS_RAM);
 	return RMI_SUCCESS;
 }
 
-uint64_t rmi_data_create(const uint64_t *in, uint64_t *out)
+uint64_t rmi_data_create(uint64_t rd, uint64_t pa, uint64_t ipa, uint64_t source, uint64_t flags)
 {
 	struct realm realm;
 	struct granule *data = NULL;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	(void)out;
-	if ((in[4] & ~DATA_MEASURE) != 0 || !is_granule_aligned(in[3]) || !realm_lock(in[0], &realm))
+	if ((flags & ~DATA_MEASURE) != 0 || !is_granule_aligned(source) || !realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (is_protected_page(realm.rd, in[2]))
-		data = granule_find_and_lock(in[1], GRANULE_DELEGATED);
+	if (is_protected_page(realm.rd, ipa))
+		data = granule_find_and_lock(pa, GRANULE_DELEGATED);
 	if (data != NULL) {
-		status = create_measured(&realm, data, in);
+		status = create_measured(&realm, data, ipa, source, flags);
 		if (status != RMI_SUCCESS)
 			granule_unlock(data);
 	}
@@ -68,20 +69,19 @@ uint64_t rmi_data_create(const uint64_t *in, uint64_t *out)
 	return status;
 }
 
-uint64_t rmi_data_create_unknown(const uint64_t *in, uint64_t *out)
+uint64_t rmi_data_create_unknown(uint64_t rd, uint64_t pa, uint64_t ipa)
 {
 	struct realm realm;
 	struct granule *data = NULL;
 	struct rtt_walk walk;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	(void)out;
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (is_protected_page(realm.rd, in[2]))
-		data = granule_find_and_lock(in[1], GRANULE_DELEGATED);
+	if (is_protected_page(realm.rd, ipa))
+		data = granule_find_and_lock(pa, GRANULE_DELEGATED);
 	if (data != NULL) {
-		status = find_vacancy(&realm, in[2], &walk);
+		status = find_vacancy(&realm, ipa, &walk);
 		if (status == RMI_SUCCESS)
 			assign(&walk, data, rtt_ripas(rtt_entry(&walk)));
 		else
@@ -109,22 +109,22 @@ static uint64_t unassign(const struct realm *realm, const struct rtt_walk *walk)
 	return pa;
 }
 
-uint64_t rmi_data_destroy(const uint64_t *in, uint64_t *out)
+uint64_t rmi_data_destroy(uint64_t rd, uint64_t ipa, struct out_2 *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (is_protected_page(realm.rd, in[1])) {
-		rtt_walk(&realm, in[1], RTT_PAGE_LEVEL, &walk);
-		status = rtt_error(&walk);
+	if (is_protected_page(realm.rd, ipa)) {
+		rtt_walk(&realm, ipa, RTT_PAGE_LEVEL, &walk);
+		status = rmi_rtt_error(&walk);
 		if (walk.level == RTT_PAGE_LEVEL && rtt_state(rtt_entry(&walk), walk.level) == RTT_ASSIGNED) {
-			out[0] = unassign(&realm, &walk);
+			out->x1 = unassign(&realm, &walk);
 			status = RMI_SUCCESS;
 		}
-		out[1] = rtt_next_live(&walk, in[1]);
+		out->x2 = rtt_next_live(&walk, ipa);
 	}
 	realm_unlock(&realm);
 	return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RTT_MAP_UNPROTECTED, RTT_UNMAP_UNPROTECTED (RMM 1.0, B4.3): host memory in the Unprotected half. */
-#include "rtt.h"
+#include "rmi_commands.h"
+#include "rmi_rtt.h"
 
 /* Descriptor fields that the host chooses (A5.5). */
 #define DESC_ADDRESS  MASK(47, 12)
@@ -35,20 +36,19 @@ static uint64_t complete(uint64_t desc, unsigned int level)
 	       (level == RTT_PAGE_LEVEL ? DESC_PAGE : DESC_BLOCK);
 }
 
-uint64_t rmi_rtt_map_unprotected(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_map_unprotected(uint64_t rd, uint64_t ipa, uint64_t level, uint64_t desc)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	(void)out;
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (valid_leaf(realm.rd, in[1], in[2]) && valid_descriptor(in[3], (unsigned int)in[2])) {
-		rtt_walk(&realm, in[1], (unsigned int)in[2], &walk);
-		status = rtt_error(&walk);
-		if (walk.level == in[2] && rtt_state(rtt_entry(&walk), walk.level) == RTT_UNASSIGNED) {
-			rtt_write(&walk, complete(in[3], walk.level));
+	if (valid_leaf(realm.rd, ipa, level) && valid_descriptor(desc, (unsigned int)level)) {
+		rtt_walk(&realm, ipa, (unsigned int)level, &walk);
+		status = rmi_rtt_error(&walk);
+		if (walk.level == level && rtt_state(rtt_entry(&walk), walk.level) == RTT_UNASSIGNED) {
+			rtt_write(&walk, complete(desc, walk.level));
 			status = RMI_SUCCESS;
 		}
 	}
@@ -56,22 +56,22 @@ uint64_t rmi_rtt_map_unprotected(const uint64_t *in, uint64_t *out)
 	return status;
 }
 
-uint64_t rmi_rtt_unmap_unprotected(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_unmap_unprotected(uint64_t rd, uint64_t ipa, uint64_t level, struct out_1 *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (valid_leaf(realm.rd, in[1], in[2])) {
-		rtt_walk(&realm, in[1], (unsigned int)in[2], &walk);
-		status = rtt_error(&walk);
-		if (walk.level == in[2] && rtt_state(rtt_entry(&walk), walk.level) == RTT_ASSIGNED) {
+	if (valid_leaf(realm.rd, ipa, level)) {
+		rtt_walk(&realm, ipa, (unsigned int)level, &walk);
+		status = rmi_rtt_error(&walk);
+		if (walk.level == level && rtt_state(rtt_entry(&walk), walk.level) == RTT_ASSIGNED) {
 			rtt_replace(&realm, &walk, 0);
 			status = RMI_SUCCESS;
 		}
-		out[0] = rtt_next_live(&walk, in[1]);
+		out->x1 = rtt_next_live(&walk, ipa);
 	}
 	realm_unlock(&realm);
 	return status;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RTT_CREATE, RTT_DESTROY, RTT_FOLD, RTT_READ_ENTRY (RMM 1.0, B4.3). */
 #include "arch.h"
-#include "rtt.h"
+#include "rmi_commands.h"
+#include "rmi_rtt.h"
 
 /* Bits of an ASSIGNED_NS descriptor that READ_ENTRY shows: those that MAP_UNPROTECTED took. */
 #define UNPROTECTED_VISIBLE (MASK(47, 12) | MASK(7, 6) | MASK(4, 2))
@@ -55,24 +56,23 @@ static void install_table(const struct realm *realm, const struct rtt_walk *walk
 	granule_unlock_as(granule, GRANULE_RTT);
 }
 
-uint64_t rmi_rtt_create(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_create(uint64_t rd, uint64_t pa, uint64_t ipa, uint64_t level)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	struct granule *granule;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	(void)out;
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (!valid_table(realm.rd, in[2], in[3]))
+	if (!valid_table(realm.rd, ipa, level))
 		goto unlock_realm;
-	granule = granule_find_and_lock(in[1], GRANULE_DELEGATED);
+	granule = granule_find_and_lock(pa, GRANULE_DELEGATED);
 	if (granule == NULL)
 		goto unlock_realm;
-	rtt_walk(&realm, in[2], (unsigned int)in[3] - 1, &walk);
-	if (walk.level + 1 != in[3] || rtt_state(rtt_entry(&walk), walk.level) == RTT_TABLE) {
-		status = rtt_error(&walk);
+	rtt_walk(&realm, ipa, (unsigned int)level - 1, &walk);
+	if (walk.level + 1 != level || rtt_state(rtt_entry(&walk), walk.level) == RTT_TABLE) {
+		status = rmi_rtt_error(&walk);
 		granule_unlock(granule);
 	} else {
 		install_table(&realm, &walk, granule);
@@ -110,39 +110,39 @@ static bool at_table(const struct rtt_walk *walk, uint64_t level)
 	return walk->level + 1 == level && rtt_state(rtt_entry(walk), walk->level) == RTT_TABLE;
 }
 
-/* Lock the realm in[0] and walk to the entry that leads to the table at level in[2] for in[1]; false, and unlocked, if
- * there cannot be such a table. */
-static bool find_parent(const uint64_t *in, struct realm *realm, struct rtt_walk *walk)
+/* Lock the realm and walk to the entry that leads to the table at `level` for `ipa`; false, and unlocked, if there cannot
+ * be such a table. */
+static bool find_parent(uint64_t rd, uint64_t ipa, uint64_t level, struct realm *realm, struct rtt_walk *walk)
 {
-	if (!realm_lock(in[0], realm))
+	if (!realm_lock(rd, realm))
 		return false;
-	if (!valid_table(realm->rd, in[1], in[2])) {
+	if (!valid_table(realm->rd, ipa, level)) {
 		realm_unlock(realm);
 		return false;
 	}
-	rtt_walk(realm, in[1], (unsigned int)in[2] - 1, walk);
+	rtt_walk(realm, ipa, (unsigned int)level - 1, walk);
 	return true;
 }
 
-uint64_t rmi_rtt_destroy(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_destroy(uint64_t rd, uint64_t ipa, uint64_t level, struct out_2 *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t status;
 
-	if (!find_parent(in, &realm, &walk))
+	if (!find_parent(rd, ipa, level, &realm, &walk))
 		return RMI_ERROR_INPUT;
-	if (!at_table(&walk, in[2])) {
-		status = rtt_error(&walk);
-		out[1] = rtt_next_live(&walk, in[1]);
+	if (!at_table(&walk, level)) {
+		status = rmi_rtt_error(&walk);
+		out->x2 = rtt_next_live(&walk, ipa);
 	} else if (granule_references(granule_find(rtt_entry_address(rtt_entry(&walk)))) != 0) {
-		status = RMI_STATUS(RMI_ERROR_RTT, in[2]);
-		out[1] = in[1];
+		status = RMI_STATUS(RMI_ERROR_RTT, level);
+		out->x2 = ipa;
 	} else {
-		out[0] = remove_table(&realm, &walk,
-				      is_protected(&realm, in[1]) ?
+		out->x1 = remove_table(&realm, &walk,
+				      is_protected(&realm, ipa) ?
 					      rtt_protected(RTT_UNASSIGNED, RIPAS_DESTROYED, 0, walk.level) : 0);
-		out[1] = rtt_next_live(&walk, in[1]);
+		out->x2 = rtt_next_live(&walk, ipa);
 		status = RMI_SUCCESS;
 	}
 	realm_unlock(&realm);
@@ -169,49 +169,49 @@ static bool fold_entries(const uint64_t *table, unsigned int level, uint64_t *fo
 	return true;
 }
 
-uint64_t rmi_rtt_fold(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_fold(uint64_t rd, uint64_t ipa, uint64_t level, struct out_1 *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t status, entry;
 
-	if (!find_parent(in, &realm, &walk))
+	if (!find_parent(rd, ipa, level, &realm, &walk))
 		return RMI_ERROR_INPUT;
-	if (!at_table(&walk, in[2])) {
-		status = rtt_error(&walk);
+	if (!at_table(&walk, level)) {
+		status = rmi_rtt_error(&walk);
 	} else if (!fold_entries(arch_granule(rtt_entry_address(rtt_entry(&walk))), walk.level + 1, &entry)) {
-		status = RMI_STATUS(RMI_ERROR_RTT, in[2]);
+		status = RMI_STATUS(RMI_ERROR_RTT, level);
 	} else {
-		out[0] = remove_table(&realm, &walk, entry);
+		out->x1 = remove_table(&realm, &walk, entry);
 		status = RMI_SUCCESS;
 	}
 	realm_unlock(&realm);
 	return status;
 }
 
-uint64_t rmi_rtt_read_entry(const uint64_t *in, uint64_t *out)
+uint64_t rmi_rtt_read_entry(uint64_t rd, uint64_t ipa, uint64_t level, struct out_4 *out)
 {
 	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t entry, status = RMI_ERROR_INPUT;
 	bool own;
 
-	if (!realm_lock(in[0], &realm))
+	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (in[2] < realm.rd->level_start || in[2] > RTT_PAGE_LEVEL || in[1] >= realm_ipa_end(realm.rd) ||
-	    in[1] % rtt_span((unsigned int)in[2]) != 0)
+	if (level < realm.rd->level_start || level > RTT_PAGE_LEVEL || ipa >= realm_ipa_end(realm.rd) ||
+	    ipa % rtt_span((unsigned int)level) != 0)
 		goto unlock;
-	rtt_walk(&realm, in[1], (unsigned int)in[2], &walk);
+	rtt_walk(&realm, ipa, (unsigned int)level, &walk);
 	entry = rtt_entry(&walk);
-	own = is_protected(&realm, in[1]);
-	out[0] = walk.level;
-	out[1] = (uint64_t)rtt_state(entry, walk.level);
-	if (out[1] == RTT_ASSIGNED && !own)
-		out[2] = entry & UNPROTECTED_VISIBLE;
-	else if (out[1] != RTT_UNASSIGNED)
-		out[2] = rtt_entry_address(entry);
-	if (own && out[1] != RTT_TABLE)
-		out[3] = (uint64_t)rtt_ripas(entry);
+	own = is_protected(&realm, ipa);
+	out->x1 = walk.level;
+	out->x2 = (uint64_t)rtt_state(entry, walk.level);
+	if (out->x2 == RTT_ASSIGNED && !own)
+		out->x3 = entry & UNPROTECTED_VISIBLE;
+	else if (out->x2 != RTT_UNASSIGNED)
+		out->x3 = rtt_entry_address(entry);
+	if (own && out->x2 != RTT_TABLE)
+		out->x4 = (uint64_t)rtt_ripas(entry);
 	status = RMI_SUCCESS;
 unlock:
 	realm_unlock(&realm);
