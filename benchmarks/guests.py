@@ -24,7 +24,8 @@ from rich.table import Table
 from orchestrator.build.progress import Silent
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed
-from orchestrator.trace.counters import CounterClient, MarkerPair, pair_markers
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.markers import MarkerPair, pair_markers
 from orchestrator.trace.table import CELLS
 from orchestrator.words import BOOT, REALM_CREATE, TEARDOWN
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from orchestrator.build.progress import Silent
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed
-from orchestrator.trace.counters import CounterClient, SecurityState
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.tally import SecurityState
 
 ROOT = Path(__file__).resolve().parents[1]
 ORCH = Path(sys.executable).parent / "orch"

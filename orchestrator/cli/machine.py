@@ -262,7 +262,7 @@ def logs(context: Context, names: tuple[str, ...], *, follow: bool) -> None:
 @pass_context
 def counters(context: Context, *, as_json: bool) -> None:
     """Instructions executed so far, by world and exception level (needs `orch up --count`)."""
-    from orchestrator.trace.counters import CounterClient  # noqa: PLC0415
+    from orchestrator.trace.client import CounterClient  # noqa: PLC0415
     from orchestrator.trace.table import as_table, totals_table  # noqa: PLC0415
 
     client = CounterClient(context.testbed.counter_socket())

@@ -17,7 +17,8 @@ from orchestrator.models.record import RunnerRecord
 from orchestrator.shell import ssh
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guest_life import ask
-from orchestrator.trace.counters import CounterClient, MarkerRecord
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.markers import MarkerRecord
 from orchestrator.words import INFER, World
 
 if TYPE_CHECKING:

@@ -11,8 +11,10 @@ from orchestrator.shell.ssh import capture
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import CounterClient, SecurityState, pair_markers
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.markers import pair_markers
 from orchestrator.trace.table import phases_table, totals_table
+from orchestrator.trace.tally import SecurityState
 from orchestrator.words import BOOT
 
 if TYPE_CHECKING:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.trace.counters import LEVELS, Level, SecurityState, calibrate, pair_markers
+from orchestrator.trace.markers import calibrate, pair_markers
+from orchestrator.trace.tally import LEVELS, Level, SecurityState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.trace.counters import CounterClient, Counters, Tally
+    from orchestrator.trace.client import CounterClient
+    from orchestrator.trace.counter import Counters
+    from orchestrator.trace.tally import Tally
 
 
 def totals_table(counters: Counters) -> Iterator[str]:

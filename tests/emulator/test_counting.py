@@ -9,8 +9,10 @@ from collections.abc import Callable
 import pytest
 from emulated import Bed, host, load_rmi_check, tap_failures
 
-from orchestrator.trace.counters import CounterClient, Tally, calibrate, pair_markers
-from orchestrator.trace.counters import SecurityState as S
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.markers import calibrate, pair_markers
+from orchestrator.trace.tally import SecurityState as S
+from orchestrator.trace.tally import Tally
 
 HOST_READY = 1
 

@@ -7,8 +7,10 @@ import pytest
 from emulated import Bed, host
 
 from orchestrator.errors import BootError
-from orchestrator.trace.counters import CounterClient, Level, pair_markers
-from orchestrator.trace.counters import SecurityState as S
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.markers import pair_markers
+from orchestrator.trace.tally import Level
+from orchestrator.trace.tally import SecurityState as S
 
 # Opened both ways the FIFO has its reader from that moment on, before anybody writes.
 WAIT = """

@@ -17,7 +17,7 @@ import yaml
 from emulated import ROOT, Bed
 
 from orchestrator.errors import OrchError
-from orchestrator.trace.counters import CounterClient
+from orchestrator.trace.client import CounterClient
 from orchestrator.words import INFER
 
 SMOKE = ROOT / "workloads/smoke.yaml"

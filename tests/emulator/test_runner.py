@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from emulated import ROOT, Bed, build, host
 
-from orchestrator.trace.counters import CounterClient, pair_markers
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.markers import pair_markers
 
 FASHION = ROOT / "workloads" / "models" / "fashion_cnn"
 PIXELS = 28 * 28
