@@ -192,7 +192,8 @@ class Conductor:
             parts = build(bed, cells, attacked=bool(self.workload.attacks))
             for each in beds.values():
                 each.builder.build(list(self._nodes(each).values()))
-        facts["tools"].setdefault("qemu", provenance.qemu_version(_emulator(next(iter(beds.values())))))
+        platform = self.project.platform.name
+        version = facts["tools"].setdefault(platform, next(iter(beds.values())).platform_version())
         scratch = self.journal.folder / ".scratch"
         scratch.mkdir(exist_ok=True)
         try:
@@ -206,7 +207,7 @@ class Conductor:
                 progress=self.progress,
                 subjects=subjects,
                 bundle=parts.bundle,
-                rows=self._rows(beds, subjects, facts["tools"]["qemu"]),
+                rows=self._rows(beds, subjects, f"{platform}-{version.split(maxsplit=1)[0]}"),
                 attacks=Attacks(self.workload, cells, self.journal.run_id, scratch),
                 keep=self.options.keep,
                 costs=costs,
@@ -260,12 +261,12 @@ class Conductor:
         keys = {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
         return keys | {name: file_digest(path) for name, path in files.items()}
 
-    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[Key, Subject], qemu: str) -> RowMaker:
+    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[Key, Subject], version: str) -> RowMaker:
         return RowMaker(
             journal=self.journal,
             workload=self.workload.name,
             seed=self.workload.seed,
-            platform_version=f"qemu-{qemu.split(maxsplit=1)[0]}",
+            platform_version=version,
             stack_hash={machine: key_of(self._keys(bed)) for machine, bed in beds.items()},
             model_sha256={key: subject.sha256 for key, subject in subjects.items()},
             host_cpus=self.project.config.machine.cpus,
@@ -294,12 +295,6 @@ class Conductor:
         facts["cost"] = cost | {"steps": len(facts["steps"])}
         self.journal.event("run-end", status=status, cost=cost)
         self.journal.write_run(facts)
-
-
-def _emulator(bed: Testbed) -> Path:
-    """The program that runs the machine."""
-    given = bed.project.config.stack.qemu
-    return bed.project.path(given) if given else bed.artifacts()["qemu"] / "bin/qemu-system-aarch64"
 
 
 def machine_testbed(project: Project, progress: Progress, machine: MachineKind) -> Testbed:

@@ -75,11 +75,9 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(conduct, "Preparer", Subjects)
     monkeypatch.setattr(conduct, "Runner", FakeRunner)
     monkeypatch.setattr(conduct, "Testbed", lambda *_: SimpleNamespace(running=lambda: None))
-    monkeypatch.setattr(conduct, "_emulator", lambda _: Path("qemu"))
-    monkeypatch.setattr(provenance, "qemu_version", lambda _: "10.0.13 (Debian 1)")
     monkeypatch.setattr(Conductor, "_artifacts", lambda *_: dict(keys))
-    builder = SimpleNamespace(build=lambda _: None)
-    monkeypatch.setattr(conduct, "machine_testbed", lambda *_: SimpleNamespace(builder=builder))
+    bed = SimpleNamespace(builder=SimpleNamespace(build=lambda _: None), platform_version=lambda: "10.0.13 (Debian 1)")
+    monkeypatch.setattr(conduct, "machine_testbed", lambda *_: bed)
     monkeypatch.setattr(Conductor, "_nodes", lambda *_: {})
     monkeypatch.setattr(Conductor, "_keys", lambda *_: dict(keys))
     monkeypatch.setattr(FakeRunner, "until", 99)
@@ -314,13 +312,6 @@ def test_costs_are_those_of_all_invocations() -> None:
     assert 100.0 <= table["wall_s"] < 101.0
     assert set(table["parts"]) == {"build", "boot", "measure"}
     assert table["parts"]["boot"] == 5.0
-
-
-def test_the_emulator_says_its_version(tmp_path: Path) -> None:
-    program = tmp_path / "qemu"
-    program.write_text("#!/bin/sh\necho 'QEMU emulator version 10.0.13 (Debian 1:10)'\necho more\n", encoding="utf-8")
-    program.chmod(0o755)
-    assert provenance.qemu_version(program) == "10.0.13 (Debian 1:10)"
 
 
 def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
