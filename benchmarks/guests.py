@@ -24,7 +24,7 @@ from rich.table import Table
 from orchestrator.build.progress import Silent
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed
-from orchestrator.trace.counters import CounterClient, MarkerPair, pair_markers
+from orchestrator.trace.markers import MarkerPair, pair_markers
 from orchestrator.trace.table import CELLS
 from orchestrator.words import BOOT, REALM_CREATE, TEARDOWN
 
@@ -60,7 +60,7 @@ def measure(runs: int, memory_mib: int) -> dict[Case, list[dict[str, MarkerPair]
                 run = json.loads(orch("status", "--json"))["guests"][world]["run"]
                 order[run] = (world, pretouch)
                 orch("down", world)
-    client = CounterClient(Testbed(Project.open(), Silent()).counter_socket())
+    client = Testbed(Project.open(), Silent()).counter()
     client.counters().check()
     measured: dict[int, dict[str, MarkerPair]] = defaultdict(dict)
     for pair in pair_markers(each for each in client.markers() if each.event in PHASES):

@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator.build.progress import Silent
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed
-from orchestrator.trace.counters import CounterClient, SecurityState
+from orchestrator.trace.tally import SecurityState
 
 ROOT = Path(__file__).resolve().parents[1]
 ORCH = Path(sys.executable).parent / "orch"
@@ -97,7 +97,7 @@ def counting(runs: int) -> None:
 def deterministic_boot() -> None:
     """Instructions of a boot by world: exact, so one run says it all."""
     orch("up", "--fresh", "--deterministic", "--count")
-    client = CounterClient(Testbed(Project.open(), Silent()).counter_socket())
+    client = Testbed(Project.open(), Silent()).counter()
     (record,) = [each for each in client.markers() if each.event == 1 and not each.end]
     orch("down")
     for world in (SecurityState.NON_SECURE, SecurityState.REALM, SecurityState.ROOT):

@@ -18,7 +18,9 @@ from bare_metal import Parts, prepare, run_payload
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.trace.counters import Level, SecurityState, Tally, pair_markers, read_report
+from orchestrator.trace.markers import pair_markers
+from orchestrator.trace.parsing import read_report
+from orchestrator.trace.tally import Level, SecurityState, Tally
 
 RUNS = 2
 SECONDS = 120

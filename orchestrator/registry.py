@@ -91,6 +91,11 @@ ATTACKS: Registry[Any] = Registry(
 )
 """Records are of type orchestrator.privacy.attack.Attack; the order is that in which they are done."""
 
+PLATFORMS: Registry[Any] = Registry(
+    "platform", {"qemu": "orchestrator.machine.qemu", "fvp": "orchestrator.machine.fvp"}
+)
+"""Records are of type orchestrator.machine.platform.Platform."""
+
 PROTECTIONS: Registry[Any] = Registry("protection", {"none": "orchestrator.protect.plain"})
 """Records are of type orchestrator.protect.protection.Protection."""
 

@@ -144,21 +144,20 @@ def show_cmdline(context: Context, *, deterministic: bool, count: bool, by_hand:
     """The exact command line of the emulator; with --by-hand it can be pasted into a shell."""
     import shlex  # noqa: PLC0415
 
-    from orchestrator.machine.cmdline import command_line  # noqa: PLC0415
-    from orchestrator.machine.fvp import fvp_command_line  # noqa: PLC0415
+    from orchestrator.machine.platform import Capability  # noqa: PLC0415
     from orchestrator.testbed.testbed import UpOptions  # noqa: PLC0415
 
-    fvp = context.project.fvp()
-    if fvp is not None:
-        if deterministic or count or by_hand:
-            raise click.UsageError("these options are those of platform qemu; the testbed file says fvp")
-        click.echo(shlex.join(fvp_command_line(fvp)))
-        return
-    testbed = context.testbed
-    record = testbed.running()
-    port = int(record["ssh_port"]) if record else context.project.ssh_port
-    spec = testbed.spec(testbed.artifacts(), UpOptions(deterministic=deterministic, count=count), port)
-    click.echo(shlex.join(command_line(spec, by_hand=by_hand)))
+    project = context.project
+    if Capability.RUN in project.platform.capabilities:
+        testbed = context.testbed
+        record = testbed.running()
+        port = int(record["ssh_port"]) if record else project.ssh_port
+        options = UpOptions(deterministic=deterministic, count=count)
+        blueprint = testbed.blueprint(testbed.artifacts(), options, port)
+    else:
+        mode = UpOptions.count_mode if count else None
+        blueprint = project.blueprint({}, ssh_port=project.ssh_port, deterministic=deterministic, count=mode)
+    click.echo(shlex.join(project.platform.command_line(blueprint, by_hand=by_hand)))
 
 
 COMMANDS = (build, lock, show)

@@ -94,7 +94,6 @@ def up(
 
 
 def _dry_up(context: Context, options: UpOptions, names: list[GuestName], wanted: GuestOptions) -> None:
-    from orchestrator.machine.cmdline import command_line  # noqa: PLC0415
     from orchestrator.testbed.guest import start_command  # noqa: PLC0415
 
     testbed = context.testbed
@@ -104,8 +103,8 @@ def _dry_up(context: Context, options: UpOptions, names: list[GuestName], wanted
     ]
     for line in testbed.builder.commands(testbed.builder.plan(list(dict.fromkeys(nodes)))):
         click.echo(line)
-    spec = testbed.spec(testbed.artifacts(), options, context.project.ssh_port)
-    click.echo(shlex.join(command_line(spec)))
+    blueprint = testbed.blueprint(testbed.artifacts(), options, context.project.ssh_port)
+    click.echo(shlex.join(testbed.platform.command_line(blueprint)))
     for name in names:
         plan = testbed.guests.plan(name, wanted, seed=options.seed if options.deterministic else None)
         click.echo(shlex.join(start_command(plan)))
@@ -184,7 +183,7 @@ def _split(side: str) -> tuple[str, str]:
 
 @click.command("console")
 @click.argument("world", type=WorldName(), default="host")
-@click.option("--uart", type=click.Choice(["uart0", "uart1"]), help="of the host [uart0]; uart1 is EL3's crash console")
+@click.option("--uart", metavar="NAME", help="of the host [uart0]; uart1 is EL3's crash console")
 @pass_context
 def console(context: Context, world: str, uart: str | None) -> None:
     """Talk to the console of WORLD, or of the machine itself (host); Ctrl-] leaves."""
@@ -194,7 +193,10 @@ def console(context: Context, world: str, uart: str | None) -> None:
         if uart is not None:
             raise UsageError(f"--uart is about the host: the {world} has one console")
         raise click.exceptions.Exit(guest_console(context, world))
-    uart = uart or "uart0"
+    consoles = testbed.instance.consoles
+    uart = uart or consoles[0]
+    if uart not in consoles:
+        raise UsageError(f"--uart {uart}: the machine has {', '.join(consoles)}")
     with testbed.instance.attach(uart) as link:
         click.echo(f"connected to {uart}; Ctrl-] leaves", err=True)
         _talk(link)
@@ -262,14 +264,13 @@ def logs(context: Context, names: tuple[str, ...], *, follow: bool) -> None:
 @pass_context
 def counters(context: Context, *, as_json: bool) -> None:
     """Instructions executed so far, by world and exception level (needs `orch up --count`)."""
-    from orchestrator.trace.counters import CounterClient  # noqa: PLC0415
     from orchestrator.trace.table import as_table, totals_table  # noqa: PLC0415
 
-    client = CounterClient(context.testbed.counter_socket())
+    counter = context.testbed.counter()
     if as_json:
-        click.echo(json.dumps(as_table(client), indent=1, sort_keys=True))
+        click.echo(json.dumps(as_table(counter), indent=1, sort_keys=True))
         return
-    for line in totals_table(client.counters()):
+    for line in totals_table(counter.counters()):
         click.echo(line)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import WorkloadError
 from orchestrator.runs.observation import Observation
-from orchestrator.trace.counters import Level, MarkerPair, SecurityState, Tally, pair_markers
+from orchestrator.trace.markers import MarkerPair, pair_markers
+from orchestrator.trace.tally import Level, SecurityState, Tally
 from orchestrator.words import INFER, LOAD, REALM_CREATE, WRITE, Component, Mark, Method, Owner, Phase, World, phases_of
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.models.record import RunnerRecord
     from orchestrator.models.tensors import Tensors
-    from orchestrator.trace.counters import MarkerRecord
+    from orchestrator.trace.markers import MarkerRecord
 
 Place = tuple[SecurityState, Level]
 

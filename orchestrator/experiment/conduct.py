@@ -171,7 +171,8 @@ class Conductor:
             parts = build(bed, cells, attacked=bool(self.workload.attacks))
             for each in beds.values():
                 each.builder.build(list(machine_nodes(each, self.workload).values()))
-        facts["tools"].setdefault("qemu", provenance.qemu_version(_emulator(next(iter(beds.values())))))
+        platform = self.project.platform.name
+        version = facts["tools"].setdefault(platform, next(iter(beds.values())).platform_version())
         scratch = self.run.folder / ".scratch"
         scratch.mkdir(exist_ok=True)
         try:
@@ -182,7 +183,7 @@ class Conductor:
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
             self.run.write_run(facts)
             planner = Planner(self.run, self.workload, self.folder, beds, subjects, parts.bundle, scratch)
-            jobs = planner.jobs(facts["tools"]["qemu"], keep=self.options.keep)
+            jobs = planner.jobs(f"{platform}-{version.split(maxsplit=1)[0]}", keep=self.options.keep)
             with costs.spent_on("boots"):
                 Dispatcher(self.run, scheduler, self.progress, planner.boots).work(jobs)
             for key in compare_boots(self.run):
@@ -240,12 +241,6 @@ class Conductor:
             "top": cell.top(self.workload),
             "inputs_sha256": file_digest(subject.inputs),
         }
-
-
-def _emulator(bed: Testbed) -> Path:
-    """The program that runs the machine."""
-    given = bed.project.config.stack.qemu
-    return bed.project.path(given) if given else bed.artifacts()["qemu"] / "bin/qemu-system-aarch64"
 
 
 def open_workload(path: Path, changes: Sequence[str], project: Project) -> Workload:

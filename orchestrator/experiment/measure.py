@@ -17,7 +17,8 @@ from orchestrator.models.record import RunnerRecord
 from orchestrator.shell import ssh
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guest_life import ask
-from orchestrator.trace.counters import CounterClient, MarkerRecord
+from orchestrator.trace.counter import Counter
+from orchestrator.trace.markers import MarkerRecord
 from orchestrator.words import INFER, World
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Stage:
     """A running machine in which measurements are made one after the other; `say` shows progress as one line."""
 
     bed: Testbed
-    client: CounterClient
+    client: Counter
     deploy_seconds: float
     run_seconds: float
     links: Links = field(init=False)
@@ -75,7 +76,7 @@ class Stage:
     @classmethod
     def on(cls, bed: Testbed, *, deploy_seconds: float, run_seconds: float) -> Stage:
         """The machine of `bed`, which is up and counts."""
-        return cls(bed, CounterClient(bed.counter_socket(), timeout=30.0), deploy_seconds, run_seconds)
+        return cls(bed, bed.counter(timeout=30.0), deploy_seconds, run_seconds)
 
     def take_base(self) -> int:
         """Marker ids that nothing else in this machine uses."""
@@ -197,7 +198,7 @@ class Stage:
 
     def check(self) -> None:
         """Raises OrchError if the counter knows that it counted wrongly or lost markers."""
-        self.client.counters().check()
+        self.client.check()
 
     def granules(self) -> int:
         """How many granules are delegated to the realm world now."""

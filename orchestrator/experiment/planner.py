@@ -46,8 +46,8 @@ class Planner:
         """How many there are."""
         return len(self.whole)
 
-    def jobs(self, qemu: str, *, keep: bool) -> list[BootJob]:
-        """What is left of the plan, a job a boot; `keep` leaves the machine of the last one up."""
+    def jobs(self, platform: str, *, keep: bool) -> list[BootJob]:
+        """What is left of the plan, a job a boot; `platform` has its version, `keep` leaves the last machine up."""
         done = self.run.done()
         left = {index: boot for index, boot in self.whole.items() if boot.without(done).sessions}
         total, offset, jobs = sum(len(boot.without(done).steps) for boot in left.values()), 0, []
@@ -61,7 +61,7 @@ class Planner:
                 cells=cells_of(self.workload, self.folder),
                 subjects=self.subjects,
                 bundle=self.bundle,
-                facts=self._facts(index, bed, qemu),
+                facts=self._facts(index, bed, platform),
                 testbed_file=bed.project.testbed_file,
                 config=bed.project.config,
                 scratch=self.scratch / f"boot-{index:03d}",
@@ -73,14 +73,14 @@ class Planner:
             offset += len(job.boot.steps)
         return jobs
 
-    def _facts(self, index: int, bed: Testbed, qemu: str) -> RowFacts:
+    def _facts(self, index: int, bed: Testbed, platform: str) -> RowFacts:
         return RowFacts(
             run_id=self.run.run_id,
             boot_id=index,
             workload=self.workload.name,
             seed=self.workload.seed,
             platform=bed.project.config.machine.platform,
-            platform_version=f"qemu-{qemu.split(maxsplit=1)[0]}",
+            platform_version=platform,
             stack_hash=key_of(machine_keys(bed, self.workload)),
             model_sha256={key: subject.sha256 for key, subject in self.subjects.items()},
             host_cpus=bed.project.config.machine.cpus,

@@ -61,12 +61,6 @@ def tool_facts() -> dict[str, str]:
     }
 
 
-def qemu_version(program: Path) -> str:
-    """What an emulator says of itself: `10.0.13 (Debian …)`; raises OrchError if it says nothing."""
-    line = run([program, "--version"], timeout=30).stdout.partition("\n")[0]
-    return line.partition(" version ")[2] or line or "unknown"
-
-
 def testbed_text(project: Project) -> str:
     """The testbed as resolved, as a file that means the same wherever it lies."""
 

@@ -9,7 +9,7 @@ from orchestrator.errors import WorkloadError
 from orchestrator.experiment import collect, gate
 from orchestrator.experiment.measure import Stage
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import pair_markers
+from orchestrator.trace.markers import pair_markers
 from orchestrator.words import INFER, Component, World
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.experiment.gate import Measurement
-    from orchestrator.trace.counters import MarkerRecord, Tally
+    from orchestrator.trace.markers import MarkerRecord
+    from orchestrator.trace.tally import Tally
 
 DETERMINISTIC = UpOptions(fresh=True, deterministic=True, count=True)
 START_SECONDS = 12

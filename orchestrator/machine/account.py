@@ -4,35 +4,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.machine import lock
 from orchestrator.machine.paths import RunPaths
+from orchestrator.machine.platform import MachineStatus
 from orchestrator.machine.process import ProcessId
 from orchestrator.machine.states import Reason, State
-
-
-@dataclass(frozen=True)
-class InstanceStatus:
-    """What is known of a machine; `alive` says whether its supervisor runs now.
-
-    `since` and `started` are ISO 8601; `timeline` maps each state entered to seconds since the start; memory in bytes.
-    """
-
-    state: State
-    alive: bool
-    reason: Reason | None = None
-    detail: str = ""
-    since: str = ""
-    started: str = ""
-    timeline: dict[str, float] = field(default_factory=dict)
-    ssh_port: int | None = None
-    last_line: str = ""
-    supervisor: ProcessId | None = None
-    qemu: ProcessId | None = None
-    qemu_rss: int = 0
-    supervisor_rss: int = 0
 
 
 def read_account(paths: RunPaths) -> dict[str, Any] | None:
@@ -49,16 +27,16 @@ def process_in(data: dict[str, int] | None) -> ProcessId | None:
     return None if data is None else ProcessId(data["pid"], data["start"])
 
 
-def status_of(paths: RunPaths) -> InstanceStatus:
+def status_of(paths: RunPaths) -> MachineStatus:
     """The newest status; a machine never started is `stopped`, one without its supervisor `failed` (lost)."""
     data = read_account(paths)
     if data is None:
         starting = lock.held(paths.lock)
-        return InstanceStatus(State.STARTING if starting else State.STOPPED, alive=starting)
+        return MachineStatus(State.STARTING if starting else State.STOPPED, alive=starting)
     return check_account(data)
 
 
-def check_account(data: dict[str, Any]) -> InstanceStatus:
+def check_account(data: dict[str, Any]) -> MachineStatus:
     """Hold a record against the processes that it names."""
     supervisor, qemu = process_in(data["supervisor"]), process_in(data["qemu"])
     state, reason, detail = State(data["state"]), data["reason"], data["detail"]
@@ -66,7 +44,7 @@ def check_account(data: dict[str, Any]) -> InstanceStatus:
     if not alive and not state.final:
         detail = loss(state)
         state, reason = State.FAILED, Reason.LOST
-    return InstanceStatus(
+    return MachineStatus(
         state=state,
         alive=alive,
         reason=None if reason is None else Reason(reason),
@@ -77,8 +55,8 @@ def check_account(data: dict[str, Any]) -> InstanceStatus:
         ssh_port=data.get("ssh_port"),
         last_line=data["last_line"],
         supervisor=supervisor,
-        qemu=qemu,
-        qemu_rss=qemu.rss() if qemu else 0,
+        emulator=qemu,
+        emulator_rss=qemu.rss() if qemu else 0,
         supervisor_rss=supervisor.rss() if supervisor else 0,
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.errors import BootError, EnvError, OrchError
-from orchestrator.machine.account import InstanceStatus
+from orchestrator.machine.platform import MachineStatus
 from orchestrator.machine.ports import port_taken
 from orchestrator.machine.states import Reason, State
 
@@ -32,7 +32,7 @@ _TIMEOUT_HINT = "a longer limit is `timeouts` in testbed.yaml"
 class MachineBootError(BootError):
     """A machine did not get where it should: its status, its last console lines (at most 40), its log."""
 
-    def __init__(self, message: str, *, hint: str, status: InstanceStatus, console: Sequence[str], log: Path) -> None:
+    def __init__(self, message: str, *, hint: str, status: MachineStatus, console: Sequence[str], log: Path) -> None:
         """Keep everything a report needs."""
         super().__init__(message, hint=hint)
         self.status = status
@@ -41,7 +41,7 @@ class MachineBootError(BootError):
 
 
 def boot_failed(
-    wanted: State, status: InstanceStatus, *, elapsed: float, limit: float, console: Sequence[str], log: Path
+    wanted: State, status: MachineStatus, *, elapsed: float, limit: float, console: Sequence[str], log: Path
 ) -> MachineBootError:
     """The error for a wait that ended without `wanted`; times in seconds."""
     if status.state.final and status.reason is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the user's parts to the argument vector of Arm's FVP Base RevC 2xAEMvA: a pure function, held by a golden test.
+"""Platform `fvp`: from the user's parts to the argument vector of Arm's FVP Base RevC 2xAEMvA, and nothing else.
 
 Nothing here was ever run: the model is not free to pass on, and orch has no firmware for it. The parameters are those
 that TF-A's "Realm Management Extension" chapter and Arm's Shrinkwrap (its configuration of three worlds) give.
@@ -7,8 +7,20 @@ that TF-A's "Realm Management Extension" chapter and Arm's Shrinkwrap (its confi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from pydantic import Field
+
+from orchestrator.errors import UsageError
+from orchestrator.machine.needs import Needs
+from orchestrator.machine.platform import Blueprint, Capability, Identity, Parts, Platform
+from orchestrator.schema.yamlfile import Strict
+
+if TYPE_CHECKING:
+    from orchestrator.schema.testbed import Machine as MachineConfig
 
 # Where the firmware expects Linux: PRELOADED_BL33_BASE of a TF-A that was built with ARM_LINUX_KERNEL_AS_BL33=1.
 KERNEL_ADDRESS = 0x8400_0000
@@ -120,3 +132,60 @@ def _network(spec: FvpSpec) -> Iterator[tuple[str, str]]:
     yield "bp.hostbridge.userNetworking", "1"
     if spec.ssh_port:
         yield "bp.hostbridge.userNetPorts", f"{spec.ssh_port}=22"
+
+
+class FvpOptions(Strict):
+    """Arm's FVP_Base_RevC-2xAEMvA and a stack that was built for it, all of the user's; see docs/machine.md."""
+
+    model: Path = Field(description="the model's program")
+    bl1: Path = Field(description="TF-A's bl1.bin for PLAT=fvp with ENABLE_RME=1")
+    fip: Path = Field(description="TF-A's fip.bin, with the RMM in it")
+    image: Path = Field(description="kernel Image of the host")
+    disk: Path | None = Field(default=None, description="root file system of the host, a virtio block device")
+
+
+@dataclass(frozen=True)
+class Fvp:
+    """A platform of which orch only makes the command line; without RUN nothing else of it is ever asked."""
+
+    name: str = "fvp"
+    capabilities: frozenset[Capability] = frozenset()
+    options: type[FvpOptions] = FvpOptions
+
+    def nodes(self, given: Collection[str]) -> list[str]:
+        """Everything is the user's."""
+        return []
+
+    def command_line(self, blueprint: Blueprint, *, by_hand: bool = False) -> list[str]:
+        """The model's argument vector, which is for a terminal anyhow."""
+        if by_hand:
+            raise UsageError("--by-hand: the command line of platform fvp is the same with and without orch")
+        given = blueprint.parts.given
+        paths = {name: str(given[key]) for name in FvpOptions.model_fields if (key := f"machine.fvp.{name}") in given}
+        return fvp_command_line(FvpSpec(**paths, cpus=blueprint.cpus, ssh_port=blueprint.ssh_port))
+
+    def check(self, blueprint: Blueprint) -> None:
+        """Nothing can be combined wrongly."""
+
+    def version(self, parts: Parts) -> NoReturn:
+        """Nothing of it was ever run."""
+        raise NotImplementedError
+
+    def needs(self, config: MachineConfig, *, deterministic: bool) -> Needs:
+        """Its DRAM, and a core for each CPU; what the model itself takes is not known."""
+        return Needs(cores=config.cpus, memory_mib=DRAM_GIB << 10)
+
+    def identity(self, blueprint: Blueprint) -> Identity:
+        """All that the command line names."""
+        return Identity(self.command_line(blueprint), list(blueprint.parts.given.values()))
+
+    def restorable(self, blueprint: Blueprint) -> bool:
+        """It saves nothing."""
+        return False
+
+    def machine(self, run_folder: Path) -> NoReturn:
+        """There is none."""
+        raise NotImplementedError
+
+
+RECORD: Platform = Fvp()

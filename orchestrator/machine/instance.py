@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One machine as the rest of orch sees it: start, wait, save, resume, stop, and clean up after crashes."""
+"""One QEMU from outside: start, wait, save, resume, stop, and clean up after crashes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import BootError, EnvError
 from orchestrator.machine import client, lock
-from orchestrator.machine.account import InstanceStatus, check_account, loss, process_in, read_account, status_of
+from orchestrator.machine.account import check_account, loss, process_in, read_account, status_of
 from orchestrator.machine.failure import boot_failed
 from orchestrator.machine.launch import launch
 from orchestrator.machine.paths import UARTS, RunPaths, remove_runtime_folder, runtime_folder
+from orchestrator.machine.platform import MachineStatus, Progress, ProgressCallback, Saved
 from orchestrator.machine.record import replace_file
 from orchestrator.machine.resume import SEED_BYTES, resume_record
 from orchestrator.machine.spec import MachineSpec
@@ -35,31 +35,10 @@ CONSOLE_TAIL = 40
 _TAIL_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One step of a wait, for people: what is waited for, how far the machine is, s, and its last console line."""
-
-    wanted: State
-    state: State
-    elapsed: float
-    limit: float
-    last_line: str
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A state on disk: its size, how long writing took and how long the guest stood still, s."""
-
-    bytes: int
-    seconds: float
-    paused_seconds: float
-
-
-ProgressCallback = Callable[[Progress], None]
-
-
 class Instance:
-    """The machine of one run folder; any process of the user may hold one, no state lives in it."""
+    """The QEMU of one run folder; any process of the user may hold one, no state lives in it."""
+
+    consoles = UARTS
 
     def __init__(self, run_folder: Path) -> None:
         """Name the machine; the folder need not exist yet."""
@@ -72,11 +51,16 @@ class Instance:
         return runtime_folder(self.paths.folder)
 
     @property
+    def console_folder(self) -> Path:
+        """Where the consoles' logs are."""
+        return self.paths.console
+
+    @property
     def counter_socket(self) -> Path:
         """Where the instruction counter listens, when the machine has one."""
         return self.sockets / "counter"
 
-    def start(self, spec: MachineSpec, *, tied: bool = False) -> None:
+    def start_spec(self, spec: MachineSpec, *, tied: bool = False) -> None:
         """Start the machine and return as soon as QEMU accepted its arguments; raises EnvError with QEMU's own text.
 
         A `tied` machine ends with this process. Leftovers of a crash are cleaned first; logs of an earlier run move to
@@ -94,11 +78,11 @@ class Instance:
         finally:
             os.close(held)
 
-    def status(self) -> InstanceStatus:
+    def status(self) -> MachineStatus:
         """The newest account, checked against the processes that really run; a machine never started is `stopped`."""
         return status_of(self.paths)
 
-    def wait(self, wanted: State, timeout: float, progress: ProgressCallback | None = None) -> InstanceStatus:
+    def wait(self, wanted: State, timeout: float, progress: ProgressCallback | None = None) -> MachineStatus:
         """Wait until the machine is in `wanted` or beyond, at most `timeout` seconds; raises MachineBootError.
 
         A panic, the end of QEMU and a failure reported by the host end the wait at once. An interrupted wait leaves
@@ -136,7 +120,7 @@ class Instance:
     def send_go(self, timeout: float = 10.0) -> None:
         """Let the reader of the emulated host's FIFO /run/go go on; BootError if nobody reads it or none answers (s).
 
-        No network has a part in it: a measurement that waits there starts without a packet.
+        No network has a part in it: what waits there starts without a packet.
         """
         self._ask({"do": "go", "timeout": timeout}, timeout + ANSWER_TIMEOUT)
 
@@ -144,7 +128,7 @@ class Instance:
         """Run one QMP command; raises BootError with QEMU's text, or after `timeout` seconds."""
         return self._ask({"do": "qmp", "execute": command, "arguments": arguments}, timeout)["return"]
 
-    def stop(self, timeout: float = 20.0) -> InstanceStatus:
+    def stop(self, timeout: float = 20.0) -> MachineStatus:
         """End the machine: by request, then by SIGTERM, then by SIGKILL, only ever to its own recorded processes.
 
         Returns when nothing of it runs any more. Ending a machine that does not run only cleans up.
@@ -171,19 +155,23 @@ class Instance:
         finally:
             os.close(held)
 
-    def attach(self, uart: str) -> socket.socket:
+    def attach(self, console: str) -> socket.socket:
         """A connected socket to a UART (uart0 or uart1): first some past output, then both ways; raises BootError."""
-        if uart not in UARTS:
-            raise ValueError(f"{uart}: no such console; known: {', '.join(UARTS)}")
-        connection = client.connect(self.sockets / f"attach-{uart}", ANSWER_TIMEOUT)
+        if console not in UARTS:
+            raise ValueError(f"{console}: no such console; known: {', '.join(UARTS)}")
+        connection = client.connect(self.sockets / f"attach-{console}", ANSWER_TIMEOUT)
         if connection is None:
             raise BootError("the machine does not run", hint="`orch up` starts it")
         connection.settimeout(None)
         return connection
 
+    def console_logs(self) -> dict[str, Path]:
+        """The time-stamped log of each UART, there or not."""
+        return {uart: self.paths.console_log(uart) for uart in UARTS}
+
     def console_tail(self, lines: int = CONSOLE_TAIL) -> list[str]:
         """The last lines of all consoles in the order of their stamps, tagged when more than one spoke."""
-        logs = {uart: _tail(self.paths.console_log(uart)) for uart in UARTS}
+        logs = {uart: _tail(path) for uart, path in self.console_logs().items()}
         spoke = [uart for uart in UARTS if logs[uart]]
         if len(spoke) < len(UARTS):
             return logs[spoke[0]][-lines:] if spoke else []
@@ -194,7 +182,7 @@ class Instance:
     def _ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         return client.ask(self.sockets / "control", request, timeout)
 
-    def _changes(self, deadline: float) -> Iterator[InstanceStatus]:
+    def _changes(self, deadline: float) -> Iterator[MachineStatus]:
         """The status now, after each change, and now and then; ends at the deadline or with the supervisor."""
         status = self.status()
         for data in client.watch(self.sockets / "control", deadline):
@@ -209,7 +197,7 @@ class Instance:
         if held is None:
             status = self.status()
             # A machine that has come to its end may still be putting away its sockets.
-            ending = status.state.final and (status.qemu is None or not status.qemu.alive())
+            ending = status.state.final and (status.emulator is None or not status.emulator.alive())
             if ending and status.supervisor is not None and status.supervisor.wait_gone(KILL_TIMEOUT):
                 held = lock.take(self.paths.lock)
         if held is None:
@@ -226,7 +214,7 @@ class Instance:
                 self.paths.previous.mkdir(exist_ok=True)
                 path.rename(self.paths.previous / path.name)
 
-    def _await_account(self, status: InstanceStatus) -> InstanceStatus:
+    def _await_account(self, status: MachineStatus) -> MachineStatus:
         """A supervisor that was started a moment ago, by somebody who is gone, has not written its pid yet."""
         deadline = time.monotonic() + ANSWER_TIMEOUT
         while status.alive and status.supervisor is None and time.monotonic() < deadline:
@@ -235,9 +223,9 @@ class Instance:
             status = self.status()
         return status
 
-    def _insist(self, status: InstanceStatus, deadline: float) -> None:
+    def _insist(self, status: MachineStatus, deadline: float) -> None:
         """Wait for the end of the recorded processes, with ever more force."""
-        ours = [each for each in (status.supervisor, status.qemu) if each is not None]
+        ours = [each for each in (status.supervisor, status.emulator) if each is not None]
         patience = [max(deadline - time.monotonic(), 0), KILL_TIMEOUT, KILL_TIMEOUT]
         for seconds, force in zip(patience, (signal.SIGTERM, signal.SIGKILL, None), strict=True):
             end = time.monotonic() + seconds

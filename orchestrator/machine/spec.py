@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one emulated machine is made of; written to `machine.json` and read back by the supervisor."""
+"""What one QEMU is made of; written to `machine.json` and read back by the supervisor."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-DEFAULT_SEED = 42
-"""Of all that a deterministic machine and its guests draw at random, unless another one is asked for."""
+from orchestrator.machine.platform import DEFAULT_SEED
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchError
+from orchestrator.machine.platform import Capability
 from orchestrator.privacy import god_view, rows
 from orchestrator.privacy.blocks import choose_blocks
 from orchestrator.privacy.host import attacker
@@ -30,6 +31,7 @@ def run_dma(testbed: Testbed, world: str, *, work: Path, about: About, limit: fl
 
     The emulator's own view finds the page and shows what became of it; the realm then reads its file.
     """
+    testbed.need(Capability.DMA)
     page = secrets.token_bytes(_PAGE)
     with scratch(work) as folder, attacker(testbed, limit) as host, testbed.world(world).link() as realm:
         victim = folder / "victim"
@@ -41,7 +43,7 @@ def run_dma(testbed: Testbed, world: str, *, work: Path, about: About, limit: fl
         if not places:
             raise OrchError(f"dma: the page of {_VICTIM} was not found in a delegated page of the {world}")
         done = [host.dma(place) for place in places]
-        after = [god_view.read_page(testbed, place, folder) for place in places]
+        after = [testbed.instance.read_memory(place, _PAGE) for place in places]
         ssh.get(realm, _VICTIM, folder / "seen")
         seen = (folder / "seen").read_bytes()
         ssh.capture(realm, f"rm {_VICTIM}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchError
-from orchestrator.machine.cmdline import RAM_MIB
+from orchestrator.machine.platform import Capability
 from orchestrator.privacy import answers
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from orchestrator.testbed.testbed import Testbed
 
-RAM_BASE = 0x4000_0000  # of QEMU's virt machine
-_PIECE = 128 << 20  # bytes of one command, during which the emulator does nothing else
-_ANSWER = 60.0  # s for one
 _END = 120.0  # s for the search to end when all memory is there
 
 
@@ -29,18 +26,20 @@ def search(bed: Testbed, needles: Path, work: Path, listed: Sequence[int] = ()) 
 
     The memory goes through a pipe: 3 GiB never are on a disk. `work` is a folder for small files.
     """
+    bed.need(Capability.MEMORY_VIEW)
     node = bed.graph.node("attack:arch=amd64")
     bed.builder.build([node])
     pages = work / "delegated"
     pages.write_text("".join(f"{address:#x}\n" for address in listed), encoding="ascii")
-    command = [str(bed.builder.artifact(node) / "attack"), "stream", str(needles), hex(RAM_BASE), str(pages)]
+    program, base = bed.builder.artifact(node) / "attack", bed.instance.ram.start
+    command = [str(program), "stream", str(needles), hex(base), str(pages)]
     answer = work / "god.jsonl"
     with _pipe(work / "memory") as (path, reader, writer), answer.open("wb") as out:
         process = subprocess.Popen(command, stdin=reader, stdout=out, stderr=subprocess.PIPE)
         os.close(reader)
         try:
-            _pour(bed, path)
-            os.close(writer)  # the end of the stream, when QEMU has closed its own end
+            bed.instance.pour_memory(path)
+            os.close(writer)  # the end of the stream, when the emulator has closed its own end
             _, words = process.communicate(timeout=_END)
         except subprocess.TimeoutExpired:
             raise OrchError(f"the search of the emulator's memory did not end within {_END:g} s") from None
@@ -51,27 +50,6 @@ def search(bed: Testbed, needles: Path, work: Path, listed: Sequence[int] = ()) 
     if process.returncode:
         raise OrchError(f"the search of the emulator's memory failed: {words.decode(errors='replace').strip()}")
     return answers.read_stream(answer.read_text(encoding="ascii"))
-
-
-def read_page(bed: Testbed, address: int, work: Path) -> bytes:
-    """One page as the emulator has it."""
-    path = work / "page"
-    try:
-        _save(bed, address, 4096, path)
-        return path.read_bytes()
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _pour(bed: Testbed, path: Path) -> None:
-    total = RAM_MIB << 20
-    for offset in range(0, total, _PIECE):
-        _save(bed, RAM_BASE + offset, min(_PIECE, total - offset), path)
-
-
-def _save(bed: Testbed, address: int, size: int, path: Path) -> None:
-    arguments = {"val": address, "size": size, "filename": str(path.resolve())}
-    bed.instance.qmp("pmemsave", arguments, timeout=_ANSWER)
 
 
 @contextmanager

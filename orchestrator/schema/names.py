@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Types of fields that hold the name of something registered: a phase, an attack, a protection, a runtime."""
+"""Types of fields that hold the name of something registered: a phase, an attack, a platform and so on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from orchestrator.registry import ATTACKS, PROTECTIONS, RUNTIMES, Registry
+from orchestrator.registry import ATTACKS, PLATFORMS, PROTECTIONS, RUNTIMES, Registry
 from orchestrator.words import PHASES
 
 
@@ -35,5 +35,6 @@ def _names(registry: Registry[Any]) -> tuple[AfterValidator, _NameOf]:
 
 PhaseName = Annotated[str, *_names(PHASES)]
 AttackName = Annotated[str, *_names(ATTACKS)]
+PlatformName = Annotated[str, *_names(PLATFORMS)]
 ProtectionName = Annotated[str, *_names(PROTECTIONS)]
 RuntimeName = Annotated[str, *_names(RUNTIMES)]

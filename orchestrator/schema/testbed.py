@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
+from orchestrator.registry import PLATFORMS
 from orchestrator.schema import vmm_template
+from orchestrator.schema.names import PlatformName
 from orchestrator.schema.yamlfile import Strict
 
 Seconds = Annotated[float, Field(strict=True, gt=0, le=3600)]
@@ -40,31 +42,38 @@ class Deterministic(Strict):
     cpus: int = Field(default=1, ge=1, le=8, description="more than one cannot be counted, see docs/counting.md")
 
 
-class Fvp(Strict):
-    """Arm's FVP_Base_RevC-2xAEMvA and a stack that was built for it, all of the user's; see docs/machine.md."""
-
-    model: Path = Field(description="the model's program")
-    bl1: Path = Field(description="TF-A's bl1.bin for PLAT=fvp with ENABLE_RME=1")
-    fip: Path = Field(description="TF-A's fip.bin, with the RMM in it")
-    image: Path = Field(description="kernel Image of the host")
-    disk: Path | None = Field(default=None, description="root file system of the host, a virtio block device")
-
-
 class Machine(Strict):
-    """The emulated machine; RAM is always 3072 MiB, see docs/machine.md."""
+    """The emulated machine; RAM is always 3072 MiB, see docs/machine.md.
 
-    platform: Literal["qemu", "fvp"] = "qemu"
-    fvp: Fvp | None = Field(default=None, description="needed with platform fvp, ignored without")
+    A platform may have a section of its own, called as it is: it is needed with that platform and ignored without.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    platform: PlatformName = "qemu"
     type: Literal["virt-10.0"] = "virt-10.0"
     cpus: int = Field(default=2, ge=1, le=8)
     cpu: Cpu
     deterministic: Deterministic = Deterministic()
 
+    @property
+    def options(self) -> BaseModel | None:
+        """The section of the chosen platform; None if it has none."""
+        section: BaseModel | None = (self.__pydantic_extra__ or {}).get(self.platform)
+        return section
+
     @model_validator(mode="after")
-    def _fvp_has_its_parts(self) -> Self:
-        """The other platform is the user's own from the model on."""
-        if self.platform == "fvp" and self.fvp is None:
-            raise ValueError("platform 'fvp' needs the section 'fvp' with model, bl1, fip and image")
+    def _other_keys_are_platforms(self) -> Self:
+        """Each is checked by the model that its platform declares; what is no platform's is unknown here."""
+        others = self.__pydantic_extra__ or {}
+        models = {name: PLATFORMS[name].options for name in others if name in PLATFORMS}
+        fields: dict[str, Any] = {name: (model | None, None) for name, model in models.items() if model is not None}
+        sections = create_model("Machine", __base__=Strict, **fields).model_validate(others)
+        others.update({name: getattr(sections, name) for name in fields})
+        wanted = PLATFORMS[self.platform].options
+        if wanted is not None and self.options is None:
+            keys = ", ".join(name for name, each in wanted.model_fields.items() if each.is_required())
+            raise ValueError(f"platform '{self.platform}' needs the section '{self.platform}' with {keys}")
         return self
 
 

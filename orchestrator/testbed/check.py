@@ -11,8 +11,9 @@ from orchestrator.shell.ssh import capture
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.trace.counters import CounterClient, SecurityState, pair_markers
+from orchestrator.trace.markers import pair_markers
 from orchestrator.trace.table import phases_table, totals_table
+from orchestrator.trace.tally import SecurityState
 from orchestrator.words import BOOT
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _world_checks(testbed: Testbed, link: Connection) -> Iterator[str]:
         if capture(link, f"{command} || true").strip() != expected:
             raise BootError(f"boot check failed: {what}", hint=f"command: {command}")
         yield f"ok: {what}"
-    by_world = CounterClient(testbed.counter_socket()).counters().tally.by_state()
+    by_world = testbed.counter().counters().tally.by_state()
     for world in (SecurityState.NON_SECURE, SecurityState.REALM, SecurityState.ROOT):
         count = by_world[world]
         if count == 0:
@@ -107,7 +108,7 @@ def demonstrate(testbed: Testbed) -> Iterator[str]:
         if result:
             yield from _demonstrate_guests(testbed)
             yield "instructions since power-on, by world and exception level:"
-            yield from totals_table(CounterClient(testbed.counter_socket()).counters())
+            yield from totals_table(testbed.counter().counters())
     finally:
         if result:
             testbed.down()
@@ -122,6 +123,6 @@ def _demonstrate_guests(testbed: Testbed) -> Iterator[str]:
         testbed.guests.stop(GuestName(world))
     status = testbed.guests.status()
     names = {status[str(world)]["run"]: str(world) for world in testbed.guests.possible()}
-    boots = [each for each in CounterClient(testbed.counter_socket()).markers() if each.event == BOOT.event]
+    boots = [each for each in testbed.counter().markers() if each.event == BOOT.event]
     yield "instructions of the guests' boots, from their first one to the shell:"
     yield from phases_table("boot of", {names[pair.begin.id]: pair.delta for pair in pair_markers(boots)})

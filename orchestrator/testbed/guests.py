@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError, OrchError, UsageError
-from orchestrator.machine.spec import DEFAULT_SEED
+from orchestrator.machine.platform import DEFAULT_SEED
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob

@@ -16,13 +16,14 @@ import platformdirs
 from orchestrator.build.cache import Cache, default_cache
 from orchestrator.build.graph import Graph, Node
 from orchestrator.errors import UsageError
-from orchestrator.machine.fvp import FvpSpec
+from orchestrator.machine.platform import DEFAULT_SEED, Blueprint, Capability, Parts, Platform, need
+from orchestrator.registry import PLATFORMS
 from orchestrator.schema.testbed import TestbedConfig
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.guest import SEEDED, GuestFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 VMM_FOLDER = "/usr/lib/vmm"  # in the host
 _ARM64_MAGIC = b"ARM\x64"  # Documentation/arch/arm64/booting.rst: at byte 56
@@ -47,12 +48,7 @@ class Project:
             chosen = CHECKOUT / "testbed.yaml"
         chosen = chosen.resolve()
         config = load(chosen, TestbedConfig)
-        files = {
-            f"stack.{name}": getattr(config.stack, name) for name in ("qemu", "rmm", "host_kernel", "guest_kernel")
-        }
-        if config.machine.platform == "fvp" and config.machine.fvp is not None:
-            files |= {f"machine.fvp.{name}": path for name, path in config.machine.fvp}
-        for key, path in (files | {"guest.disk": config.guest.disk}).items():
+        for key, path in (_given(config) | {"guest.disk": config.guest.disk}).items():
             if path is not None and not _from(chosen, path).is_file():
                 raise UsageError(f"{chosen}: {key}: no such file: {path}")
         _check_guest_kernel(chosen, config)
@@ -111,10 +107,7 @@ class Project:
 
     def machine_nodes(self, graph: Graph) -> dict[str, Node]:
         """The nodes that a running machine needs, by name; a part given ready-made in `stack:` is left out."""
-        names = ["qemu", "qemu-plugin", "firmware", "kernel", "host-image", "rearm"]
-        stack = self.config.stack
-        replaced = {"qemu": stack.qemu, "kernel": stack.host_kernel, "rearm": stack.host_kernel}
-        nodes = {name: self.node(graph, name) for name in names if replaced.get(name) is None}
+        nodes = {name: self.node(graph, name) for name in self.platform.nodes(self.given())}
         return nodes | self.guest_nodes(graph, SEEDED)
 
     def guest_nodes(self, graph: Graph, files: Iterable[GuestFile]) -> dict[str, Node]:
@@ -142,13 +135,45 @@ class Project:
             found |= {f"{VMM_FOLDER}/{path.relative_to(top.parent)}": path for path in paths}
         return found
 
-    def fvp(self) -> FvpSpec | None:
-        """What the command line of Arm's FVP is made of, if the testbed file asks for that platform."""
-        machine = self.config.machine
-        if machine.platform != "fvp" or machine.fvp is None:
-            return None
-        parts = {name: str(self.path(path)) for name, path in machine.fvp if path is not None}
-        return FvpSpec(**parts, cpus=machine.cpus, ssh_port=self.ssh_port)
+    @property
+    def platform(self) -> Platform:
+        """What the machine is emulated by."""
+        platform: Platform = PLATFORMS.find(self.config.machine.platform)
+        return platform
+
+    def given(self) -> dict[str, Path]:
+        """The files that stand in place of artifacts, or that the platform asks for, by key of the testbed file."""
+        return {key: self.path(path) for key, path in _given(self.config).items() if path is not None}
+
+    def blueprint(
+        self,
+        artifacts: Mapping[str, Path],
+        *,
+        ssh_port: int,
+        overlay: Path | None = None,
+        kernel_args: tuple[str, ...] = (),
+        deterministic: bool = False,
+        seed: int = DEFAULT_SEED,
+        count: str | None = None,
+    ) -> Blueprint:
+        """The machine of these artifacts (folders by node); raises UsageError for what its platform cannot do."""
+        for wanted, capability in ((deterministic, Capability.DETERMINISTIC), (count, Capability.COUNT)):
+            if wanted:
+                need(self.platform, capability, self.testbed_file)
+        blueprint = Blueprint(
+            file=self.testbed_file,
+            config=self.config.machine,
+            run_folder=self.state_folder() / "run",
+            parts=Parts(artifacts, self.given()),
+            ssh_port=ssh_port,
+            overlay=overlay,
+            kernel_args=kernel_args,
+            deterministic=deterministic,
+            seed=seed,
+            count=count,
+        )
+        self.platform.check(blueprint)
+        return blueprint
 
     def untested(self) -> list[str]:
         """What `stack:` replaces, for the warning that comes with it."""
@@ -157,6 +182,13 @@ class Project:
         if stack.vmm is not None:
             parts[f"vmm ({', '.join(stack.vmm.worlds)})"] = textwrap.shorten(stack.vmm.command, 80, placeholder=" …")
         return [f"stack.{name} = {value}: not tested with this testbed" for name, value in parts.items()]
+
+
+def _given(config: TestbedConfig) -> dict[str, Path | None]:
+    """Keys of files that the testbed file names: those of `stack:`, and those of the platform's own section."""
+    stack = {f"stack.{name}": getattr(config.stack, name) for name in ("qemu", "rmm", "host_kernel", "guest_kernel")}
+    own = {name: value for name, value in config.machine.options or () if isinstance(value, Path)}
+    return stack | {f"machine.{config.machine.platform}.{name}": value for name, value in own.items()}
 
 
 def _check_guest_kernel(testbed_file: Path, config: TestbedConfig) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.build.cache import make_folder
 
 if TYPE_CHECKING:
-    from orchestrator.machine.instance import Instance
+    from orchestrator.machine.platform import Machine
 
 KEPT = 4  # newest used; one is about 116 MB
 
@@ -32,11 +32,11 @@ class Snapshots:
         os.utime(path)
         return path
 
-    def save(self, key: str, instance: Instance, timeout: float) -> Path:
+    def save(self, key: str, machine: Machine, timeout: float) -> Path:
         """Save the running machine under `key`; `timeout` in seconds. The states unused for longest are dropped."""
         make_folder(self._folder)
         path = self._folder / f"{key}.state"
-        instance.save_state(path, timeout)
+        machine.save_state(path, timeout)
         by_age = sorted(self._folder.glob("*.state"), key=lambda each: each.stat().st_mtime, reverse=True)
         for old in by_age[KEPT:]:
             self.drop(old)

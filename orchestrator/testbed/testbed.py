@@ -20,11 +20,8 @@ from orchestrator.build.cache import key_of, make_folder, write_atomic
 from orchestrator.build.graph import file_digest
 from orchestrator.build.inputs import InputStore
 from orchestrator.errors import BootError, EnvError, OrchError, UsageError
-from orchestrator.machine.cmdline import cpu_argument, stable_command_line
-from orchestrator.machine.instance import Instance
-from orchestrator.machine.paths import UARTS
+from orchestrator.machine.platform import DEFAULT_SEED, Blueprint, Capability, Machine, Parts, need
 from orchestrator.machine.ports import choose_port
-from orchestrator.machine.spec import DEFAULT_SEED, Counter, Initrd, MachineSpec
 from orchestrator.machine.states import State
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import SshKeys, public_line
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
 
     from orchestrator.build.progress import Progress
     from orchestrator.testbed.project import Project
+    from orchestrator.trace.counter import Counter
 
 # FEAT_MOPS counts a whole memcpy as one instruction; hidden in every world so that counts compare.
 KERNEL_ARGS = ("quiet", "arm64.nomops")
@@ -78,13 +76,9 @@ class Testbed:
 
     def __init__(self, project: Project, progress: Progress, *, frozen: bool = False) -> None:
         """Raises UsageError for a platform of which orch only knows the command line."""
-        if project.config.machine.platform != "qemu":
-            raise UsageError(
-                f"{project.testbed_file}: machine.platform: {project.config.machine.platform}: its command line is all "
-                "that orch makes; it neither builds for it nor runs it",
-                hint="`orch show cmdline` prints it; docs/machine.md says what is missing",
-            )
+        need(project.platform, Capability.RUN, project.testbed_file)
         self.project = project
+        self.platform = project.platform
         self.progress = progress
         self.state = project.state_folder()
         self.cache = project.cache()
@@ -92,7 +86,7 @@ class Testbed:
         self.inputs = InputStore(project.root, self.cache.root, frozen=frozen, notify=progress.notice)
         self.builder = Builder(self.graph, self.cache, self.inputs, progress)
         self.keys = SshKeys(project.keys_folder())
-        self.instance = Instance(self.state / "run")
+        self.instance: Machine = self.platform.machine(self.state / "run")
         self.snapshots = Snapshots(self.state / "snapshots")
         self.guests = Guests(self)
 
@@ -111,34 +105,28 @@ class Testbed:
 
     # --- the machine as data --------------------------------------------------------------------------------------
 
-    def spec(self, artifacts: dict[str, Path], options: UpOptions, port: int) -> MachineSpec:
+    def able(self, capability: Capability) -> bool:
+        """Whether the platform can do that."""
+        return capability in self.platform.capabilities
+
+    def need(self, capability: Capability) -> None:
+        """Raises UsageError if the platform cannot do that."""
+        need(self.platform, capability, self.project.testbed_file)
+
+    def platform_version(self) -> str:
+        """What the emulator says of itself, as `10.0.13 (Debian …)`; it must be built. Raises OrchError."""
+        return self.platform.version(Parts(self.artifacts(), self.project.given()))
+
+    def blueprint(self, artifacts: dict[str, Path], options: UpOptions, port: int) -> Blueprint:
         """The machine for these artifacts and options; writes the overlay initrd."""
-        machine, stack = self.project.config.machine, self.project.config.stack
-        if options.deterministic and options.count and machine.deterministic.cpus > 1:
-            raise UsageError(
-                f"{self.project.testbed_file}: machine.deterministic.cpus: only 1 CPU can be counted deterministically",
-                hint="leave out --count, or set it to 1; docs/counting.md says why",
-            )
-        overlay = self._overlay(artifacts)
-        base = artifacts["host-image"] / "base.cpio"
-        qemu = self.project.path(stack.qemu) if stack.qemu else artifacts["qemu"] / "bin/qemu-system-aarch64"
-        kernel = self.project.path(stack.host_kernel) if stack.host_kernel else artifacts["kernel"] / "Image"
-        plugin = artifacts["qemu-plugin"] / "libcounter.so"
-        return MachineSpec(
-            qemu=(str(qemu),),
-            run_folder=str(self.instance.paths.folder),
-            sockets=str(self.instance.sockets),
-            flash=str(artifacts["firmware"] / "flash.bin"),
-            kernel=str(kernel),
-            initrds=tuple(Initrd(str(path), path.stat().st_size if path.exists() else 0) for path in (base, overlay)),
-            cpu=cpu_argument(machine.cpu),
-            cpus=machine.deterministic.cpus if options.deterministic else machine.cpus,
-            machine=machine.type,
+        return self.project.blueprint(
+            artifacts,
             ssh_port=port,
+            overlay=self._overlay(artifacts),
             kernel_args=KERNEL_ARGS + (DETERMINISTIC_KERNEL_ARGS if options.deterministic else ()),
-            icount_shift=machine.deterministic.icount_shift if options.deterministic else None,
+            deterministic=options.deterministic,
             seed=options.seed,
-            counter=Counter(str(plugin), options.count_mode) if options.count else None,
+            count=options.count_mode if options.count else None,
         )
 
     def _overlay(self, artifacts: dict[str, Path]) -> Path:
@@ -163,12 +151,10 @@ class Testbed:
             OverlayFile("/root/.ssh/authorized_keys", self.keys.authorized_keys().encode(), 0o600),
         ]
 
-    def snapshot_key(self, spec: MachineSpec) -> str:
+    def snapshot_key(self, blueprint: Blueprint) -> str:
         """Names the saved state of a machine: its artifacts, command line and overlay; not port, folders or plugin."""
-        plain = dataclasses.replace(spec, counter=None)
-        ready_made = [path for path in (spec.qemu[0], spec.kernel) if not path.startswith(str(self.cache.root))]
-        files = [spec.initrds[-1].path, *ready_made]
-        return key_of({"arguments": stable_command_line(plain), "files": [file_digest(Path(path)) for path in files]})
+        made_of = self.platform.identity(blueprint)
+        return key_of({"arguments": made_of.arguments, "files": [file_digest(path) for path in made_of.files]})
 
     # --- up and down ----------------------------------------------------------------------------------------------
 
@@ -207,27 +193,30 @@ class Testbed:
 
     def _start(self, artifacts: dict[str, Path], options: UpOptions) -> UpResult:
         started = time.monotonic()
-        spec = self.spec(artifacts, options, choose_port(self.project.ssh_port))
+        blueprint = self.blueprint(artifacts, options, choose_port(self.project.ssh_port))
         snapshots = self.snapshots
-        key = self.snapshot_key(spec)
-        # A restored host needs our module to get its timers back (guest/host/rearm); a deterministic one takes nothing.
-        restorable = "rearm" in artifacts and not options.deterministic
+        key = self.snapshot_key(blueprint)
+        restorable = self.able(Capability.SNAPSHOT) and self.platform.restorable(blueprint)
         saved = snapshots.find(key) if restorable and not options.fresh else None
-        record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
-        write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
+        self._note(blueprint, options, snapshot=key)
         self.guests.machine_started([file for file in SEEDED if self.guests.source(file).exists()])
         try:
-            how = self._restore(spec, saved, tied=options.tied) if saved else "cold"
+            how = self._restore(blueprint, saved, tied=options.tied) if saved else "cold"
             if how == "cold":
-                self._boot(spec, tied=options.tied)
-            self._answer(spec.ssh_port)
+                self._boot(blueprint, tied=options.tied)
+            self._answer(blueprint.ssh_port)
             seconds = time.monotonic() - started
             if how == "cold" and restorable and not snapshots.find(key):
                 self._save(key)
         except BaseException:
             self.instance.stop(self.project.config.timeouts.down)
             raise
-        return UpResult(how, seconds, spec.ssh_port)
+        return UpResult(how, seconds, blueprint.ssh_port)
+
+    def _note(self, blueprint: Blueprint, options: UpOptions, *, snapshot: str | None) -> None:
+        """Leave word for later commands of what is about to be up."""
+        record = {"ssh_port": blueprint.ssh_port, "options": dataclasses.asdict(options), "snapshot": snapshot}
+        write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
 
     def _save(self, key: str) -> None:
         """Save the machine for the next `up`; one that cannot be saved (a full disk) is none the worse for it."""
@@ -237,7 +226,7 @@ class Testbed:
         except OrchError as error:
             self.progress.notice(f"no snapshot was saved: {error.message}")
 
-    def _boot(self, spec: MachineSpec, *, tied: bool) -> None:
+    def _boot(self, blueprint: Blueprint, *, tied: bool) -> None:
         """Start cold and wait through the named states."""
         timeouts = self.project.config.timeouts
         steps = (
@@ -246,16 +235,16 @@ class Testbed:
             (State.HOST_READY, timeouts.host_ready),
         )
         with self.progress.stage("boot", estimate=3, last_line=self._last_line):
-            self.instance.start(spec, tied=tied)
+            self.instance.start(blueprint, tied=tied)
             for state, timeout in steps:
                 self.instance.wait(state, timeout)
 
-    def _restore(self, spec: MachineSpec, saved: Path, *, tied: bool) -> str:
+    def _restore(self, blueprint: Blueprint, saved: Path, *, tied: bool) -> str:
         """Continue from a saved state; one that cannot be used is dropped and the machine boots cold."""
         timeouts = self.project.config.timeouts
         try:
             with self.progress.stage("restore snapshot", estimate=1, last_line=self._last_line):
-                self.instance.start(dataclasses.replace(spec, incoming=str(saved)), tied=tied)
+                self.instance.start(blueprint, incoming=saved, tied=tied)
                 self.instance.wait(State.HOST_READY, timeouts.restore)
                 # Otherwise the guest would repeat its random numbers and its time, and its CPUs' timers stood still.
                 self.instance.resume_guest_now(timeouts.restore)
@@ -268,6 +257,7 @@ class Testbed:
 
     def save(self, path: Path) -> None:
         """Save the running machine, whatever it does, to `path`; raises BootError if that fails."""
+        self.need(Capability.SNAPSHOT)
         self.need_running()
         with self.exclusive(), self.progress.stage("save machine", estimate=2):
             self.instance.save_state(path, self.project.config.timeouts.snapshot)
@@ -278,13 +268,13 @@ class Testbed:
         In a deterministic machine everything that follows is the same each time. Its EL2 timers stand still until
         something in it re-arms them (guest/host/rearm). Raises BootError.
         """
+        self.need(Capability.REPLAY)
         with self.exclusive(), self.progress.stage("replay", estimate=2, last_line=self._last_line):
             timeouts = self.project.config.timeouts
             self.instance.stop(timeouts.down)
-            spec = self.spec(self.artifacts(), options, choose_port(self.project.ssh_port))
-            record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": None}
-            write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
-            self.instance.start(dataclasses.replace(spec, incoming=str(saved)), tied=options.tied)
+            blueprint = self.blueprint(self.artifacts(), options, choose_port(self.project.ssh_port))
+            self._note(blueprint, options, snapshot=None)
+            self.instance.start(blueprint, incoming=saved, tied=options.tied)
             self.instance.wait(State.HOST_READY, timeouts.restore)
 
     def _answer(self, port: int) -> None:
@@ -380,22 +370,22 @@ class Testbed:
             "ssh_port": record.get("ssh_port"),
             "deterministic": options.get("deterministic"),
             "count": options.get("count"),
-            "qemu_pid": now.qemu.pid if now.qemu and now.alive else None,
-            "rss_mib": (now.qemu_rss + now.supervisor_rss) >> 20 if now.alive else None,
-            "logs": str(self.instance.paths.console),
+            "qemu_pid": now.emulator.pid if now.emulator and now.alive else None,
+            "rss_mib": (now.emulator_rss + now.supervisor_rss) >> 20 if now.alive else None,
+            "logs": str(self.instance.console_folder),
             "last_line": now.last_line or None,
             "untested": self.project.untested(),
             "guests": self.guests.status(),
         }
 
     def console_logs(self) -> dict[str, Path]:
-        """The time-stamped log of each UART that has one."""
-        paths = {uart: self.instance.paths.console_log(uart) for uart in UARTS}
-        return {uart: path for uart, path in paths.items() if path.exists()}
+        """The time-stamped log of each console that has one."""
+        return {name: path for name, path in self.instance.console_logs().items() if path.exists()}
 
-    def counter_socket(self) -> Path:
-        """Where the instruction counter of the running machine listens; raises UsageError if it has none."""
+    def counter(self, timeout: float = 5.0) -> Counter:
+        """What counts in the running machine; `timeout` (s) is that of a request. Raises UsageError if nothing does."""
+        self.need(Capability.COUNT)
         record = self.need_running()
         if not record["options"]["count"]:
             raise UsageError("this machine runs without the counter", hint="`orch down`, then `orch up --count`")
-        return self.instance.counter_socket
+        return self.instance.counter(timeout)

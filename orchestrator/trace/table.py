@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.trace.counters import LEVELS, Level, SecurityState, calibrate, pair_markers
+from orchestrator.trace.markers import calibrate, pair_markers
+from orchestrator.trace.tally import LEVELS, Level, SecurityState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.trace.counters import CounterClient, Counters, Tally
+    from orchestrator.trace.counter import Counter, Counters
+    from orchestrator.trace.tally import Tally
 
 
 def totals_table(counters: Counters) -> Iterator[str]:
@@ -47,10 +49,10 @@ def phases_table(what: str, phases: Mapping[str, Tally]) -> Iterator[str]:
         yield f"{name:8}" + "".join(f"{levels[cell]:13,}" for cell in CELLS.values()) + f"{tally.total:13,}"
 
 
-def as_table(client: CounterClient) -> dict[str, Any]:
+def as_table(counter: Counter) -> dict[str, Any]:
     """Everything the counter knows, JSON-able: totals, each vCPU, markers in order, empty-pair cost by world."""
-    counters = client.counters()
-    records = client.markers()
+    counters = counter.counters()
+    records = counter.markers()
     vcpus = range(len(counters.tally.counts))
     ended = {(record.event, record.id) for record in records if record.end}
     complete = [record for record in records if (record.event, record.id) in ended]

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 from emulated import Bed, host, load_rmi_check, tap_failures
 
-from orchestrator.trace.counters import CounterClient, Tally, calibrate, pair_markers
-from orchestrator.trace.counters import SecurityState as S
+from orchestrator.trace.markers import calibrate, pair_markers
+from orchestrator.trace.tally import SecurityState as S
+from orchestrator.trace.tally import Tally
 
 HOST_READY = 1
 
@@ -19,7 +20,7 @@ def boot_tally(bed: Bed) -> Tally:
     """Counts of a cold deterministic boot up to the host-ready marker."""
     done = bed.orch("up", "--fresh", "--deterministic", "--count")
     assert done.returncode == 0, done.stderr
-    client = CounterClient(bed.open().counter_socket())
+    client = bed.open().counter()
     client.counters().check()
     (record,) = [each for each in client.markers() if each.event == HOST_READY and not each.end]
     assert bed.orch("ssh", "host", "--", "echo in").stdout == "in\n"
@@ -42,7 +43,7 @@ def test_fast_counts_equal_the_reference_on_a_boot(make_bed: Callable[..., Bed])
     bed = make_bed(extra="timeouts:\n  kernel: 240\n  host_ready: 240\n")  # a call for each instruction takes its time
     done = bed.orch("up", "--fresh", "--count", "--count-mode", "both")
     assert done.returncode == 0, done.stderr
-    client = CounterClient(bed.open().counter_socket())
+    client = bed.open().counter()
     records = client.markers()
     assert records
     counters = client.counters()
@@ -52,7 +53,7 @@ def test_fast_counts_equal_the_reference_on_a_boot(make_bed: Callable[..., Bed])
 
 def test_markers_from_the_shell(bed: Bed) -> None:
     bed.orch("up", "--count")
-    before = CounterClient(bed.open().counter_socket())
+    before = bed.open().counter()
     seen = len(before.markers())
     for index in range(5):
         assert bed.orch("ssh", "host", "--", f"marker pair 0 {100 + index}").returncode == 0
@@ -76,7 +77,7 @@ def test_exits_are_those_that_kvm_counts(bed: Bed) -> None:
     """
     done = bed.orch("up", "--count", "--vm")
     assert done.returncode == 0, done.stderr
-    client = CounterClient(bed.open().counter_socket())
+    client = bed.open().counter()
 
     def both() -> tuple[int, Tally]:
         exits = int(host(bed, "cat /sys/kernel/debug/kvm/*-*/exits"))
@@ -101,7 +102,7 @@ def test_counters_need_the_plugin(bed: Bed) -> None:
 def test_rmi_calls_reach_the_realm_world(bed: Bed) -> None:
     """RMI_VERSION and a granule's way to the Realm world and back, each counted in the right world."""
     bed.orch("up", "--count")
-    client = CounterClient(bed.open().counter_socket())
+    client = bed.open().counter()
     seen = len(client.markers())
     load_rmi_check(bed)
     tap = bed.orch("ssh", "host", "--", "cat /sys/kernel/debug/rmi-check/tap").stdout

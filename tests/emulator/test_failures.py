@@ -88,10 +88,10 @@ def test_qemu_killed_while_booting(bed: Bed, tmp_path: Path) -> None:
     child = subprocess.Popen(bed.command("up", "--fresh"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     instance = bed.open().instance
     deadline = time.monotonic() + 60
-    while instance.status().qemu is None:
+    while instance.status().emulator is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    qemu = instance.status().qemu
+    qemu = instance.status().emulator
     assert qemu is not None
     os.kill(qemu.pid, signal.SIGKILL)
     _, stderr = child.communicate(timeout=60)
@@ -148,11 +148,11 @@ def test_crashes_are_detected_and_cleaned(bed: Bed, tmp_path: Path, victim: str)
     assert bed.orch("up").returncode == 0
     instance = bed.open().instance
     now = instance.status()
-    assert now.qemu is not None
+    assert now.emulator is not None
     assert now.supervisor is not None
-    os.kill(now.qemu.pid if victim == "qemu" else now.supervisor.pid, signal.SIGKILL)
+    os.kill(now.emulator.pid if victim == "qemu" else now.supervisor.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while alive(now.qemu.pid) or alive(now.supervisor.pid):
+    while alive(now.emulator.pid) or alive(now.supervisor.pid):
         assert time.monotonic() < deadline, "the other one outlives the crash"
         time.sleep(0.02)
     assert bed.open().instance.status().state in {State.FAILED, State.STOPPED}
@@ -164,7 +164,7 @@ def test_orch_killed_leaves_a_machine_that_can_be_taken_over(bed: Bed, tmp_path:
     child = subprocess.Popen(bed.command("up", "--fresh"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     instance = bed.open().instance
     deadline = time.monotonic() + 60
-    while instance.status().qemu is None:
+    while instance.status().emulator is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     child.kill()
@@ -178,7 +178,7 @@ def test_damaged_snapshot_boots_cold(bed: Bed) -> None:
     assert bed.orch("up", "--fresh").returncode == 0
     bed.orch("down")
     testbed = bed.open()
-    key = testbed.snapshot_key(testbed.spec(testbed.artifacts(), UpOptions(), 1))
+    key = testbed.snapshot_key(testbed.blueprint(testbed.artifacts(), UpOptions(), 1))
     path = testbed.snapshots.find(key)
     assert path is not None
     path.write_bytes(path.read_bytes()[:100_000])

@@ -7,8 +7,9 @@ import pytest
 from emulated import Bed, host
 
 from orchestrator.errors import BootError
-from orchestrator.trace.counters import CounterClient, Level, pair_markers
-from orchestrator.trace.counters import SecurityState as S
+from orchestrator.trace.markers import pair_markers
+from orchestrator.trace.tally import Level
+from orchestrator.trace.tally import SecurityState as S
 
 # Opened both ways the FIFO has its reader from that moment on, before anybody writes.
 WAIT = """
@@ -40,7 +41,7 @@ def test_go_and_the_spinner(bed: Bed) -> None:
     instance.send_go()
     assert host(bed, "cat /tmp/told") == "go\n"
 
-    client = CounterClient(bed.open().counter_socket())
+    client = bed.open().counter()
     seen = len(client.markers())
     host(bed, NAPS)
     still, spinning = (

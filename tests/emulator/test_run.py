@@ -17,7 +17,6 @@ import yaml
 from emulated import ROOT, Bed
 
 from orchestrator.errors import OrchError
-from orchestrator.trace.counters import CounterClient
 from orchestrator.words import INFER
 
 SMOKE = ROOT / "workloads/smoke.yaml"
@@ -115,7 +114,7 @@ def await_inference(bed: Bed, seconds: float = 250) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OrchError):
-            client = CounterClient(bed.open().counter_socket())
+            client = bed.open().counter()
             if any(each.event == INFER.event for each in client.markers()):
                 return
         time.sleep(0.2)

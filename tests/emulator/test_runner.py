@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from emulated import ROOT, Bed, build, host
 
-from orchestrator.trace.counters import CounterClient, pair_markers
+from orchestrator.trace.markers import pair_markers
 
 FASHION = ROOT / "workloads" / "models" / "fashion_cnn"
 PIXELS = 28 * 28
@@ -60,7 +60,7 @@ def check_scores(found: dict[str, dict[str, bytes]], oracle: dict[str, bytes]) -
 
 def check_markers(bed: Bed) -> None:
     """Each phase has its pair in each world and for each model, with instructions of that world's user space within."""
-    client = CounterClient(bed.open().counter_socket())
+    client = bed.open().counter()
     pairs = {(p.begin.event, p.begin.id): p for p in pair_markers(r for r in client.markers() if r.event in range(9))}
     for world, base in IDS.items():
         inner = {"host": "non_secure/host_el0", "vm": "non_secure/el0", "realm": "realm/el0"}[world]

@@ -13,8 +13,9 @@ from orchestrator.experiment.collect import components, correct_rows, exit_rows,
 from orchestrator.models.record import RunnerRecord
 from orchestrator.models.tensors import Tensors
 from orchestrator.runs.observation import Observation
-from orchestrator.trace.counters import LEVELS, SECURITY_STATES, Level, MarkerRecord, Tally
-from orchestrator.trace.counters import SecurityState as S
+from orchestrator.trace.markers import MarkerRecord
+from orchestrator.trace.tally import LEVELS, SECURITY_STATES, Level, Tally
+from orchestrator.trace.tally import SecurityState as S
 from orchestrator.words import BOOT, INFER, LOAD, READ, REALM_CREATE, TEARDOWN, WRITE, Mark
 
 REALM0, REALM1, RMM = (

@@ -88,12 +88,10 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(
         conduct, "Testbed", lambda *_: SimpleNamespace(running=lambda: None, keys=SimpleNamespace(ensure=lambda: None))
     )
-    monkeypatch.setattr(conduct, "_emulator", lambda _: Path("qemu"))
-    monkeypatch.setattr(provenance, "qemu_version", lambda _: "10.0.13 (Debian 1)")
     monkeypatch.setattr(sameness, "artifact_keys", lambda *_: dict(keys))
     builder = SimpleNamespace(build=lambda _: None)
     project = Project.open(ROOT / "testbed.yaml")
-    bed = SimpleNamespace(builder=builder, project=project)
+    bed = SimpleNamespace(builder=builder, project=project, platform_version=lambda: "10.0.13 (Debian 1)")
     monkeypatch.setattr(conduct, "testbeds", lambda _project, _progress, cells: {cell.machine: bed for cell in cells})
     monkeypatch.setattr(conduct, "machine_nodes", lambda *_: {})
     monkeypatch.setattr(conduct, "machine_keys", lambda *_: dict(keys))
@@ -332,13 +330,6 @@ def test_costs_are_those_of_all_invocations() -> None:
     assert 100.0 <= table["wall_s"] < 101.0
     assert set(table["parts"]) == {"build", "boot", "measure"}
     assert table["parts"]["boot"] == 5.0
-
-
-def test_the_emulator_says_its_version(tmp_path: Path) -> None:
-    program = tmp_path / "qemu"
-    program.write_text("#!/bin/sh\necho 'QEMU emulator version 10.0.13 (Debian 1:10)'\necho more\n", encoding="utf-8")
-    program.chmod(0o755)
-    assert provenance.qemu_version(program) == "10.0.13 (Debian 1:10)"
 
 
 def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.machine.instance import Instance
 from orchestrator.machine.ports import choose_port
+from orchestrator.machine.qemu import QemuMachine
 from orchestrator.machine.spec import Initrd, MachineSpec
 
 FAKE_QEMU = Path(__file__).with_name("fake_qemu.py")
@@ -32,11 +32,12 @@ def paper() -> MachineSpec:
     )
 
 
-class FakeMachine:
-    """An Instance and the specs that make the script behave in a named way."""
+class FakeQemu:
+    """A QEMU and the specs that make the script behave in a named way."""
 
     def __init__(self, folder: Path) -> None:
-        self.instance = Instance(folder)
+        self.folder = folder
+        self.instance = QemuMachine(folder)
 
     def spec(self, behaviour: str, *, incoming: str | None = None) -> MachineSpec:
         return MachineSpec(
@@ -51,18 +52,18 @@ class FakeMachine:
             incoming=incoming,
         )
 
-    def start(self, behaviour: str, *, incoming: str | None = None) -> Instance:
-        self.instance.start(self.spec(behaviour, incoming=incoming))
+    def start(self, behaviour: str, *, incoming: str | None = None) -> QemuMachine:
+        self.instance.start_spec(self.spec(behaviour, incoming=incoming))
         return self.instance
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMachine]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQemu]:
     """A machine that is gone after the test, whatever the test did."""
     runtime = tmp_path / "r"
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    machine = FakeMachine(tmp_path / "run")
+    machine = FakeQemu(tmp_path / "run")
     yield machine
     machine.instance.stop()
     assert not list(runtime.glob("orch/*"))

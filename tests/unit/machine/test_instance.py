@@ -18,16 +18,17 @@ import pytest
 
 from orchestrator.errors import BootError, EnvError
 from orchestrator.machine.failure import MachineBootError
-from orchestrator.machine.instance import Instance, Progress
+from orchestrator.machine.instance import Instance
+from orchestrator.machine.platform import Progress
 from orchestrator.machine.states import Reason, State
 
 if TYPE_CHECKING:
-    from conftest import FakeMachine
+    from conftest import FakeQemu
 
 LIMIT = 20.0
 
 
-def test_up_status_down(fake: FakeMachine) -> None:
+def test_up_status_down(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     seen: list[Progress] = []
     status = machine.wait(State.HOST_READY, LIMIT, seen.append)
@@ -35,16 +36,16 @@ def test_up_status_down(fake: FakeMachine) -> None:
     assert list(status.timeline) == ["firmware", "kernel", "host-ready"]
     assert status.alive
     assert 0 < status.supervisor_rss < 60 << 20
-    assert status.qemu is not None
-    assert status.qemu.alive()
+    assert status.emulator is not None
+    assert status.emulator.alive()
     after = machine.stop()
     assert (after.state, after.reason, after.alive) == (State.STOPPED, Reason.REQUESTED, False)
-    assert not status.qemu.alive()
+    assert not status.emulator.alive()
     assert not machine.sockets.exists()
     assert machine.cleanup_stale() == []
 
 
-def test_log_is_stamped_and_clean(fake: FakeMachine) -> None:
+def test_log_is_stamped_and_clean(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     machine.stop()
@@ -65,7 +66,7 @@ def test_log_is_stamped_and_clean(fake: FakeMachine) -> None:
         ("die", Reason.QEMU_EXIT, "SIGKILL"),
     ],
 )
-def test_failures_end_a_wait_at_once(fake: FakeMachine, behaviour: str, reason: Reason, words: str) -> None:
+def test_failures_end_a_wait_at_once(fake: FakeQemu, behaviour: str, reason: Reason, words: str) -> None:
     machine = fake.start(behaviour)
     begin = time.monotonic()
     with pytest.raises(MachineBootError, match=words) as caught:
@@ -77,14 +78,14 @@ def test_failures_end_a_wait_at_once(fake: FakeMachine, behaviour: str, reason: 
     assert str(caught.value.log) in (caught.value.hint or "")
 
 
-def test_panic_keeps_what_follows_it(fake: FakeMachine) -> None:
+def test_panic_keeps_what_follows_it(fake: FakeQemu) -> None:
     machine = fake.start("panic")
     with pytest.raises(MachineBootError) as caught:
         machine.wait(State.HOST_READY, LIMIT)
     assert caught.value.console[-1].endswith("end of trace")
 
 
-def test_time_out_names_state_and_last_line(fake: FakeMachine) -> None:
+def test_time_out_names_state_and_last_line(fake: FakeQemu) -> None:
     machine = fake.start("silent")
     machine.wait(State.KERNEL, LIMIT)
     with pytest.raises(MachineBootError, match="in time: state kernel, 0/0 s, last console line"):
@@ -92,7 +93,7 @@ def test_time_out_names_state_and_last_line(fake: FakeMachine) -> None:
     assert machine.status().alive
 
 
-def test_a_start_that_qemu_refuses_leaves_nothing(fake: FakeMachine) -> None:
+def test_a_start_that_qemu_refuses_leaves_nothing(fake: FakeQemu) -> None:
     with pytest.raises(EnvError, match="QEMU did not start: -nonsense: invalid option"):
         fake.start("bad-option")
     assert not fake.instance.status().alive
@@ -103,19 +104,19 @@ def test_a_start_that_qemu_refuses_leaves_nothing(fake: FakeMachine) -> None:
         fake.start("die-early")
 
 
-def test_a_missing_qemu_is_named(fake: FakeMachine) -> None:
+def test_a_missing_qemu_is_named(fake: FakeQemu) -> None:
     with pytest.raises(EnvError, match="/no/qemu: No such file"):
-        fake.instance.start(dataclasses.replace(fake.spec("ready"), qemu=("/no/qemu",)))
+        fake.instance.start_spec(dataclasses.replace(fake.spec("ready"), qemu=("/no/qemu",)))
 
 
-def test_two_starts(fake: FakeMachine) -> None:
+def test_two_starts(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     with pytest.raises(EnvError, match="already runs"):
-        Instance(machine.paths.folder).start(fake.spec("ready"))
+        Instance(machine.paths.folder).start_spec(fake.spec("ready"))
     assert machine.wait(State.HOST_READY, LIMIT).alive
 
 
-def test_start_sets_the_logs_of_the_last_run_aside(fake: FakeMachine) -> None:
+def test_start_sets_the_logs_of_the_last_run_aside(fake: FakeQemu) -> None:
     fake.start("die")
     with pytest.raises(MachineBootError):
         fake.instance.wait(State.HOST_READY, LIMIT)
@@ -124,13 +125,13 @@ def test_start_sets_the_logs_of_the_last_run_aside(fake: FakeMachine) -> None:
     assert "about to die" in (machine.paths.previous / "console/uart0.log").read_text(encoding="utf-8")
 
 
-def test_killed_supervisor_takes_qemu_along_and_is_cleaned_up(fake: FakeMachine) -> None:
+def test_killed_supervisor_takes_qemu_along_and_is_cleaned_up(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     status = machine.wait(State.HOST_READY, LIMIT)
     assert status.supervisor is not None
-    assert status.qemu is not None
+    assert status.emulator is not None
     os.kill(status.supervisor.pid, signal.SIGKILL)
-    assert status.qemu.wait_gone(LIMIT)
+    assert status.emulator.wait_gone(LIMIT)
     assert status.supervisor.wait_gone(LIMIT)
     now = machine.status()
     assert (now.state, now.reason, now.alive) == (State.FAILED, Reason.LOST, False)
@@ -141,7 +142,7 @@ def test_killed_supervisor_takes_qemu_along_and_is_cleaned_up(fake: FakeMachine)
     assert fake.start("ready").wait(State.HOST_READY, LIMIT).alive
 
 
-def test_recycled_pids_are_nobody_of_ours(fake: FakeMachine) -> None:
+def test_recycled_pids_are_nobody_of_ours(fake: FakeQemu) -> None:
     fake.start("ready").wait(State.HOST_READY, LIMIT)
     fake.instance.stop()
     path = fake.instance.paths.state
@@ -155,15 +156,15 @@ def test_recycled_pids_are_nobody_of_ours(fake: FakeMachine) -> None:
     assert fake.instance.status().state is State.FAILED
 
 
-def test_stubborn_qemu_is_killed(fake: FakeMachine) -> None:
+def test_stubborn_qemu_is_killed(fake: FakeQemu) -> None:
     machine = fake.start("stubborn")
     status = machine.wait(State.HOST_READY, LIMIT)
     assert machine.stop().state is State.STOPPED
-    assert status.qemu is not None
-    assert not status.qemu.alive()
+    assert status.emulator is not None
+    assert not status.emulator.alive()
 
 
-def test_stopped_supervisor_is_killed(fake: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_supervisor_is_killed(fake: FakeQemu, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.machine.instance.KILL_TIMEOUT", 0.3)
     machine = fake.start("ready")
     status = machine.wait(State.HOST_READY, LIMIT)
@@ -171,11 +172,11 @@ def test_stopped_supervisor_is_killed(fake: FakeMachine, monkeypatch: pytest.Mon
     os.kill(status.supervisor.pid, signal.SIGSTOP)
     machine.stop(timeout=0.2)
     assert not status.supervisor.alive()
-    assert status.qemu is not None
-    assert not status.qemu.alive()
+    assert status.emulator is not None
+    assert not status.emulator.alive()
 
 
-def test_save_and_restore(fake: FakeMachine, tmp_path: Path) -> None:
+def test_save_and_restore(fake: FakeQemu, tmp_path: Path) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     saved = machine.save_state(tmp_path / "snapshots/state")
@@ -188,7 +189,7 @@ def test_save_and_restore(fake: FakeMachine, tmp_path: Path) -> None:
     machine.resume_guest_now()
 
 
-def test_a_go_reaches_who_waits(fake: FakeMachine) -> None:
+def test_a_go_reaches_who_waits(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     with pytest.raises(BootError, match="go: the guest answered 'error: nobody waits'"):
@@ -199,7 +200,7 @@ def test_a_go_reaches_who_waits(fake: FakeMachine) -> None:
         machine.send_go()
 
 
-def test_failed_save_leaves_no_file(fake: FakeMachine, tmp_path: Path) -> None:
+def test_failed_save_leaves_no_file(fake: FakeQemu, tmp_path: Path) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     with pytest.raises(BootError, match="No space left"):
@@ -208,27 +209,27 @@ def test_failed_save_leaves_no_file(fake: FakeMachine, tmp_path: Path) -> None:
     assert machine.status().state is State.HOST_READY
 
 
-def test_qemu_that_dies_while_saving_is_noticed(fake: FakeMachine, tmp_path: Path) -> None:
+def test_qemu_that_dies_while_saving_is_noticed(fake: FakeQemu, tmp_path: Path) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     with pytest.raises(BootError, match="save: "):
         machine.save_state(tmp_path / "refuse/state")
 
 
-def test_refused_state(fake: FakeMachine) -> None:
+def test_refused_state(fake: FakeQemu) -> None:
     machine = fake.start("ready", incoming="/refuse")
     with pytest.raises(MachineBootError, match="the saved state was refused: Missing section footer"):
         machine.wait(State.HOST_READY, LIMIT)
 
 
-def test_qmp_errors_are_told(fake: FakeMachine) -> None:
+def test_qmp_errors_are_told(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     assert machine.qmp("query-status") == {"status": "postmigrate"}
     with pytest.raises(BootError, match="nonsense: no such command"):
         machine.qmp("nonsense")
 
 
-def test_attached_clients_see_the_past_and_can_type(fake: FakeMachine) -> None:
+def test_attached_clients_see_the_past_and_can_type(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     with machine.attach("uart0") as first, machine.attach("uart0") as second:
@@ -251,7 +252,7 @@ def test_attached_clients_see_the_past_and_can_type(fake: FakeMachine) -> None:
         machine.attach("uart7")
 
 
-def test_waiting_for_the_end(fake: FakeMachine) -> None:
+def test_waiting_for_the_end(fake: FakeQemu) -> None:
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     timer = threading.Timer(0.1, machine.stop)
@@ -278,15 +279,13 @@ from orchestrator.machine.instance import Instance
 from orchestrator.machine.spec import MachineSpec
 from orchestrator.machine.states import State
 machine = Instance(Path(sys.argv[1]))
-machine.start(MachineSpec.from_json(Path(sys.argv[2]).read_text()))
+machine.start_spec(MachineSpec.from_json(Path(sys.argv[2]).read_text()))
 machine.wait(State.STOPPED, 60)
 """
 
 
 @pytest.mark.parametrize("delay", [0.1, 0.25, 0.4, 0.8])
-def test_interrupted_client_leaves_a_machine_to_adopt_or_nothing(
-    fake: FakeMachine, tmp_path: Path, delay: float
-) -> None:
+def test_interrupted_client_leaves_a_machine_to_adopt_or_nothing(fake: FakeQemu, tmp_path: Path, delay: float) -> None:
     spec = tmp_path / "spec.json"
     spec.write_text(fake.spec("ready").to_json(), encoding="utf-8")
     client = subprocess.Popen(

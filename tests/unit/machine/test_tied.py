@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.machine.account import InstanceStatus
+from orchestrator.machine.platform import MachineStatus
 from orchestrator.machine.process import ProcessId
 from orchestrator.machine.states import Reason, State
 
 if TYPE_CHECKING:
-    from conftest import FakeMachine
+    from conftest import FakeQemu
 
 LIMIT = 20.0
 GONE = 10.0  # s, all that a dead owner's machine may take
@@ -32,7 +32,7 @@ from orchestrator.machine.spec import MachineSpec
 from orchestrator.machine.states import State
 machine = Instance(Path(sys.argv[1]))
 spec = MachineSpec.from_json(Path(sys.argv[2]).read_text())
-thread = threading.Thread(target=machine.start, args=(spec,), kwargs={"tied": sys.argv[3] == "tied"})
+thread = threading.Thread(target=machine.start_spec, args=(spec,), kwargs={"tied": sys.argv[3] == "tied"})
 thread.start()
 thread.join()
 machine.wait(State.HOST_READY, 20)
@@ -41,7 +41,7 @@ sys.stdin.read()
 """
 
 
-def owned(fake: FakeMachine, folder: Path, kind: str, behaviour: str = "ready") -> subprocess.Popen[str]:
+def owned(fake: FakeQemu, folder: Path, kind: str, behaviour: str = "ready") -> subprocess.Popen[str]:
     """A process whose machine is up."""
     spec = folder / "spec.json"
     spec.write_text(fake.spec(behaviour).to_json(), encoding="utf-8")
@@ -56,14 +56,14 @@ def owned(fake: FakeMachine, folder: Path, kind: str, behaviour: str = "ready") 
     return owner
 
 
-def processes(status: InstanceStatus) -> tuple[ProcessId, ProcessId]:
+def processes(status: MachineStatus) -> tuple[ProcessId, ProcessId]:
     assert status.supervisor is not None
-    assert status.qemu is not None
-    return status.supervisor, status.qemu
+    assert status.emulator is not None
+    return status.supervisor, status.emulator
 
 
 @pytest.mark.parametrize("behaviour", ["ready", "stubborn"])
-def test_a_tied_machine_ends_with_its_owner(fake: FakeMachine, tmp_path: Path, behaviour: str) -> None:
+def test_a_tied_machine_ends_with_its_owner(fake: FakeQemu, tmp_path: Path, behaviour: str) -> None:
     with owned(fake, tmp_path, "tied", behaviour) as owner:
         supervisor, qemu = processes(fake.instance.status())
         assert not supervisor.wait_gone(1.0)  # the thread that started it is gone, its process is not
@@ -76,7 +76,7 @@ def test_a_tied_machine_ends_with_its_owner(fake: FakeMachine, tmp_path: Path, b
     assert fake.start("ready").wait(State.HOST_READY, LIMIT).alive
 
 
-def test_a_tied_machine_ends_with_an_owner_that_exits(fake: FakeMachine, tmp_path: Path) -> None:
+def test_a_tied_machine_ends_with_an_owner_that_exits(fake: FakeQemu, tmp_path: Path) -> None:
     with owned(fake, tmp_path, "tied") as owner:
         supervisor, qemu = processes(fake.instance.status())
         owner.communicate()
@@ -85,7 +85,7 @@ def test_a_tied_machine_ends_with_an_owner_that_exits(fake: FakeMachine, tmp_pat
         assert not qemu.alive()
 
 
-def test_another_one_outlives_it(fake: FakeMachine, tmp_path: Path) -> None:
+def test_another_one_outlives_it(fake: FakeQemu, tmp_path: Path) -> None:
     with owned(fake, tmp_path, "free") as owner:
         supervisor, qemu = processes(fake.instance.status())
         owner.kill()
@@ -94,7 +94,7 @@ def test_another_one_outlives_it(fake: FakeMachine, tmp_path: Path) -> None:
     assert fake.instance.stop().reason is Reason.REQUESTED
 
 
-def test_both_killed_at_once_leave_no_emulator(fake: FakeMachine, tmp_path: Path) -> None:
+def test_both_killed_at_once_leave_no_emulator(fake: FakeQemu, tmp_path: Path) -> None:
     """The supervisor cannot end QEMU in order then: the kernel does, and the next start cleans up."""
     with owned(fake, tmp_path, "tied") as owner:
         supervisor, qemu = processes(fake.instance.status())
@@ -106,7 +106,7 @@ def test_both_killed_at_once_leave_no_emulator(fake: FakeMachine, tmp_path: Path
     assert fake.start("ready").wait(State.HOST_READY, LIMIT).alive
 
 
-def test_an_owner_that_was_gone_before_leaves_nothing(fake: FakeMachine) -> None:
+def test_an_owner_that_was_gone_before_leaves_nothing(fake: FakeQemu) -> None:
     """The kernel sends no signal for a parent that has ended already: the supervisor looks for itself."""
     folder = fake.instance.paths.folder
     folder.mkdir()
@@ -119,15 +119,15 @@ def test_an_owner_that_was_gone_before_leaves_nothing(fake: FakeMachine) -> None
     assert not fake.instance.paths.state.exists()
 
 
-def test_a_fork_of_an_owner_can_own_a_machine(fake: FakeMachine) -> None:
+def test_a_fork_of_an_owner_can_own_a_machine(fake: FakeQemu) -> None:
     """A forked process has no threads of its parent's, so not the one that starts tied supervisors either."""
-    fake.instance.start(fake.spec("ready"), tied=True)
+    fake.instance.start_spec(fake.spec("ready"), tied=True)
     fake.instance.stop()
     child = os.fork()
     if child == 0:  # pragma: no cover - in the child
         code = 1
         try:
-            fake.instance.start(fake.spec("ready"), tied=True)
+            fake.instance.start_spec(fake.spec("ready"), tied=True)
             code = 0
         finally:
             os._exit(code)

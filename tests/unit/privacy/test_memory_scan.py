@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import paramiko
 import pytest
+from fake_platform import FakeMachine
 
 from orchestrator.errors import BootError, OrchError
 from orchestrator.privacy import god_view, host, memory_scan, plain_channel, rows
@@ -134,8 +135,8 @@ def test_a_search_of_the_emulators_memory_that_hangs_is_an_error(
     program.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
     program.chmod(0o755)
     builder = SimpleNamespace(build=lambda _: None, artifact=lambda _: tmp_path)
-    bed: Any = SimpleNamespace(graph=SimpleNamespace(node=str), builder=builder)
-    monkeypatch.setattr(god_view, "_pour", lambda *_: None)
+    machine = FakeMachine(tmp_path, memory=bytearray())
+    bed: Any = SimpleNamespace(graph=SimpleNamespace(node=str), builder=builder, instance=machine, need=lambda _: None)
     monkeypatch.setattr(god_view, "_END", 0.2)
     with pytest.raises(OrchError, match="did not end within"):
         god_view.search(bed, tmp_path / "needles", tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.build.progress import Silent
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.machine.cmdline import command_line
+from orchestrator.machine.qemu import machine_spec
 from orchestrator.machine.spec import MachineSpec
 from orchestrator.testbed.guest import KERNEL, GuestName
 from orchestrator.testbed.guests import GuestOptions
@@ -49,7 +50,7 @@ def artifacts(tmp_path: Path) -> dict[str, Path]:
 
 
 def key(made: Bed, tmp_path: Path, options: UpOptions | None = None, port: int = 1) -> str:
-    return made.snapshot_key(made.spec(artifacts(tmp_path), options or UpOptions(), port))
+    return made.snapshot_key(made.blueprint(artifacts(tmp_path), options or UpOptions(), port))
 
 
 def test_port_folder_and_plugin_do_not_name_a_snapshot(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_what_the_guest_can_see_does(tmp_path: Path) -> None:
 
 
 def test_deterministic_machine_has_one_cpu_and_says_so_to_the_guest(tmp_path: Path) -> None:
-    spec = bed(tmp_path).spec(artifacts(tmp_path), UpOptions(deterministic=True), 1)
+    spec = machine_spec(bed(tmp_path).blueprint(artifacts(tmp_path), UpOptions(deterministic=True), 1))
     assert spec.cpus == 1
     assert spec.icount_shift == 0
     assert "orch.deterministic" in spec.kernel_args
@@ -79,7 +80,7 @@ def test_a_deterministic_machine_has_the_seed_asked_for(tmp_path: Path) -> None:
     """Its saved state would be another one too; a machine that is not deterministic has none."""
     one = bed(tmp_path)
     for seed in (42, 107):
-        spec = one.spec(artifacts(tmp_path), UpOptions(deterministic=True, seed=seed), 1)
+        spec = machine_spec(one.blueprint(artifacts(tmp_path), UpOptions(deterministic=True, seed=seed), 1))
         words = command_line(spec)
         assert words[words.index("-seed") + 1] == str(seed)
         assert MachineSpec.from_json(spec.to_json()) == spec
@@ -100,7 +101,7 @@ def test_a_machine_that_is_up_with_another_seed_will_not_do(tmp_path: Path) -> N
 def test_counting_several_cpus_deterministically_is_refused(tmp_path: Path) -> None:
     made = bed(tmp_path, "testbed.yaml", ("    cpus: 1  ", "    cpus: 2  "))
     with pytest.raises(UsageError, match=r"machine\.deterministic\.cpus"):
-        made.spec(artifacts(tmp_path), UpOptions(deterministic=True, count=True), 1)
+        made.blueprint(artifacts(tmp_path), UpOptions(deterministic=True, count=True), 1)
 
 
 def test_second_orch_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_stack_parts_replace_nodes_and_are_named_untested(tmp_path: Path) -> Non
     made = bed(tmp_path, "testbed.yaml", ("kernel:\n", "stack:\n  host_kernel: Image\nkernel:\n"))
     assert "kernel" not in made.project.machine_nodes(made.graph)
     assert made.project.untested() == ["stack.host_kernel = Image: not tested with this testbed"]
-    assert made.spec(artifacts(tmp_path), UpOptions(), 1).kernel == str(tmp_path / "Image")
+    assert machine_spec(made.blueprint(artifacts(tmp_path), UpOptions(), 1)).kernel == str(tmp_path / "Image")
 
 
 def stack(tmp_path: Path, lines: str) -> Bed:

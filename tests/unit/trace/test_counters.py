@@ -15,22 +15,11 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import OrchError
-from orchestrator.trace.counters import (
-    LEVELS,
-    SECURITY_STATES,
-    CounterClient,
-    Level,
-    MarkerPair,
-    MarkerRecord,
-    Tally,
-    calibrate,
-    pair_markers,
-    parse_counters,
-    read_report,
-)
-from orchestrator.trace.counters import (
-    SecurityState as S,
-)
+from orchestrator.trace.client import CounterClient
+from orchestrator.trace.markers import MarkerPair, MarkerRecord, calibrate, pair_markers
+from orchestrator.trace.parsing import parse_counters, read_report
+from orchestrator.trace.tally import LEVELS, SECURITY_STATES, Level, Tally
+from orchestrator.trace.tally import SecurityState as S
 from orchestrator.words import PHASES, Mark
 
 INFO: dict[str, Any] = {
