@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import UsageError
+from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.runs.frames import read_frame
 from orchestrator.schema.samples import PRIVACY, SAMPLES
 from orchestrator.words import DEFAULT_MARGIN
@@ -35,6 +36,8 @@ class Cell(_Lenient):
     model_sha256: str | None = None
     model_bytes: int | None = None
     quantization: str = ""
+    runtime: str = DEFAULT_RUNTIME
+    protection: str = DEFAULT_PROTECTION
     trained: bool | None = None
     output: str | None = None
     threads: int | None = None
