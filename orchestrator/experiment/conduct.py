@@ -18,12 +18,12 @@ from orchestrator.experiment import provenance
 from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.plan import cells_of, input_digests, plan
 from orchestrator.experiment.precheck import mistakes
-from orchestrator.experiment.prepare import Key, Preparer, Subject, build, chosen, nodes_of
+from orchestrator.experiment.prepare import Preparer, Subject, build, chosen, nodes_of
 from orchestrator.experiment.run import Runner
 from orchestrator.models.zoo import Zoo
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.journal import Journal, utc_now
-from orchestrator.runs.matrix import Cell, MachineKind
+from orchestrator.runs.matrix import Cell, MachineKind, SubjectKey
 from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
@@ -109,7 +109,7 @@ class Conductor:
         changed += self._changed_inputs(facts, cells)
         models = chosen(self.project.root, cells)
         for cell in cells:
-            model = models[cell.model, cell.quantization]
+            model = models[SubjectKey.of(cell)]
             if model.path is not None and known.get(cell.cell_id, model.sha256) != model.sha256:
                 changed.append(f"model {cell.model}")
         artifacts = self._artifacts(cells, models) if "artifacts" in facts else {}
@@ -134,11 +134,11 @@ class Conductor:
             changed.append("inputs.files")
         return changed
 
-    def _artifacts(self, cells: Sequence[Cell], models: dict[Key, Model]) -> dict[str, str]:
+    def _artifacts(self, cells: Sequence[Cell], models: dict[SubjectKey, Model]) -> dict[str, str]:
         """Keys of all that this run is made of, as they are now; nothing is built."""
         beds = self._beds(cells).values()
         bed = next(iter(beds))
-        nodes = nodes_of(bed.graph, models.values(), attacked=bool(self.workload.attacks))
+        nodes = nodes_of(bed.graph, models, attacked=bool(self.workload.attacks))
         keys = {label: bed.builder.keys.key(node) for label, node in nodes.items()}
         return keys | {name: key for each in beds for name, key in self._keys(each).items()}
 
@@ -205,7 +205,7 @@ class Conductor:
                 journal=self.journal,
                 progress=self.progress,
                 subjects=subjects,
-                bundle=parts.bundle,
+                bundles=parts.bundles,
                 rows=self._rows(beds, subjects, facts["tools"]["qemu"]),
                 attacks=Attacks(self.workload, cells, self.journal.run_id, scratch),
                 keep=self.options.keep,
@@ -260,7 +260,7 @@ class Conductor:
         keys = {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
         return keys | {name: file_digest(path) for name, path in files.items()}
 
-    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[Key, Subject], qemu: str) -> RowMaker:
+    def _rows(self, beds: dict[MachineKind, Testbed], subjects: dict[SubjectKey, Subject], qemu: str) -> RowMaker:
         return RowMaker(
             journal=self.journal,
             workload=self.workload.name,
@@ -271,14 +271,15 @@ class Conductor:
             host_cpus=self.project.config.machine.cpus,
         )
 
-    def _cell_facts(self, cell: Cell, subjects: dict[Key, Subject]) -> dict[str, Any]:
-        subject = subjects[cell.model, cell.quantization]
+    def _cell_facts(self, cell: Cell, subjects: dict[SubjectKey, Subject]) -> dict[str, Any]:
+        subject = subjects[SubjectKey.of(cell)]
         return {
             "cell_id": cell.cell_id,
             **cell.as_table(),
             "model_sha256": subject.sha256,
-            "model_bytes": subject.path.stat().st_size,
-            "trained": subject.trained,
+            "model_bytes": subject.model.bytes,
+            "trained": subject.model.trained,
+            "delivered": {name: file_digest(path) for name, path in subject.deployable.files.items()},
             "top": cell.top(self.workload),
             "inputs_sha256": file_digest(subject.inputs),
         }
@@ -384,10 +385,10 @@ def _with_paths(workload: Workload, folder: Path) -> dict[str, Any]:
     return table
 
 
-def _check_sizes(cells: Sequence[Cell], subjects: dict[Key, Subject]) -> None:
+def _check_sizes(cells: Sequence[Cell], subjects: dict[SubjectKey, Subject]) -> None:
     """Raises WorkloadError before anything is booted if a model cannot fit into its guest."""
     for cell in cells:
-        subject = subjects[cell.model, cell.quantization]
+        subject = subjects[SubjectKey.of(cell)]
         needed = subject.needed_mib
         if needed > cell.guest.memory_mib:
             raise WorkloadError(

@@ -16,6 +16,7 @@ from orchestrator.experiment.measure import Measured, Stage, guest_of
 from orchestrator.experiment.plan import plan
 from orchestrator.models import oracle
 from orchestrator.runs.costs import Costs
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.outputs import check_equal
 from orchestrator.runs.rows import RowMaker
@@ -43,7 +44,7 @@ _LOOK = 0.1  # s
 
 @dataclass
 class Runner:
-    """Everything that one run needs; `subjects` has the prepared model of every cell.
+    """Everything that one run needs; `subjects` has the prepared model of every cell, `bundles` its runtime.
 
     The workload's own files are relative to `folder`.
     """
@@ -53,8 +54,8 @@ class Runner:
     beds: dict[MachineKind, Testbed]
     journal: Journal
     progress: Progress
-    subjects: dict[tuple[str, str], Subject]
-    bundle: Path
+    subjects: dict[SubjectKey, Subject]
+    bundles: dict[str, Path]
     rows: RowMaker
     attacks: Attacks
     keep: bool = False
@@ -179,10 +180,11 @@ class Runner:
         if not guests or boot.sessions[-1].world != "host":
             return
         cell = guests[0].steps[-1].cell
-        subject = self.subjects[cell.model, cell.quantization]
+        subject = self.subjects[SubjectKey.of(cell)]
         try:
             self._enter(guests[0], stage)
-            stage.deploy_model(guests[0].world, subject.path, subject.inputs)
+            stage.need_runner(guests[0].world, self.bundles[cell.runtime])
+            stage.deploy_model(guests[0].world, subject.deployable, subject.inputs)
         except OrchError as error:
             self.progress.notice(f"no guest is left up: {error.message}")
 
@@ -215,10 +217,10 @@ class Runner:
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
                 self._granules = stage.granules()
         with self._part("deploy", world=session.world):
-            if World.HOST not in stage.worlds:  # a guest's gate sends the start signal from there
-                stage.deploy_runner(World.HOST, self.bundle)
-            if name is not None:
-                stage.deploy_runner(session.world, self.bundle)
+            bundle = self.bundles[session.steps[0].cell.runtime]
+            stage.need_runner(World.HOST, bundle)
+            if name is not None:  # a fresh guest, which has nothing
+                stage.deploy_runner(session.world, bundle)
 
     def _life(self, session: Session, boot_id: int, stage: Stage, run: int) -> None:
         """Rows about the guest itself, when the marker of its end is there."""
@@ -284,10 +286,12 @@ class Runner:
         return f"; about {seconds:.0f} s left after this"
 
     def _measure(self, step: Step, boot_id: int, stage: Stage, say: Callable[[str], None]) -> None:
-        cell, subject = step.cell, self.subjects[step.cell.model, step.cell.quantization]
+        cell, subject, load = step.cell, self.subjects[SubjectKey.of(step.cell)], self.workload
         with self._part("deploy", step=step.key):
-            stage.deploy_model(step.world, subject.path, subject.inputs)
-        what = Measurement(cell, stage.take_base(), self.workload.iterations, self.workload.warmups, self.workload.top)
+            stage.need_runner(step.world, self.bundles[cell.runtime])
+            stage.deploy_model(step.world, subject.deployable, subject.inputs)
+        opening = subject.deployable.opening
+        what = Measurement(cell, opening, stage.take_base(), load.iterations, load.warmups, load.top)
         with self._part("measure", step=step.key):
             measured = stage.measure(what, step.world, say)
         stage.check()
@@ -314,7 +318,7 @@ class Runner:
 
     def _attack(self, step: Step, boot_id: int, stage: Stage, names: Sequence[str], say: Callable[[str], None]) -> bool:
         """What the host gets of the deployed model; a step whose attack fails has failed, with its samples kept."""
-        subject = self.subjects[step.cell.model, step.cell.quantization]
+        subject = self.subjects[SubjectKey.of(step.cell)]
         if names:
             stage.links.hang_up()
         for name in names:
@@ -372,7 +376,7 @@ class Runner:
                 stage.links.hang_up()
                 stage.bed.guests.stop(name)
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
-                stage.deploy_runner(step.world, self.bundle)
+                stage.deploy_runner(step.world, self.bundles[step.cell.runtime])
         except OrchError as error:
             return error
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal, utc_now
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.observation import Observation
 from orchestrator.schema import samples
 from orchestrator.schema.samples import PrivacyRow, SampleRow
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class RowMaker:
-    """Writes the rows of one run; `stack_hash` by kind of machine, `model_sha256` by (model, quantization)."""
+    """Writes the rows of one run; `stack_hash` by kind of machine, `model_sha256` by what is deployed."""
 
     journal: Journal
     workload: str
     seed: int  # of the workload
     platform_version: str
     stack_hash: dict[MachineKind, str]
-    model_sha256: dict[tuple[str, str], str]
+    model_sha256: dict[SubjectKey, str]
     host_cpus: int  # of a machine that is not deterministic
     _booted: dict[int, str] = field(default_factory=dict)
 
@@ -78,8 +79,9 @@ class RowMaker:
             "boot_id": boot_id,
             "workload": self.workload,
             "model": cell.model,
-            "model_sha256": self.model_sha256[cell.model, cell.quantization],
+            "model_sha256": self.model_sha256[SubjectKey.of(cell)],
             "quantization": cell.quantization,
+            "runtime": cell.runtime,
             "protection": cell.protection,
             "world": step.world,
             "platform": "qemu",

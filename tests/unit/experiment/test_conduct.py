@@ -21,10 +21,12 @@ from orchestrator.experiment import conduct, provenance
 from orchestrator.experiment.conduct import Conductor
 from orchestrator.experiment.plan import cells_of, plan
 from orchestrator.experiment.prepare import Subject, nodes_of
+from orchestrator.models.runtime import Execution
 from orchestrator.models.tensors import Tensors
 from orchestrator.models.zoo import Zoo
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.journal import Journal
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.project import Project
@@ -58,7 +60,7 @@ class FakeRunner:
 def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Artifact keys as they are now; nothing is built, and no machine is made."""
     keys = {"kernel": "k1", "rmm": "r1"}
-    parts = SimpleNamespace(bundle=Path("b"), keys={})
+    parts = SimpleNamespace(bundles={"litert": Path("b")}, keys={})
 
     class Subjects:
         def __init__(self, _parts: object, workload: Workload, folder: Path, _work: Path) -> None:
@@ -66,10 +68,13 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
         def subjects(self) -> dict[Any, Any]:
             def subject(path: Path) -> Any:
-                sha256 = file_digest(path)
-                return SimpleNamespace(path=path, sha256=sha256, trained=True, needed_mib=1, inputs=path)
+                model = SimpleNamespace(bytes=path.stat().st_size, trained=True)
+                files = SimpleNamespace(files={"model.tflite": path})
+                return SimpleNamespace(
+                    model=model, sha256=file_digest(path), deployable=files, needed_mib=1, inputs=path
+                )
 
-            return {(cell.model, cell.quantization): subject(cell.own.path) for cell in self.cells if cell.own}
+            return {SubjectKey.of(cell): subject(cell.own.path) for cell in self.cells if cell.own}
 
     monkeypatch.setattr(conduct, "build", lambda *_, **__: parts)
     monkeypatch.setattr(conduct, "Preparer", Subjects)
@@ -298,12 +303,13 @@ def test_artifacts_are_all_that_is_built() -> None:
     graph = Project.open(ROOT / "testbed.yaml").graph()
     made = next(name for name, model in zoo.models.items() if not model.shipped)
     models = [zoo.get("fashion_cnn", "int8"), zoo.get(made, next(iter(zoo.describe(made).files)))]
-    labels = set(nodes_of(graph, models, attacked=True))
+    wanted = {SubjectKey(model.name, str(model.quantization), "none", "litert"): model for model in models}
+    labels = set(nodes_of(graph, wanted, attacked=True))
     assert {"runner", "runner:arch=amd64", "attack", "attack:arch=amd64"} <= labels
     assert any(models[1].node == label.partition(":")[0] for label in labels)
     assert models[0].dataset is not None
     assert models[0].dataset.node in {label.partition(":")[0] for label in labels}
-    assert "attack" not in nodes_of(graph, models)
+    assert "attack" not in nodes_of(graph, wanted)
 
 
 def test_costs_are_those_of_all_invocations() -> None:
@@ -323,9 +329,16 @@ def test_the_emulator_says_its_version(tmp_path: Path) -> None:
     assert provenance.qemu_version(program) == "10.0.13 (Debian 1:10)"
 
 
-def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = ({"label": 1}, {"label": 2}, {"label": 0})
-    monkeypatch.setattr("orchestrator.experiment.prepare.oracle", lambda *_: answers)
-    tensors = Tensors(b"", 3, labels=((1,), (5, 2), (3,)))
-    subject = Subject("m", "int8", tmp_path, "0a", True, tmp_path / "i", tensors, (), tmp_path)
-    assert subject.accuracy(tmp_path) == (2, 3)
+def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path) -> None:
+    asked: list[Execution] = []
+
+    def answer(what: Execution) -> Any:
+        asked.append(what)
+        return SimpleNamespace(outputs=({"label": 1}, {"label": 2}, {"label": 0}))
+
+    tensors: Any = Tensors(b"", 3, labels=((1,), (5, 2), (3,)))
+    about: dict[str, Any] = {"key": None, "model": None, "deployable": None, "oracle": SimpleNamespace(run=answer)}
+    subject = Subject(sha256="0a", inputs=tmp_path / "i", tensors=tensors, expected=(), **about)
+    assert subject.accuracy(tmp_path / "rebuilt") == (2, 3)
+    (what,) = asked
+    assert (what.model, what.inputs, what.iterations) == (str(tmp_path / "rebuilt"), str(tmp_path / "i"), 3)

@@ -12,7 +12,7 @@ from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.plan import cells_of
 from orchestrator.privacy.rows import About
 from orchestrator.runs.journal import EVENTS, PRIVACY, RUN_FILE, SAMPLES, Journal
-from orchestrator.runs.matrix import Step
+from orchestrator.runs.matrix import Step, SubjectKey
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import BOOTS_MAX, Workload, machine_seed
@@ -34,7 +34,7 @@ def maker(journal: Journal) -> RowMaker:
         seed=1,
         platform_version="qemu-10.0",
         stack_hash={CELL.machine: "0a" * 32},
-        model_sha256={(CELL.model, CELL.quantization): "1b" * 32},
+        model_sha256={SubjectKey.of(CELL): "1b" * 32},
         host_cpus=2,
     )
 

@@ -23,8 +23,9 @@ from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.run import Runner
 from orchestrator.models.record import RunnerRecord
 from orchestrator.privacy.rows import About
+from orchestrator.protect.deployable import Opening
 from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal
-from orchestrator.runs.matrix import Step
+from orchestrator.runs.matrix import Step, SubjectKey
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.samples import PrivacyRow
@@ -48,7 +49,7 @@ class Machine:
     prints: dict[str, str] = field(default_factory=dict)
     packets: int = 0
     no_boot: OrchError | None = None
-    worlds: set[str] = field(default_factory=set)
+    bundles: dict[str, Path] = field(default_factory=dict)
     linked: bool = False
     lives: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
@@ -102,8 +103,11 @@ class Machine:
     def granules(self) -> int:
         return 9
 
-    def deploy_runner(self, world: str, _bundle: object) -> None:
-        self.worlds.add(world)
+    def deploy_runner(self, world: str, bundle: Path) -> None:
+        self.bundles[world] = bundle
+
+    def need_runner(self, world: str, bundle: Path) -> None:
+        self.bundles[world] = bundle
 
     def deploy_model(self, world: str, _model: object, _inputs: object) -> None:
         if world in self.no_model:
@@ -138,8 +142,9 @@ class World:
 
     def run(self) -> int:
         cells = cells_of(self.workload)
-        keys = [(cell.model, cell.quantization) for cell in cells]
-        subject = SimpleNamespace(path=Path("m"), inputs=Path("i"))
+        keys = [SubjectKey.of(cell) for cell in cells]
+        deployable = SimpleNamespace(opening=Opening("m"), plain=Path("m"))
+        subject = SimpleNamespace(deployable=deployable, inputs=Path("i"))
         runner = Runner(
             workload=self.workload,
             folder=Path(),
@@ -147,7 +152,7 @@ class World:
             journal=self.journal,
             progress=Silent(),
             subjects=dict.fromkeys(keys, subject),  # type: ignore[arg-type]
-            bundle=Path("b"),
+            bundles={"litert": Path("b")},
             rows=RowMaker(
                 journal=self.journal,
                 workload="w",

@@ -13,6 +13,7 @@ from orchestrator.errors import BootError
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.run import Runner
 from orchestrator.runs.journal import SAMPLES, Journal
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.rows import RowMaker
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
@@ -48,13 +49,13 @@ def test_each_boot_has_a_seed_of_its_own_and_its_rows_say_which(tmp_path: Path) 
         seed=workload.seed,
         platform_version="qemu-10.0",
         stack_hash={cell.machine: "0a" * 32},
-        model_sha256={(cell.model, cell.quantization): "1b" * 32},
+        model_sha256={SubjectKey.of(cell): "1b" * 32},
         host_cpus=2,
     )
     rest: dict[str, Any] = {
         "progress": Silent(),
         "subjects": {},
-        "bundle": tmp_path,
+        "bundles": {},
         "attacks": None,
         "folder": tmp_path,
     }
