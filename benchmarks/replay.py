@@ -17,31 +17,34 @@ from orchestrator.experiment.measure import Stage, guest_of
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Preparer, build
 from orchestrator.experiment.replay import DETERMINISTIC, replays
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.project import Project
+from orchestrator.words import World
 
 ROOT = Path(__file__).resolve().parents[1]
 ORCH = Path(sys.executable).parent / "orch"
 
 
-def replay_world(world: str, times: int, iterations: int, work: Path) -> bool:
+def replay_world(world: World, times: int, iterations: int, work: Path) -> bool:
     """Print the instructions of each replay in one world; whether all of them are the same."""
     workload = load(ROOT / "workloads/smoke.yaml", Workload)
     (cell,) = cells_of(workload)
     bed = machine_testbed(Project.open(), Silent(), cell.machine)
     parts = build(bed, [cell])
-    subject = Preparer(parts, workload, ROOT / "workloads", work).subjects()[cell.model, cell.quantization]
+    subject = Preparer(parts, workload, ROOT / "workloads", work / world).subjects()[SubjectKey.of(cell)]
     bed.up(DETERMINISTIC)
     stage = Stage.on(bed, deploy_seconds=300, run_seconds=600)
     name = guest_of(world)
-    stage.deploy_runner("host", parts.bundle)
+    stage.deploy_runner(World.HOST, parts.bundles[cell.runtime])
     if name is not None:
         bed.guests.start(name, GuestOptions(cell.guest.memory_mib, cell.guest.vcpus, cell.guest.pretouch))
-        stage.deploy_runner(world, parts.bundle)
-    stage.deploy_model(world, subject.path, subject.inputs)
-    what = Measurement(cell, stage.take_base(), iterations, workload.warmups, workload.top)
+        stage.deploy_runner(world, parts.bundles[cell.runtime])
+    stage.deploy_model(world, subject.deployable, subject.inputs)
+    opening = subject.deployable.opening
+    what = Measurement(cell, opening, stage.take_base(), iterations, workload.warmups, workload.top)
     seen = []
     for number, counts in enumerate(replays(stage, what, world, work / "saved.state", times)):
         seen.append(counts)
@@ -60,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5, help="replays of each world [5]")
     parser.add_argument("--iterations", type=int, default=20, help="inferences in each [20]")
-    parser.add_argument("--worlds", nargs="+", default=["realm", "vm", "host"])
+    parser.add_argument("--worlds", nargs="+", type=World, default=[World.REALM, World.VM, World.HOST])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="orch-replay-") as folder:
         os.environ["XDG_STATE_HOME"] = folder

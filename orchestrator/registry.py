@@ -101,3 +101,6 @@ PROTECTIONS: Registry[Any] = Registry("protection", {"none": "orchestrator.prote
 
 RUNTIMES: Registry[Any] = Registry("runtime", {"litert": "orchestrator.models.litert"})
 """Records are of type orchestrator.models.runtime.Runtime."""
+
+DEFAULT_RUNTIME, DEFAULT_PROTECTION = "litert", "none"
+"""What a workload has that does not say, and what there was before one could."""

@@ -71,8 +71,8 @@ class Comparison:
 def compare(a: Run, b: Run, margin: float) -> Comparison:
     """Ratios B / A of the instructions (all components) of cells that are the same in both; others are listed.
 
-    A cell is the same if its id, model file, inputs, number format, protection, `top`, ticks, shift, CPUs and memory
-    are.
+    A cell is the same if its id, model file, inputs, number format, runtime, protection, `top`, ticks, shift, CPUs and
+    memory are.
     """
     left, right = _counts(a, "a"), _counts(b, "b")
     cells_a, cells_b = ({key[0]: None for key in each} for each in (left, right))

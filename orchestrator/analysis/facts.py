@@ -15,6 +15,7 @@ from orchestrator.analysis.decompose import Decomposition, ExitCost, decompose, 
 from orchestrator.analysis.paper import is_regime
 from orchestrator.analysis.summary import Group, groups, resample
 from orchestrator.analysis.verdict import judge
+from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.report.model import Content, Word
 from orchestrator.runs.frames import usable
 from orchestrator.runs.reading import Run
@@ -31,6 +32,7 @@ class CellFacts:
     cell_id: str
     model: str
     quantization: str
+    runtime: str
     protection: str
     icount_shift: int | None
     host_hz: int
@@ -120,6 +122,7 @@ def _cell(
         cell_id=cell_id,
         model=str(about["model"]),
         quantization=str(about["quantization"]),
+        runtime=str(about["runtime"]),
         protection=str(about["protection"]),
         icount_shift=None if pd.isna(about["icount_shift"]) else int(about["icount_shift"]),
         host_hz=int(about["host_hz"]),
@@ -182,8 +185,8 @@ def _names(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
     for cell, part in rows.groupby("cell_id", sort=False):
         about = part.iloc[0]
         name = f"{about['model']} {about['quantization']}"
-        if about["protection"] != "none":
-            name += f", {about['protection']}"
+        for key, usual in (("runtime", DEFAULT_RUNTIME), ("protection", DEFAULT_PROTECTION)):
+            name += f", {about[key]}" if about[key] != usual else ""
         shift = "real time" if pd.isna(about["icount_shift"]) else f"shift {int(about['icount_shift'])}"
         names[str(cell)] = (name, f"{shift} {MIDDLE_DOT} {about['host_hz']}/{about['guest_hz']} Hz")
     often = Counter(names.values())

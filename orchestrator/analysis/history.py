@@ -4,24 +4,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from orchestrator.analysis.facts import CellFacts, gather
+from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.runs.reading import Run, load_run
 from orchestrator.runs.run_file import CellFacts as CellEntry
-from orchestrator.schema.csvtable import Finite, Name, Note, Row, Table, Utc
+from orchestrator.schema.csvtable import VERSION, Edition, Finite, Name, Note, Row, Table, Utc
 from orchestrator.words import INFER, Verdict, World
+
+HISTORY_VERSION = 2
+_FIRST = Edition(1, {VERSION: "1", "runtime": DEFAULT_RUNTIME, "protection": DEFAULT_PROTECTION})
 
 
 class HistoryRow(Row):
     """The inference of one cell in one run: instructions in vm and realm, their ratio, its interval and verdict."""
 
+    schema_version: Annotated[int, Field(ge=HISTORY_VERSION, le=HISTORY_VERSION)] = HISTORY_VERSION
     utc: Utc | None
     run_id: Name
     git_revision: Note
     cell_id: Name
     model: Name
     quantization: Name
+    runtime: Name
+    protection: Name
     icount_shift: int | None
     host_hz: int
     guest_hz: int
@@ -35,17 +44,18 @@ class HistoryRow(Row):
     verdict: Verdict | None
 
 
-HISTORY = Table("history.csv", HistoryRow)
+HISTORY = Table("history.csv", HistoryRow, HISTORY_VERSION, (_FIRST,))
 
 
 def append_history(path: Path, folder: Path) -> int:
     """Append the cells of a run that are not there yet; returns how many were added, 0 the second time.
 
-    A line that a kill has torn is cut first. Raises UsageError for another file or no run.
+    A line that a kill has torn is cut first, and a file of an older version gets the columns of this one; its lines
+    stay. Raises UsageError for another file or no run.
     """
     run = load_run(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    HISTORY.repair(path)
+    HISTORY.upgrade(path)
     known = {(row.run_id, row.cell_id) for row in HISTORY.rows(path)} if path.exists() else set()
     measured = gather(run).cells
     failed = [cell for cell in run.info.cells if cell.cell_id not in {each.cell_id for each in measured}]
@@ -64,6 +74,8 @@ def _about(run: Run, cell: CellFacts | CellEntry) -> dict[str, Any]:
         "cell_id": cell.cell_id,
         "model": cell.model,
         "quantization": cell.quantization,
+        "runtime": cell.runtime,
+        "protection": cell.protection,
         "icount_shift": cell.icount_shift,
         "host_hz": cell.host_hz,
         "guest_hz": cell.guest_hz,

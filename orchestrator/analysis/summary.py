@@ -17,7 +17,7 @@ from orchestrator.schema.samples import SummaryRow
 from orchestrator.words import PHASES, Component, Method, World
 
 KEYS = ["cell_id", "world", "phase", "component", "metric", "unit", "method"]
-OF_CELL = ["run_id", "workload", "model", "quantization", "protection"]
+OF_CELL = ["run_id", "workload", "model", "quantization", "runtime", "protection"]
 REGIME = ["icount_shift", "smp", "mem_mib", "host_hz", "guest_hz"]
 _JUDGED = frozenset({"instructions", "duration"})  # of which less is better
 _ORDER = {

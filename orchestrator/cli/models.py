@@ -11,7 +11,7 @@ from orchestrator.cli.context import Context, pass_context
 from orchestrator.errors import OrchError
 
 if TYPE_CHECKING:
-    from orchestrator.models.evaluation import Verdict
+    from orchestrator.models.evaluation import Evaluation
     from orchestrator.models.zoo import Model, Zoo
     from orchestrator.schema.zoo import Accuracy, ModelYaml
 
@@ -102,24 +102,25 @@ def verify_models(context: Context, names: tuple[str, ...]) -> None:
     Exit code 1 if one is not what it is said to be.
     """
     from orchestrator.models import evaluation  # noqa: PLC0415 - loads numpy
+    from orchestrator.models.oracle import Oracle  # noqa: PLC0415
 
     zoo, builder = _zoo(context), context.testbed.builder
     specs = [zoo.describe(name) for name in names] if names else list(zoo.models.values())
     wanted = [zoo.get(spec.name, quantization) for spec in specs for quantization in spec.files]
     built = zoo.build(wanted, builder)
     data = zoo.data([model.dataset for model in built if model.dataset], builder)
-    runner = evaluation.oracle(builder)
+    oracle = Oracle.built(builder)
     failed = 0
     for model in built:
         folder = data[model.dataset.name] if model.dataset else None
-        verdict = evaluation.verify(model, zoo.models[model.name], runner, folder)
+        verdict = evaluation.verify(model, zoo.models[model.name], oracle, folder)
         failed += bool(verdict.problems)
         click.echo(_told(model, verdict))
     if failed:
         raise OrchError(f"{failed} of {len(built)} files are not what their model.yaml states")
 
 
-def _told(model: Model, verdict: Verdict) -> str:
+def _told(model: Model, verdict: Evaluation) -> str:
     found = f"{verdict.right} of {verdict.images} right" if verdict.images else "random weights"
     same = "the stated bytes" if verdict.same_bytes else "other bytes than stated"
     state = "; ".join(verdict.problems) or "ok"

@@ -10,6 +10,7 @@ from orchestrator.privacy.dma import run_dma
 from orchestrator.privacy.memory_scan import run_memory_scan
 from orchestrator.privacy.plain_channel import run_plain_channel
 from orchestrator.privacy.rows import About, failed_row
+from orchestrator.runs.matrix import SubjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,23 +59,22 @@ class Attacks:
     def _has_its_model_last(self, cell: Cell) -> bool:
         """Whether no cell after it in its boots has the same model; they are done in the order of `cells`."""
         same = [
-            each
-            for each in self.cells
-            if (each.model, each.quantization, each.machine) == (cell.model, cell.quantization, cell.machine)
+            each for each in self.cells if (SubjectKey.of(each), each.machine) == (SubjectKey.of(cell), cell.machine)
         ]
         return cell == same[-1]
 
     def run(self, name: str, bed: Testbed, step: Step, subject: Subject) -> list[PrivacyRow]:
         """Do one, while the model is where the step has deployed it; raises OrchError if the attack itself fails."""
         about, limit, seed = self._about(step), self.workload.timeouts.attack, self.workload.seed
+        sought = subject.deployable.plain
         if name == "dma":
             return run_dma(bed, step.world, work=self.work, about=about, limit=limit)
         if name == "plain-channel":
-            return run_plain_channel(bed, step.world, subject.path, work=self.work, seed=seed, about=about, limit=limit)
+            return run_plain_channel(bed, step.world, sought, work=self.work, seed=seed, about=about, limit=limit)
         return run_memory_scan(
             bed,
             step.world,
-            subject.path,
+            sought,
             work=self.work,
             seed=seed,
             about=about,
@@ -94,6 +94,7 @@ class Attacks:
             quantization=cell.quantization,
             run_id=self.run_id,
             cell_id=cell.cell_id,
+            runtime=cell.runtime,
             protection=cell.protection,
             output=cell.output,
         )

@@ -146,10 +146,12 @@ class BootRun:
         guests = [session for session in boot.sessions if session.world != World.HOST]
         if not guests or boot.sessions[-1].world != World.HOST:
             return
-        subject = self.steps.subject(guests[0].steps[-1].cell)
+        cell = guests[0].steps[-1].cell
+        subject = self.steps.subject(cell)
         try:
             self._enter(guests[0], stage)
-            stage.deploy_model(guests[0].world, subject.path, subject.inputs)
+            stage.need_runner(guests[0].world, self.job.bundles[cell.runtime])
+            stage.deploy_model(guests[0].world, subject.deployable, subject.inputs)
         except OrchError as error:
             self.progress.notice(f"no guest is left up: {error.message}")
 
@@ -182,10 +184,10 @@ class BootRun:
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
                 self._granules = stage.granules()
         with self.steps.part("deploy", world=session.world):
-            if World.HOST not in stage.worlds:  # a guest's gate sends the start signal from there
-                stage.deploy_runner(World.HOST, self.job.bundle)
-            if name is not None:
-                stage.deploy_runner(session.world, self.job.bundle)
+            bundle = self.job.bundles[session.steps[0].cell.runtime]
+            stage.need_runner(World.HOST, bundle)
+            if name is not None:  # a fresh guest, which has nothing
+                stage.deploy_runner(session.world, bundle)
 
     def _life(self, session: Session, stage: Stage, run: int) -> None:
         """Rows about the guest itself, when the marker of its end is there."""
@@ -213,7 +215,7 @@ class BootRun:
                 stage.links.hang_up()
                 stage.bed.guests.stop(name)
                 stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
-                stage.deploy_runner(step.world, self.job.bundle)
+                stage.deploy_runner(step.world, self.job.bundles[step.cell.runtime])
         except OrchError as error:
             return error
         return None

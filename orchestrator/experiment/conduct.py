@@ -20,7 +20,7 @@ from orchestrator.experiment.parts import machine_keys, machine_nodes, testbeds
 from orchestrator.experiment.plan import cells_of, input_digests, plan
 from orchestrator.experiment.planner import Planner
 from orchestrator.experiment.precheck import mistakes
-from orchestrator.experiment.prepare import Key, Preparer, Subject, build
+from orchestrator.experiment.prepare import Preparer, Subject, build
 from orchestrator.experiment.processes import Processes
 from orchestrator.experiment.sameness import check_same
 from orchestrator.experiment.scheduler import Inline
@@ -28,6 +28,7 @@ from orchestrator.models.zoo import Zoo
 from orchestrator.runs.costs import Costs, cost_of
 from orchestrator.runs.events import BootBegun, Part, utc_now
 from orchestrator.runs.folder import RunFolder
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.merge import merge
 from orchestrator.runs.outputs import compare_boots
 from orchestrator.runs.run_file import RUN_VERSION
@@ -182,7 +183,7 @@ class Conductor:
             facts["artifacts"] = parts.keys | machines | facts.get("artifacts", {})
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
             self.run.write_run(facts)
-            planner = Planner(self.run, self.workload, self.folder, beds, subjects, parts.bundle, scratch)
+            planner = Planner(self.run, self.workload, self.folder, beds, subjects, parts.bundles, scratch)
             jobs = planner.jobs(f"{platform}-{version.split(maxsplit=1)[0]}", keep=self.options.keep)
             with costs.spent_on("boots"):
                 Dispatcher(self.run, scheduler, self.progress, planner.boots).work(jobs)
@@ -230,14 +231,15 @@ class Conductor:
                 return True
         return False
 
-    def _cell_facts(self, cell: Cell, subjects: Mapping[Key, Subject]) -> dict[str, Any]:
-        subject = subjects[cell.model, cell.quantization]
+    def _cell_facts(self, cell: Cell, subjects: Mapping[SubjectKey, Subject]) -> dict[str, Any]:
+        subject = subjects[SubjectKey.of(cell)]
         return {
             "cell_id": cell.cell_id,
             **cell.as_table(),
             "model_sha256": subject.sha256,
-            "model_bytes": subject.path.stat().st_size,
-            "trained": subject.trained,
+            "model_bytes": subject.model.bytes,
+            "trained": subject.model.trained,
+            "delivered": {name: file_digest(path) for name, path in subject.deployable.files.items()},
             "top": cell.top(self.workload),
             "inputs_sha256": file_digest(subject.inputs),
         }
@@ -323,10 +325,10 @@ def _with_paths(workload: Workload, folder: Path) -> dict[str, Any]:
     return table
 
 
-def _check_sizes(cells: Sequence[Cell], subjects: Mapping[Key, Subject]) -> None:
+def _check_sizes(cells: Sequence[Cell], subjects: Mapping[SubjectKey, Subject]) -> None:
     """Raises WorkloadError before anything is booted if a model cannot fit into its guest."""
     for cell in cells:
-        subject = subjects[cell.model, cell.quantization]
+        subject = subjects[SubjectKey.of(cell)]
         needed = subject.needed_mib
         if needed > cell.guest.memory_mib:
             raise WorkloadError(

@@ -13,9 +13,14 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.models.runtime import UNPACKED, Armed, Execution
+from orchestrator.protect.deployable import INPUTS, RESULTS
+from orchestrator.registry import RUNTIMES
 from orchestrator.words import Mark
 
 if TYPE_CHECKING:
+    from orchestrator.models.runtime import Runtime
+    from orchestrator.protect.deployable import Opening
     from orchestrator.runs.matrix import Cell
     from orchestrator.testbed.guest import GuestName
 
@@ -55,13 +60,23 @@ UNQUIET = "connections were still being taken down when counting began"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One execution of the runner; `base` is its first marker id, unique in the life of a machine."""
+    """One execution of the cell's runtime, which opens what was deployed as `opening` says.
+
+    `base` is its first marker id, unique in the life of a machine.
+    """
 
     cell: Cell
+    opening: Opening
     base: int
     iterations: int
     warmups: int
     top: int
+
+    @property
+    def runtime(self) -> Runtime:
+        """What executes."""
+        found: Runtime = RUNTIMES[self.cell.runtime]
+        return found
 
     @property
     def said(self) -> str:
@@ -74,21 +89,25 @@ def runner_command(what: Measurement, name: GuestName | None) -> list[str]:
 
     `name` is the guest that it is for, None for the host's own world.
     """
-    return [
-        f"{FOLDER}/bundle/runner",
-        "run",
-        *("--model", f"{FOLDER}/model.tflite"),
-        *("--inputs", f"{FOLDER}/inputs.bin"),
-        *("--iterations", str(what.iterations)),
-        *("--warmups", str(what.warmups)),
-        *("--threads", str(what.cell.threads)),
-        *("--output", what.cell.output),
-        *(("--top", str(what.top)) if what.cell.output == "topk" else ()),
-        *("--id", str(what.base)),
-        *("--results", f"{FOLDER}/results.jsonl"),
-        *("--arm", str(PORT), "--align-us", str(ALIGN_US)),
-        *("--say", SAID_FIFO if name is None else CONSOLE, what.said),
-    ]
+    execution = Execution(
+        model=f"{FOLDER}/{what.opening.model}",
+        inputs=f"{FOLDER}/{INPUTS}",
+        results=f"{FOLDER}/{RESULTS}",
+        iterations=what.iterations,
+        warmups=what.warmups,
+        threads=what.cell.threads,
+        output=what.cell.output,
+        top=what.top,
+        base=what.base,
+        options=what.opening.words(FOLDER),
+        armed=Armed(PORT, ALIGN_US, SAID_FIFO if name is None else CONSOLE, what.said),
+    )
+    return what.runtime.command(FOLDER, execution)
+
+
+def clear_script() -> str:
+    """Shell for a world: nothing but the runtime is left of what was deployed."""
+    return f'cd {FOLDER} && for each in *; do [ "$each" = {UNPACKED} ] || rm -rf "./$each"; done'
 
 
 def arm_script(what: Measurement, name: GuestName | None) -> str:
@@ -96,8 +115,9 @@ def arm_script(what: Measurement, name: GuestName | None) -> str:
 
     An earlier one whose end was not waited for is ended before: it would be counted as well.
     """
-    # Its number may have become another process's meanwhile.
-    earlier = f"pid=$(cat {RUNNER_PID} 2>/dev/null); ! grep -qsx runner /proc/$pid/comm || {{ {_END_GROUP}; }}"
+    # Its number may have become another process's meanwhile; it may be another runtime's.
+    names = " ".join(f"-e {shlex.quote(each)}" for each in dict.fromkeys(each.comm for each in RUNTIMES.values()))
+    earlier = f"pid=$(cat {RUNNER_PID} 2>/dev/null); ! grep -qsxF {names} /proc/$pid/comm || {{ {_END_GROUP}; }}"
     # A runner that cannot start says so at once; nobody would read it from a FIFO that an earlier gate left.
     return f"{earlier}; rm -f {SAID_FIFO}; {shlex.join(runner_command(what, name))} >{RUNNER_PID}"
 
@@ -118,7 +138,7 @@ def _work(what: Measurement, name: GuestName | None) -> str:
     It is waited for without a limit: seconds of the machine's time say nothing of the user's, and the orchestrator has
     the limit.
     """
-    go = shlex.join([f"{FOLDER}/bundle/runner", "go", "127.0.0.1" if name is None else name.address, str(PORT)])
+    go = shlex.join(what.runtime.go_command(FOLDER, "127.0.0.1" if name is None else name.address, PORT))
     if name is None:
         return f"{go}; code=$?; [ $code -ne 0 ] || {{ read -r said <&4; code=$?; }}"
     wait = shlex.join(["rvmm", "wait", name.folder, what.said, str(_WAIT_SECONDS)])

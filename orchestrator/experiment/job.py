@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.runs.matrix import SubjectKey
+
 if TYPE_CHECKING:
     from orchestrator.experiment.prepare import Subject
     from orchestrator.runs.matrix import Boot, Cell
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 class BootJob:
     """One boot of the plan: the `whole`, and the `boot` with what is left of it; `index` is its place in the plan.
 
-    `cells` are those of the run, `config` and `testbed_file` the machine, `subjects` the prepared models. `offset` of
-    `total` steps come before it. `scratch` is a folder for files that nobody needs afterwards.
+    `cells` are those of the run, `config` and `testbed_file` the machine; `subjects` are the prepared models, `bundles`
+    their runtimes. `offset` of `total` steps come before it. `scratch` is a folder for files that nobody needs
+    afterwards.
     """
 
     index: int
@@ -29,8 +32,8 @@ class BootJob:
     boot: Boot
     workload: Workload
     cells: tuple[Cell, ...]
-    subjects: Mapping[tuple[str, str], Subject]
-    bundle: Path
+    subjects: Mapping[SubjectKey, Subject]
+    bundles: Mapping[str, Path]
     facts: RowFacts
     testbed_file: Path
     config: TestbedConfig

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import BootError, OrchError, WorkloadError
 from orchestrator.experiment import collect, gate
 from orchestrator.experiment.links import Links
-from orchestrator.models.record import RunnerRecord
+from orchestrator.models.record import IncompleteRecordError
+from orchestrator.protect.deployable import INPUTS, RESULTS
 from orchestrator.shell import ssh
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guest_life import ask
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from fabric import Connection
 
     from orchestrator.experiment.gate import Measurement
+    from orchestrator.models.record import RunnerRecord
+    from orchestrator.protect.deployable import Deployable
     from orchestrator.testbed.testbed import Testbed
 
 _LOOK = 0.05  # s between looks at the counter, which answers without disturbing the machine
 _ARM_SECONDS = 60.0
 _GO_SECONDS = 30.0
-BUNDLE = "bundle.tar.gz"
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class Stage:
     links: Links = field(init=False)
     lives: dict[int, list[MarkerRecord]] = field(default_factory=lambda: defaultdict(list))
     """Markers of creation, boot and end of guests, by the number of their start."""
-    worlds: set[World] = field(default_factory=set)
-    """Where the runner is."""
+    bundles: dict[World, Path] = field(default_factory=dict)
+    """Which runtime's bundle is where."""
     _base: int = gate.ID_STEP
     _seen: int = 0  # markers that were read
 
@@ -86,19 +88,25 @@ class Stage:
     # --- deploy ---------------------------------------------------------------------------------------------------
 
     def deploy_runner(self, world: World, bundle: Path) -> None:
-        """Copy the runner with its libraries to a world, and unpack it there."""
+        """Copy a runtime with its libraries to a world, and unpack it there in place of all that was deployed."""
         with self.links.to(world) as link:
             ssh.capture(link, f"rm -rf {gate.FOLDER} && mkdir -p {gate.FOLDER}")
-            self._put(link, world, bundle, BUNDLE)
-            folder = shlex.quote(gate.FOLDER)
-            ssh.capture(link, f"cd {folder} && tar xzf {BUNDLE} && rm {BUNDLE}", self.deploy_seconds)
-        self.worlds.add(world)
+            self._put(link, world, bundle, bundle.name)
+            folder, name = shlex.quote(gate.FOLDER), shlex.quote(bundle.name)
+            ssh.capture(link, f"cd {folder} && tar xzf {name} && rm {name}", self.deploy_seconds)
+        self.bundles[world] = bundle
 
-    def deploy_model(self, world: World, model: Path, inputs: Path) -> None:
-        """Copy a model and its inputs in place of those that were there."""
+    def need_runner(self, world: World, bundle: Path) -> None:
+        """Have this runtime's bundle in a world, and in the host, from where a guest's gate sends the start signal."""
+        for each in dict.fromkeys((World.HOST, world)):
+            if self.bundles.get(each) != bundle:
+                self.deploy_runner(each, bundle)
+
+    def deploy_model(self, world: World, model: Deployable, inputs: Path) -> None:
+        """Copy what is delivered of a model, and its inputs, in place of all that was there but the runtime."""
         with self.links.to(world) as link:
-            ssh.capture(link, f"cd {gate.FOLDER} && rm -f model.tflite inputs.bin results.jsonl*")
-            for source, name in ((model, "model.tflite"), (inputs, "inputs.bin")):
+            ssh.capture(link, gate.clear_script())
+            for name, source in (*model.files.items(), (INPUTS, inputs)):
                 self._put(link, world, source, name)
 
     def _put(self, link: Connection, world: World, source: Path, name: str) -> None:
@@ -122,9 +130,9 @@ class Stage:
         if code != "0":
             self._explain(what, world, code)
         with self.links.to(world) as link:
-            text = ssh.capture(link, f"cat {gate.FOLDER}/results.jsonl", self.deploy_seconds)
+            text = ssh.capture(link, f"cat {gate.FOLDER}/{RESULTS}", self.deploy_seconds)
         spent = {reason: count - before.get(reason, 0) for reason, count in after.items()}
-        record = RunnerRecord.parse(text)
+        record = what.runtime.parse(text)
         return Measured(markers, record, spent, tuple(filter(None, (*noise, record.disturbed))))
 
     def arm(self, what: Measurement, world: World, *, after: int | None = None) -> dict[str, int]:
@@ -176,15 +184,15 @@ class Stage:
         """Raises the best account of a measurement whose gate ended with `code`."""
         try:
             with self.links.to(world) as link:
-                text = ssh.capture(link, f"cat {gate.FOLDER}/results.jsonl")
+                text = ssh.capture(link, f"cat {gate.FOLDER}/{RESULTS}")
         except BootError:
             raise self.bed.world(world).lost() from None
         except OrchError:
             text = ""
         with self.links.to(World.HOST) as host:
             said = ssh.attempt(host, f"tail -n 1 {gate.LOG}").stdout.strip()
-        if re.search(r'"event": ?"end"', text):
-            RunnerRecord.parse(text)
+        with suppress(IncompleteRecordError):
+            what.runtime.parse(text)
         raise WorkloadError(f"{what.cell.model} in {world}: the gate ended with exit code {code}: {said or 'silent'}")
 
     def look(self) -> tuple[MarkerRecord, ...]:

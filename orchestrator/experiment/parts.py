@@ -64,6 +64,6 @@ def artifact_keys(beds: Mapping[MachineKind, Testbed], cells: Sequence[Cell], wo
     """Keys of all that a run is made of, as they are now; nothing is built."""
     bed = next(iter(beds.values()))
     models = chosen(bed.project.root, cells)
-    nodes = nodes_of(bed.graph, models.values(), attacked=bool(workload.attacks))
+    nodes = nodes_of(bed.graph, models, attacked=bool(workload.attacks))
     keys = {label: bed.builder.keys.key(node) for label, node in nodes.items()}
     return keys | {name: key for each in beds.values() for name, key in machine_keys(each, workload).items()}

@@ -39,13 +39,13 @@ def _cells(workload: Workload, folder: Path) -> Iterator[Cell]:
         for memory, pretouch in itertools.product(workload.memory_mib, workload.pretouch)
     ]
     models = [(model, _own(model, folder) if isinstance(model, OwnModel) else None) for model in workload.models]
-    rest = itertools.product(workload.protection, workload.output, workload.threads)
-    for machine, guest, (model, own), (protection, output, threads) in itertools.product(
+    rest = itertools.product(workload.runtime, workload.protection, workload.output, workload.threads)
+    for machine, guest, (model, own), (runtime, protection, output, threads) in itertools.product(
         machines, guests, models, tuple(rest)
     ):
         name = model.name if isinstance(model, OwnModel) else model
         for quantization in [model.quantization] if isinstance(model, OwnModel) else workload.quantization:
-            yield Cell(name, own, quantization, protection, output, threads, guest, machine)
+            yield Cell(name, own, quantization, protection, output, threads, guest, machine, runtime)
 
 
 def _own(model: OwnModel, folder: Path) -> Own:

@@ -11,13 +11,14 @@ from orchestrator.build.cache import key_of
 from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.parts import machine_keys
 from orchestrator.experiment.plan import cells_of, plan
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.rows import RowFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from orchestrator.experiment.prepare import Key, Subject
+    from orchestrator.experiment.prepare import Subject
     from orchestrator.runs.folder import RunFolder
     from orchestrator.runs.matrix import Boot, MachineKind
     from orchestrator.schema.workload import Workload
@@ -32,8 +33,8 @@ class Planner:
     workload: Workload
     folder: Path
     beds: Mapping[MachineKind, Testbed]
-    subjects: Mapping[Key, Subject]
-    bundle: Path
+    subjects: Mapping[SubjectKey, Subject]
+    bundles: Mapping[str, Path]
     scratch: Path
 
     @cached_property
@@ -60,7 +61,7 @@ class Planner:
                 workload=self.workload,
                 cells=cells_of(self.workload, self.folder),
                 subjects=self.subjects,
-                bundle=self.bundle,
+                bundles=self.bundles,
                 facts=self._facts(index, bed, platform),
                 testbed_file=bed.project.testbed_file,
                 config=bed.project.config,

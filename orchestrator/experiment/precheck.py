@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
 from orchestrator.experiment.attacks import REALM_ONCE
-from orchestrator.models.zoo import Zoo, check_tflite
+from orchestrator.models.zoo import Zoo
+from orchestrator.registry import PROTECTIONS, RUNTIMES
 from orchestrator.schema.testbed import Guest
 from orchestrator.schema.workload import Inputs, OwnModel
 from orchestrator.schema.yamlfile import Mistake
@@ -29,6 +31,7 @@ def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) 
         if not (folder / path).is_file():
             yield Mistake(("inputs", "files", index), f"{folder / path}: no such file")
     yield from _in_preparation(workload)
+    yield from _in_protection(workload)
     yield from _in_guests(workload, config)
     for index, attack in enumerate(workload.attacks):
         if attack in REALM_ONCE and "realm" not in workload.worlds:
@@ -52,11 +55,21 @@ def _in_preparation(workload: Workload) -> Iterator[Mistake]:
             )
 
 
+def _in_protection(workload: Workload) -> Iterator[Mistake]:
+    """Each runtime must be able to open what each protection delivers."""
+    for (index, protection), runtime in itertools.product(enumerate(workload.protection), workload.runtime):
+        lacks = PROTECTIONS[protection].needs - RUNTIMES[runtime].options
+        if lacks:
+            text = f"{protection} needs {', '.join(sorted(lacks))} of a runtime, and {runtime} does not know it"
+            yield Mistake(("protection", index), text, "another `runtime`, or a workload of its own")
+
+
 def _in_models(workload: Workload, zoo: Zoo, folder: Path) -> Iterator[Mistake]:
     for index, model in enumerate(workload.models):
         try:
             if isinstance(model, OwnModel):
-                check_tflite(folder / model.path)
+                for runtime in workload.runtime:
+                    RUNTIMES[runtime].check(folder / model.path)
                 continue
             for quantization in workload.quantization:
                 zoo.file_of(model, quantization)

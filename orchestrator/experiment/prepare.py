@@ -9,118 +9,151 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.models import tensors
-from orchestrator.models.oracle import oracle, top1_of
+from orchestrator.models.oracle import Oracle, top1_of
+from orchestrator.models.runtime import Execution
 from orchestrator.models.zoo import Model, Zoo, own_model
+from orchestrator.protect.deployable import INPUTS, RESULTS, Opening
+from orchestrator.protect.protection import Given
+from orchestrator.registry import PROTECTIONS, RUNTIMES
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from orchestrator.build.graph import Graph, Node
+    from orchestrator.models.runtime import Runtime
     from orchestrator.models.tensors import Tensors
+    from orchestrator.protect.deployable import Deployable
+    from orchestrator.protect.protection import Protection
     from orchestrator.runs.matrix import Cell
     from orchestrator.schema.workload import Inputs, Workload
     from orchestrator.schema.zoo import ModelDescription
     from orchestrator.testbed.testbed import Testbed
 
-_BASE_MIB = 56
-"""Of a guest: kernel, initrd, bounce buffers and the unpacked runtime (about 12 MiB)."""
-_COPIES = 4
-"""Of a model: its file in the guest's memory, its read copy, packed weights, and room for activations."""
+_BASE_MIB = 44
+"""Of a guest: kernel, initrd and bounce buffers; without the runtime."""
 SCORES = ("FLOAT32", "INT8", "UINT8")
 """Types of scores whose answers can be checked."""
-RELEASED_MAX = 256 << 20
-"""Bytes that the runner holds of all results: RELEASED_MAX in guest/world/runner/record.c."""
 _TYPES = {"float32": "FLOAT32", "int8": "INT8"}
-ORACLE = "runner:arch=amd64"
-BUNDLE, RUNNER = "bundle.tar.gz", "bundle/runner"
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What preparing needs of the artifact graph: the runner for machines and for this computer, models, data."""
+    """What preparing needs of the artifact graph.
 
-    bundle: Path
-    runner: Path
-    models: dict[Key, Model]
+    `bundles` and `oracles` are by runtime, `models` by what is deployed, `data` by data set, `artifacts` of protections
+    by their nodes' names; `keys` has the keys of all these artifacts, by node.
+    """
+
+    bundles: dict[str, Path]
+    oracles: dict[str, Oracle]
+    models: dict[SubjectKey, Model]
     data: dict[str, Path]
+    artifacts: dict[str, Path]
     keys: dict[str, str]
-    """Keys of all these artifacts, by node."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model with its inputs as the runner takes them, the right classes if known, and the oracle's scores."""
+    """A model as it is deployed, with its inputs, the right classes if known, and the oracle's scores."""
 
-    name: str
-    quantization: str
-    path: Path
+    key: SubjectKey
+    model: Model
     sha256: str
-    trained: bool
+    """Of the plain model."""
+    deployable: Deployable
     inputs: Path
     tensors: Tensors
     expected: tuple[dict[str, Any], ...]
-    runner: Path
+    oracle: Oracle
 
     @property
     def needed_mib(self) -> int:
         """Roughly the smallest guest that it runs in, MiB."""
-        return _BASE_MIB + (_COPIES * self.path.stat().st_size >> 20)
+        runtime = self.oracle.runtime
+        return _BASE_MIB + runtime.mib + (runtime.copies * self.deployable.bytes >> 20)
 
     def accuracy(self, model: Path) -> tuple[int, int]:
         """Right answers that another file gives to the same inputs, and the inputs; only where labels are known.
 
-        Raises WorkloadError if it fails.
+        It is opened as a plain model. Raises WorkloadError if it fails.
         """
-        outputs = oracle(self.runner, model, self.inputs, self.tensors.count, self.inputs.parent)
+        outputs = _answers(self.oracle, model.parent, Opening(model.name), self.inputs, self.tensors.count)
         right = [bool(self.tensors.correct(k, top1_of(output))) for k, output in enumerate(outputs)]
         return sum(right), len(right)
 
 
-def chosen(root: Path, cells: Iterable[Cell]) -> dict[Key, Model]:
+def _answers(oracle: Oracle, folder: Path, opening: Opening, inputs: Path, count: int) -> tuple[dict[str, Any], ...]:
+    """All scores of `count` inferences on this computer; `folder` is laid out as that of a world."""
+    what = Execution(
+        model=str(folder / opening.model),
+        inputs=str(inputs),
+        results=str(inputs.with_name(RESULTS)),
+        iterations=count,
+        output="scores",
+        options=opening.words(str(folder)),
+    )
+    return oracle.run(what).outputs
+
+
+def chosen(root: Path, cells: Iterable[Cell]) -> dict[SubjectKey, Model]:
     """The models of `cells`; raises UsageError for unknown ones and files that are none."""
     zoo = Zoo.load(root)
-    return {(cell.model, cell.quantization): _chosen(zoo, cell) for cell in cells}
+    return {SubjectKey.of(cell): _chosen(zoo, cell) for cell in cells}
 
 
 def _chosen(zoo: Zoo, cell: Cell) -> Model:
     if cell.own is None:
         return zoo.get(cell.model, cell.quantization)
-    return own_model(cell.model, cell.own.path, cell.quantization)
+    return own_model(cell.model, cell.own.path, cell.quantization, runtime=cell.runtime)
 
 
-def nodes_of(graph: Graph, models: Iterable[Model], *, attacked: bool = False) -> dict[str, Node]:
-    """All that is built beside the machine, by label: the runner, models, data, and what attacks them."""
-    names = ["runner", ORACLE, *(("attack", "attack:arch=amd64") if attacked else ())]
-    for model in models:
+def nodes_of(graph: Graph, models: Mapping[SubjectKey, Model], *, attacked: bool = False) -> dict[str, Node]:
+    """All that is built beside the machine, by label: runtimes, models, data, protections, and what attacks them."""
+    names = [*_runtime_nodes(models), *(("attack", "attack:arch=amd64") if attacked else ())]
+    for model in models.values():
         names += [model.node] if model.node is not None and model.path is None else []
         names += [model.dataset.node] if model.dataset is not None else []
-    nodes = [graph.node(name) for name in dict.fromkeys(names)]
+    nodes = [graph.node(name) for name in dict.fromkeys([*names, *_protection_nodes(models)])]
     return {node.label: node for node in nodes}
 
 
+def _runtime_nodes(keys: Iterable[SubjectKey]) -> Iterator[str]:
+    for name in dict.fromkeys(key.runtime for key in keys):
+        runtime: Runtime = RUNTIMES[name]
+        yield from (runtime.node, runtime.oracle_node)
+
+
+def _protection_nodes(models: Mapping[SubjectKey, Model]) -> Iterator[str]:
+    for key, model in models.items():
+        protection: Protection = PROTECTIONS[key.protection]
+        yield from protection.nodes(model)
+
+
 def build(bed: Testbed, cells: Iterable[Cell], *, attacked: bool = False) -> Parts:
-    """Make the runner, everything that the models of `cells` consist of, and what attacks them.
+    """Make runtimes, everything that the models of `cells` and their protections consist of, and what attacks them.
 
     Raises UsageError for unknown models and missing files before anything is built.
     """
     zoo, models = Zoo.load(bed.project.root), chosen(bed.project.root, cells)
-    nodes = nodes_of(bed.graph, models.values(), attacked=attacked)
+    nodes = nodes_of(bed.graph, models, attacked=attacked)
     bed.builder.build(list(nodes.values()))
     datasets = {model.dataset.name: model.dataset for model in models.values() if model.dataset is not None}
+    runtimes: list[Runtime] = [RUNTIMES[name] for name in dict.fromkeys(key.runtime for key in models)]
     return Parts(
-        bundle=bed.builder.artifact(bed.graph.node("runner")) / BUNDLE,
-        runner=bed.builder.artifact(bed.graph.node(ORACLE)) / RUNNER,
+        bundles={each.name: bed.builder.artifact(bed.graph.node(each.node)) / each.bundle for each in runtimes},
+        oracles={each.name: Oracle.built(bed.builder, each.name) for each in runtimes},
         models=dict(zip(models, zoo.build(list(models.values()), bed.builder), strict=True)),
         data=zoo.data(list(datasets.values()), bed.builder),
+        artifacts={name: bed.builder.artifact(bed.graph.node(name)) for name in _protection_nodes(models)},
         keys={label: bed.builder.keys.key(node) for label, node in nodes.items()},
     )
 
 
-def check_output(workload: Workload, name: str, description: ModelDescription) -> None:
-    """Raise UsageError if the workload asks for more of a model's scores than there are, or than the runner holds."""
+def check_output(workload: Workload, name: str, description: ModelDescription, held: int) -> None:
+    """Raise UsageError if the workload asks for more of a model's scores than there are, or than `held` bytes."""
     scores = description.outputs[0] if description.outputs else None
     if scores is None or scores.type not in SCORES:
         found = scores.type if scores else "none"
@@ -131,9 +164,9 @@ def check_output(workload: Workload, name: str, description: ModelDescription) -
     beyond = [label for label in workload.inputs.labels if label >= count]
     if beyond:
         raise UsageError(f"inputs.labels: {beyond[0]}: model {name} has {count} classes, counted from 0")
-    if "scores" in workload.output and inferences * scores.bytes > RELEASED_MAX:
+    if "scores" in workload.output and inferences * scores.bytes > held:
         raise UsageError(
-            f"iterations: {inferences} times the scores of model {name} are more than {RELEASED_MAX >> 20} MiB",
+            f"iterations: {inferences} times the scores of model {name} are more than {held >> 20} MiB",
             hint="fewer iterations, more boots, or another `output`",
         )
 
@@ -147,30 +180,35 @@ class Preparer:
     folder: Path
     work: Path
 
-    def subjects(self) -> dict[Key, Subject]:
-        """One for every model; raises UsageError for inputs that do not fit, WorkloadError if a model does not run."""
-        return {key: self._subject(model) for key, model in self.parts.models.items()}
+    def subjects(self) -> dict[SubjectKey, Subject]:
+        """One for every model, protection and runtime.
 
-    def _subject(self, model: Model) -> Subject:
-        description = tensors.describe(self.parts.runner, model.built)
-        check_output(self.workload, model.name, description)
+        Raises UsageError for inputs that do not fit, WorkloadError if a model does not run.
+        """
+        return {key: self._subject(key, model) for key, model in self.parts.models.items()}
+
+    def _subject(self, key: SubjectKey, model: Model) -> Subject:
+        oracle = self.parts.oracles[key.runtime]
+        description = oracle.describe(model.built)
+        check_output(self.workload, model.name, description, oracle.runtime.held_bytes)
         made = self._tensors(model, description)
-        inputs = self.work / f"{model.name}-{model.quantization}.bin"
+        place = self.work.joinpath(key.model, key.quantization, key.protection, key.runtime)  # two keys, two folders
+        place.mkdir(parents=True)
+        inputs, world = place / INPUTS, place / "world"
         inputs.write_bytes(made.data)
-        expected = oracle(self.parts.runner, model.built, inputs, made.count, self.work)
-        if len(expected) != made.count:
-            raise WorkloadError(f"{model.name} {model.quantization}: {len(expected)} answers to {made.count} inputs")
-        return Subject(
-            name=model.name,
-            quantization=model.quantization,
-            path=model.built,
-            sha256=model.sha256,
-            trained=model.trained,
-            inputs=inputs,
-            tensors=made,
-            expected=expected,
-            runner=self.parts.runner,
-        )
+        deployable = self._deployable(key, model, place / "made")
+        deployable.lay_out(world)
+        try:
+            expected = _answers(oracle, world, deployable.opening, inputs, made.count)
+        except WorkloadError as error:
+            raise WorkloadError(f"{key}: {error.message}") from None
+        return Subject(key, model, model.sha256, deployable, inputs, made, expected, oracle)
+
+    def _deployable(self, key: SubjectKey, model: Model, work: Path) -> Deployable:
+        work.mkdir()
+        protection: Protection = PROTECTIONS[key.protection]
+        artifacts = {name: self.parts.artifacts[name] for name in protection.nodes(model)}
+        return protection.prepare(Given(model, RUNTIMES[key.runtime], self.workload.seed, work, artifacts))
 
     def _tensors(self, model: Model, description: ModelDescription) -> Tensors:
         tensor, shape = tensors.image_input(model.name, description)

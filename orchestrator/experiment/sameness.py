@@ -9,6 +9,7 @@ from orchestrator.errors import UsageError
 from orchestrator.experiment.parts import artifact_keys
 from orchestrator.experiment.plan import cells_of, input_digests
 from orchestrator.experiment.prepare import chosen
+from orchestrator.runs.matrix import SubjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ def _changed_models(begun: RunFile, project: Project, cells: Sequence[Cell]) -> 
     changed = sorted({f"model {cell.model}" for cell in cells if known and cell.cell_id not in known})
     models = chosen(project.root, cells)
     for cell in cells:
-        model = models[cell.model, cell.quantization]
+        model = models[SubjectKey.of(cell)]
         if model.path is not None and known.get(cell.cell_id, model.sha256) != model.sha256:
             changed.append(f"model {cell.model}")
     return changed

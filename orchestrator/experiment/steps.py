@@ -13,6 +13,7 @@ from orchestrator.experiment import collect
 from orchestrator.experiment.gate import Measurement
 from orchestrator.models import oracle
 from orchestrator.runs.costs import Costs
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.outputs import OUTPUTS, check_equal
 from orchestrator.runs.rows import RowMaker
 from orchestrator.words import Status
@@ -55,7 +56,7 @@ class Steps:
 
     def subject(self, cell: Cell) -> Subject:
         """The prepared model of a cell."""
-        return self.job.subjects[cell.model, cell.quantization]
+        return self.job.subjects[SubjectKey.of(cell)]
 
     def do(self, step: Step, stage: Stage, problem: OrchError | None) -> bool:
         """One cell in one world, measured and attacked: rows and a word on it, whatever happens.
@@ -110,10 +111,12 @@ class Steps:
     # --- measuring ------------------------------------------------------------------------------------------------
 
     def _measure(self, step: Step, stage: Stage, say: Callable[[str], None]) -> None:
-        cell, subject, workload = step.cell, self.subject(step.cell), self.job.workload
+        cell, subject, load = step.cell, self.subject(step.cell), self.job.workload
         with self.part("deploy", step=step.key):
-            stage.deploy_model(step.world, subject.path, subject.inputs)
-        what = Measurement(cell, stage.take_base(), workload.iterations, workload.warmups, workload.top)
+            stage.need_runner(step.world, self.job.bundles[cell.runtime])
+            stage.deploy_model(step.world, subject.deployable, subject.inputs)
+        opening = subject.deployable.opening
+        what = Measurement(cell, opening, stage.take_base(), load.iterations, load.warmups, load.top)
         with self.part("measure", step=step.key):
             measured = stage.measure(what, step.world, say)
         stage.check()

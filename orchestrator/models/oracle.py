@@ -1,28 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the answers of a world are right: near to those of the build computer."""
+"""The oracle: a runtime on the build computer, and whether the answers of a world are near to its."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from orchestrator.build.run import CommandError, run
-from orchestrator.errors import WorkloadError
-from orchestrator.models.record import RunnerRecord
+from orchestrator.errors import UsageError, WorkloadError
+from orchestrator.registry import DEFAULT_RUNTIME, RUNTIMES
+from orchestrator.schema.zoo import ModelDescription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from orchestrator.build.builder import Builder
+    from orchestrator.models.record import RunnerRecord
+    from orchestrator.models.runtime import Execution, Runtime
 
     Scores = NDArray[np.float64]
 
 FLOAT_TOLERANCE = 1e-4
 """Largest difference of a float32 score: XNNPACK sums in another order on x86."""
 _TYPES = {"FLOAT32": "<f4", "INT8": "i1", "UINT8": "u1", "INT32": "<i4"}
-_ORACLE_SECONDS = 600
+_RUN_SECONDS = 600
+_DESCRIBE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A runtime on the build computer: its program of the same source, which says what is right."""
+
+    runtime: Runtime
+    program: Path
+
+    @classmethod
+    def built(cls, builder: Builder, name: str = DEFAULT_RUNTIME) -> Oracle:
+        """That of the runtime called `name`, built if need be."""
+        runtime: Runtime = RUNTIMES[name]
+        node = builder.graph.node(runtime.oracle_node)
+        builder.build([node])
+        return cls(runtime, builder.artifact(node) / runtime.program)
+
+    def describe(self, model: Path) -> ModelDescription:
+        """Inputs and outputs of a model; raises UsageError if it is none."""
+        try:
+            printed = run([self.program, *self.runtime.describe(str(model))], timeout=_DESCRIBE_SECONDS).stdout
+        except CommandError as error:
+            told = next((line for line in reversed(error.output.splitlines()) if line.strip()), error.message)
+            raise UsageError(f"{model}: no model that the runner can load: {told.strip()}") from None
+        try:
+            return ModelDescription.model_validate_json(printed)
+        except ValidationError as error:
+            raise UsageError(f"{model}: its description is not understood: {error.errors()[0]['msg']}") from None
+
+    def run(self, what: Execution, *, seconds: float = _RUN_SECONDS, nice: int = 0) -> RunnerRecord:
+        """Execute on this computer; raises WorkloadError, also if answers are missing. `nice` leaves it to others."""
+        before = ["nice", "-n", str(nice)] if nice else []
+        results = Path(what.results)
+        results.unlink(missing_ok=True)
+        try:
+            run([*before, self.program, *self.runtime.argv(what)], timeout=seconds)
+        except CommandError as error:
+            raise WorkloadError(f"the model does not run on this computer: {error.output.strip() or error}") from None
+        try:
+            record = self.runtime.parse(results.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise WorkloadError(f"the runner left no record: {error.strerror}") from None
+        asked = what.iterations + what.warmups
+        if len(record.iterations) != asked:
+            raise WorkloadError(f"the runner answered {len(record.iterations)} of {asked} inputs")
+        return record
 
 
 def scores_of(output: Mapping[str, Any]) -> tuple[Scores, float]:
@@ -46,20 +100,6 @@ def top1_of(output: Mapping[str, Any]) -> int:
     if "topk" in output:
         return int(output["topk"][0][0])
     return int(np.argmax(scores_of(output)[0]))
-
-
-def oracle(runner: Path, model: Path, inputs: Path, count: int, work: Path) -> tuple[dict[str, Any], ...]:
-    """All scores of `count` inferences with the same program built for this computer; raises WorkloadError."""
-    results = work / "oracle.jsonl"
-    words = ["--iterations", str(count), "--warmups", "0", "--threads", "1", "--output", "scores", "--id", "0"]
-    try:
-        run(
-            [runner, "run", "--model", model, "--inputs", inputs, *words, "--results", results],
-            timeout=_ORACLE_SECONDS,
-        )
-    except CommandError as error:
-        raise WorkloadError(f"the model does not run on this computer: {error.output.strip() or error}") from None
-    return RunnerRecord.parse(results.read_text(encoding="utf-8")).outputs
 
 
 def check_oracle(record: RunnerRecord, expected: Sequence[Mapping[str, Any]]) -> None:

@@ -10,6 +10,10 @@ from typing import Any
 from orchestrator.errors import WorkloadError
 
 
+class IncompleteRecordError(WorkloadError):
+    """What an execution left does not say how it ended."""
+
+
 @dataclass(frozen=True)
 class RunnerRecord:
     """What the runner wrote of one execution; raises WorkloadError in `parse` if it does not tell a success."""
@@ -25,7 +29,7 @@ class RunnerRecord:
             lines = [json.loads(line) for line in text.splitlines()]
             end = next(line for line in reversed(lines) if line["event"] == "end")
         except (json.JSONDecodeError, StopIteration, KeyError, TypeError):
-            raise WorkloadError("the runner left no complete record") from None
+            raise IncompleteRecordError("the runner left no complete record") from None
         if end["status"] != "ok":
             raise WorkloadError(f"the runner failed: {end.get('error') or 'it does not say why'}")
         load = next((line["ns"] for line in lines if line["event"] == "load"), 0)

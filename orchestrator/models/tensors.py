@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from orchestrator.build.run import CommandError, run
 from orchestrator.errors import UsageError
-from orchestrator.schema.zoo import ModelDescription, Preparation
+from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orchestrator.models.zoo import Model
-    from orchestrator.schema.zoo import Subset, TensorDescription
+    from orchestrator.schema.zoo import ModelDescription, Subset, TensorDescription
 
     Pixels = NDArray[np.uint8]
     Floats = NDArray[np.float32]
 
-_DESCRIBE_TIMEOUT = 60.0
 _NUMPY: dict[str, np.dtype[Any]] = {"FLOAT32": np.dtype("<f4"), "INT8": np.dtype("i1"), "UINT8": np.dtype("u1")}
 Shape = tuple[int, int, int]
 
@@ -54,19 +51,6 @@ class Tensors:
     def correct(self, index: int, answer: int) -> bool | None:
         """Whether class `answer` is right for tensor `index`; None where that is not known."""
         return answer in self.labels[index] if self.labels else None
-
-
-def describe(runner: Path, model: Path) -> ModelDescription:
-    """Inputs and outputs of a model, as the runner of the build computer sees them; raises UsageError if it is none."""
-    try:
-        printed = run([runner, "describe", model], timeout=_DESCRIBE_TIMEOUT).stdout
-    except CommandError as error:
-        told = next((line for line in reversed(error.output.splitlines()) if line.strip()), error.message)
-        raise UsageError(f"{model}: no model that the runner can load: {told.strip()}") from None
-    try:
-        return ModelDescription.model_validate_json(printed)
-    except ValidationError as error:
-        raise UsageError(f"{model}: its description is not understood: {error.errors()[0]['msg']}") from None
 
 
 def image_input(name: str, description: ModelDescription) -> tuple[TensorDescription, Shape]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BuildError, UsageError
+from orchestrator.registry import DEFAULT_RUNTIME, RUNTIMES
 from orchestrator.schema.yamlfile import load
 from orchestrator.schema.zoo import Accuracy, Classes, DatasetYaml, ModelFile, ModelInput, ModelYaml, Preparation
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MODELS = "workloads/models"
 DATASETS = "workloads/data"
 Named = TypeVar("Named", ModelYaml, DatasetYaml)
-_TFLITE_MAGIC = b"TFL3"  # at byte 4: the file identifier of the flatbuffer schema
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,12 @@ def own_model(
     path: Path,
     quantization: Quantization,
     *,
+    runtime: str = DEFAULT_RUNTIME,
     input_of: ModelInput | None = None,
     classes: Classes | None = None,
 ) -> Model:
-    """A model that the user brings, called `name` in results; raises UsageError if `path` is no .tflite file."""
-    check_tflite(path)
+    """A model that the user brings, called `name` in results; raises UsageError if `path` is none for the runtime."""
+    RUNTIMES[runtime].check(path)
     return Model(
         name=name,
         quantization=quantization,
@@ -190,14 +191,3 @@ def own_model(
         preparation=input_of.preparation if input_of else None,
         classes=classes,
     )
-
-
-def check_tflite(path: Path) -> None:
-    """Raise UsageError unless the file begins like a TensorFlow Lite model; what comes after that the runner checks."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(8)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    if head[4:] != _TFLITE_MAGIC:
-        raise UsageError(f"{path}: no TensorFlow Lite model", hint="expected is a .tflite file (flatbuffer TFL3)")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.privacy.blocks import Blocks, union
 from orchestrator.privacy.interval import wilson
+from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.schema.samples import PrivacyRow
 from orchestrator.words import Access, Quantization, Status, World
 
@@ -37,7 +38,8 @@ class About:
     quantization: str
     run_id: str = "none"
     cell_id: str = "none"
-    protection: str = "none"
+    protection: str = DEFAULT_PROTECTION
+    runtime: str = DEFAULT_RUNTIME
     output: str | None = None
 
     def row(self, attack: str, metric: str, **values: Any) -> PrivacyRow:
@@ -50,6 +52,7 @@ class About:
             protection=self.protection,
             model=self.model,
             quantization=Quantization(self.quantization),
+            runtime=self.runtime,
             metric=metric,
             unit="1",
             **values,

@@ -28,7 +28,8 @@ def read_frame(path: Path, table: Table[Any]) -> pd.DataFrame:
     data = path.read_bytes() if path.exists() else b""
     data = data[: data.rfind(b"\n") + 1] or table.text([])
     header = data.split(b"\n", 1)[0].decode(errors="replace").rstrip("\r").split(",")
-    table.check_header(path, header)
+    if table.check_header(path, header).version != table.version:
+        data = table.current(path)
     dtypes: dict[str, Any] = {column.name: _DTYPES[column.kind] for column in table.columns}
     try:
         missing = {column.name: ["", NOTHING] if column.name == "note" else [""] for column in table.columns}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.schema.workload import TicksOf, Timing, Workload
 from orchestrator.words import World
 
@@ -77,6 +78,7 @@ class Cell:
     threads: int
     guest: GuestKind
     machine: MachineKind
+    runtime: str = DEFAULT_RUNTIME
 
     def top(self, workload: Workload) -> int | None:
         """How many classes an inference releases; None unless its output is `topk`."""
@@ -89,10 +91,13 @@ class Cell:
 
     def as_table(self) -> dict[str, Any]:
         """JSON-able: everything that the cell is about."""
+        # The usual runtime goes without saying: ids of cells are those of runs from before there was another one.
+        runtime = {} if self.runtime == DEFAULT_RUNTIME else {"runtime": self.runtime}
         return {
             "model": self.model,
             "own": self.own.sha256 if self.own else None,
             "quantization": str(self.quantization),
+            **runtime,
             "protection": self.protection,
             "output": self.output,
             "threads": self.threads,
@@ -104,6 +109,28 @@ class Cell:
             "timing": self.machine.timing.mode,
             "icount_shift": self.machine.timing.shift if self.machine.deterministic else None,
         }
+
+
+@dataclass(frozen=True)
+class SubjectKey:
+    """What decides which files are deployed: the cells of one key share them, those of two never do."""
+
+    model: str
+    quantization: str
+    protection: str
+    runtime: str
+
+    @classmethod
+    def of(cls, cell: Cell) -> SubjectKey:
+        """That of a cell."""
+        return cls(cell.model, str(cell.quantization), cell.protection, cell.runtime)
+
+    def __str__(self) -> str:
+        """For people: what is not the usual is named."""
+        usual = (DEFAULT_PROTECTION, DEFAULT_RUNTIME)
+        return " ".join(
+            [self.model, self.quantization, *(x for x in (self.protection, self.runtime) if x not in usual)]
+        )
 
 
 @dataclass(frozen=True)

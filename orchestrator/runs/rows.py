@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.runs.events import utc_now
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.shard import PRIVACY, SAMPLES
 from orchestrator.schema import samples
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowFacts:
-    """What all rows of a boot say of where they come from; `model_sha256` by (model, quantization)."""
+    """What all rows of a boot say of where they come from; `model_sha256` by what is deployed."""
 
     run_id: str
     boot_id: int
@@ -32,7 +33,7 @@ class RowFacts:
     platform: str
     platform_version: str
     stack_hash: str
-    model_sha256: Mapping[tuple[str, str], str]
+    model_sha256: Mapping[SubjectKey, str]
     host_cpus: int  # of a machine that is not deterministic
 
 
@@ -92,8 +93,9 @@ class RowMaker:
             "boot_id": facts.boot_id,
             "workload": facts.workload,
             "model": cell.model,
-            "model_sha256": facts.model_sha256[cell.model, cell.quantization],
+            "model_sha256": facts.model_sha256[SubjectKey.of(cell)],
             "quantization": cell.quantization,
+            "runtime": cell.runtime,
             "protection": cell.protection,
             "world": step.world,
             "platform": facts.platform,

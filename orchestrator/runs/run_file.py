@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.build.cache import write_atomic
 from orchestrator.errors import UsageError
+from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.words import DEFAULT_MARGIN
 
 RUN_FILE = "run.yaml"
@@ -32,6 +33,8 @@ class CellFacts(_Part):
     model_sha256: str | None = None
     model_bytes: int | None = None
     quantization: str = ""
+    runtime: str = DEFAULT_RUNTIME
+    protection: str = DEFAULT_PROTECTION
     trained: bool | None = None
     output: str | None = None
     threads: int | None = None

@@ -17,7 +17,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -34,6 +34,8 @@ PANDAS_MISSING = frozenset(
     }
 )
 NOTHING = "-"  # a note that says nothing, where no field of its column may be empty
+VERSION = "schema_version"
+"""The column that says the version of a table's columns, where it has one."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
 _LONGEST = 4096  # characters of a text
@@ -130,11 +132,24 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Edition:
+    """A version of a table, and the columns that it lacks, each with what the rows of that time would have there."""
+
+    version: int
+    lacks: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class Table(Generic[RowType]):
-    """A kind of file: its rows' model, from which everything else follows."""
+    """A kind of file: its rows' model, from which everything else follows.
+
+    Files of an `older` edition are read as if they were of this `version`; whatever writes to one replaces it.
+    """
 
     name: str
     row: type[RowType]
+    version: int = 1
+    older: tuple[Edition, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -207,35 +222,59 @@ class Table(Generic[RowType]):
     def retain(self, path: Path, keep: Callable[[Mapping[str, str]], bool]) -> int:
         """Drop whole rows for which `keep` is false, and a torn last line; returns how many rows were dropped.
 
-        `keep` is given a row's fields as text by column. The file is replaced at once or, if nothing is to be dropped,
-        left alone.
+        `keep` is given a row's fields as text by column. The file is replaced at once or, if nothing is to be dropped
+        and its columns are those of this version, left alone.
         """
         self.repair(path)
         if not path.exists():
             return 0
-        kept: list[list[str]] = []
-        dropped = 0
-        for fields in self.records(path):
-            if keep(dict(zip(self.names, fields, strict=True))):
-                kept.append(fields)
-            else:
-                dropped += 1
-        if dropped:
-            stream = io.StringIO()
-            csv.writer(stream, lineterminator="\n").writerows([self.names, *kept])
-            replace_file(path, stream.getvalue().encode())
-        return dropped
+        edition, found = self._read(path)
+        rows = list(found)
+        kept = [fields for fields in rows if keep(dict(zip(self.names, fields, strict=True)))]
+        if len(kept) < len(rows) or edition.version != self.version:
+            replace_file(path, self._lines(kept))
+        return len(rows) - len(kept)
+
+    def upgrade(self, path: Path) -> None:
+        """Give a file of an older version the columns of this one, at once; a torn last line goes."""
+        self.retain(path, lambda _: True)
+
+    def current(self, path: Path) -> bytes:
+        """The bytes that a file would have in this version, without a torn last line."""
+        return self._lines(self.records(path))
 
     def records(self, path: Path) -> Iterator[list[str]]:
         """The fields of all whole lines but the header, as text; raises UsageError for another header or width."""
+        return self._read(path)[1]
+
+    def _lines(self, records: Iterable[list[str]]) -> bytes:
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows([self.names, *records])
+        return stream.getvalue().encode()
+
+    def _read(self, path: Path) -> tuple[Edition, Iterator[list[str]]]:
+        """The edition of a file, and its records as this version has them."""
         data = path.read_bytes()
         text = data[: data.rfind(b"\n") + 1].decode(errors="replace")
         lines = csv.reader(io.StringIO(text, newline=""))
-        self.check_header(path, next(lines, []) if text else self.names)
+        edition = self.check_header(path, next(lines, []) if text else self.names)
+        return edition, self._records(path, edition, lines)
+
+    def _records(self, path: Path, edition: Edition, lines: Iterator[list[str]]) -> Iterator[list[str]]:
+        columns = self.names
+        names = [name for name in columns if name not in edition.lacks]
         for number, fields in enumerate(lines, start=2):
-            if len(fields) != len(self.names):
-                raise UsageError(f"{path}:{number}: {len(fields)} fields where there are {len(self.names)} columns")
-            yield fields
+            if len(fields) != len(names):
+                raise UsageError(f"{path}:{number}: {len(fields)} fields where there are {len(names)} columns")
+            if edition.version == self.version:
+                yield fields
+                continue
+            given = dict(zip(names, fields, strict=True))
+            found = given.get(VERSION, str(edition.version))
+            if found != str(edition.version):
+                raise UsageError(f"{path}:{number}: {VERSION}: {edition.version} expected, found '{found}'")
+            row = {**edition.lacks, **given, VERSION: str(self.version)}
+            yield [row[name] for name in columns]
 
     def rows(self, path: Path) -> Iterator[RowType]:
         """All whole lines as checked rows; raises UsageError with the line of the first that is none."""
@@ -259,10 +298,11 @@ class Table(Generic[RowType]):
             raise EnvError(f"{path}: has other columns than this version of orch writes")
         return size
 
-    def check_header(self, path: Path, header: list[str]) -> None:
-        """Raises UsageError unless these are the columns, in their order."""
-        if header == self.names:
-            return
+    def check_header(self, path: Path, header: list[str]) -> Edition:
+        """The edition that has these columns in this order; raises UsageError if none has."""
+        for edition in (Edition(self.version), *self.older):
+            if header == [name for name in self.names if name not in edition.lacks]:
+                return edition
         missing = [name for name in self.names if name not in header]
         extra = [name for name in header if name not in self.names]
         what = (

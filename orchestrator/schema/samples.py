@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from orchestrator.schema.csvtable import NOTHING, Finite, Name, Note, Row, Sha256, Table, Utc
+from orchestrator.registry import DEFAULT_RUNTIME
+from orchestrator.schema.csvtable import NOTHING, Edition, Finite, Name, Note, Row, Sha256, Table, Utc
 from orchestrator.schema.names import PhaseName
 from orchestrator.words import Access, Component, Method, Quantization, Status, Verdict, World, unit_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+OLDER = (Edition(1, {"runtime": DEFAULT_RUNTIME}),)
+"""What tables of earlier versions lack: there was one runtime when they were written."""
+_Version = Annotated[int, Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
 
 
 class SampleRow(Row):
     """One observation."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=1, description="version of these columns")
+    schema_version: _Version = Field(default=SCHEMA_VERSION, description="version of these columns")
     run_id: Name = Field(description="name of the run's folder")
     cell_id: Name = Field(description="point of the matrix without the world: the same for host, vm and realm")
     boot_id: int | None = Field(
@@ -36,6 +40,7 @@ class SampleRow(Row):
     model: Name = Field(description="name in the model zoo, or of the user's file")
     model_sha256: Sha256 | None = Field(default=None, description="SHA-256 of the model's file")
     quantization: Quantization = Field(description="number format of the model")
+    runtime: Name = Field(default=DEFAULT_RUNTIME, description="what executed the model")
     protection: Name = Field(default="none", description="what was done to the model before it was deployed")
     world: World = Field(description="where it ran")
     phase: PhaseName = Field(description="what was going on")
@@ -85,12 +90,13 @@ class SampleRow(Row):
 class SummaryRow(Row):
     """Statistics of the ok rows, warm-ups left out, of one cell, world, phase, component and metric."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=1, description="version of these columns")
+    schema_version: _Version = Field(default=SCHEMA_VERSION, description="version of these columns")
     run_id: Name = Field(description="as in samples.csv")
     cell_id: Name = Field(description="as in samples.csv")
     workload: Name = Field(description="as in samples.csv")
     model: Name = Field(description="as in samples.csv")
     quantization: Quantization = Field(description="as in samples.csv")
+    runtime: Name = Field(description="as in samples.csv")
     protection: Name = Field(description="as in samples.csv")
     world: World = Field(description="as in samples.csv")
     phase: PhaseName = Field(description="as in samples.csv")
@@ -125,7 +131,7 @@ class SummaryRow(Row):
 class PrivacyRow(Row):
     """One figure of one attack, by world, protection and access."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=1, description="version of these columns")
+    schema_version: _Version = Field(default=SCHEMA_VERSION, description="version of these columns")
     run_id: Name = Field(description="as in samples.csv")
     cell_id: Name = Field(description="as in samples.csv")
     attack: Name = Field(description="name of the attack")
@@ -137,6 +143,7 @@ class PrivacyRow(Row):
     )
     model: Name = Field(description="as in samples.csv")
     quantization: Quantization = Field(description="as in samples.csv")
+    runtime: Name = Field(default=DEFAULT_RUNTIME, description="as in samples.csv")
     metric: Name = Field(description="what the attack achieved; see Metrics of privacy.csv")
     value: int | Finite | None = Field(default=None, description="the figure")
     unit: str = Field(description="unit of value; 1 for fractions, counts and flags")
@@ -152,9 +159,9 @@ class PrivacyRow(Row):
     note: Note = Field(default=None, description="free text")
 
 
-SAMPLES = Table("samples.csv", SampleRow)
-SUMMARY = Table("summary.csv", SummaryRow)
-PRIVACY = Table("privacy.csv", PrivacyRow)
+SAMPLES = Table("samples.csv", SampleRow, SCHEMA_VERSION, OLDER)
+SUMMARY = Table("summary.csv", SummaryRow, SCHEMA_VERSION, OLDER)
+PRIVACY = Table("privacy.csv", PrivacyRow, SCHEMA_VERSION, OLDER)
 
 
 def append_samples(path: Path, rows: Sequence[SampleRow]) -> int:

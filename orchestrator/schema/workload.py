@@ -18,8 +18,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.schema.csvtable import Name
-from orchestrator.schema.names import AttackName, ProtectionName
+from orchestrator.schema.names import AttackName, ProtectionName, RuntimeName
 from orchestrator.schema.testbed import GUEST_CPUS_MAX, GUEST_MIB_MAX, GUEST_MIB_MIN, Seconds, Ticks
 from orchestrator.schema.yamlfile import Strict
 from orchestrator.words import DEFAULT_MARGIN, Quantization, World
@@ -142,7 +143,10 @@ class Workload(Strict):
     quantization: Axis[Quantization] = (Quantization.INT8,)
     inputs: Inputs = Inputs()
     worlds: Axis[World] = tuple(World)
-    protection: Axis[ProtectionName] = ("none",)
+    runtime: Axis[RuntimeName] = Field(default=(DEFAULT_RUNTIME,), description="what executes the model")
+    protection: Axis[ProtectionName] = Field(
+        default=(DEFAULT_PROTECTION,), description="what is done to the model before it is deployed"
+    )
     output: Axis[Output] = Field(default=("scores",), description="what leaves the world of an inference's result")
     top: Whole = Field(
         default=5, ge=1, le=TOP_MAX, description="K of output topk, at most the model's number of classes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import shutil
 import struct
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from emulated import ROOT, Bed, build, host
+from orchestrator.trace.counters import pair_markers
 
-from orchestrator.trace.markers import pair_markers
+from orchestrator.models.litert import RECORD
+from orchestrator.models.runtime import Armed, Execution
 
 FASHION = ROOT / "workloads" / "models" / "fashion_cnn"
 PIXELS = 28 * 28
@@ -24,11 +27,19 @@ PORT = 7707
 REALM = "10.79.1.2"
 
 
-def words(quantization: str, base: int, folder: str) -> str:
+def words(quantization: str, base: int, folder: str, armed: Armed | None = None) -> str:
     """The command line of a run, but for the program."""
-    files = f"--model {folder}/fashion_cnn_{quantization}.tflite --inputs {folder}/{quantization}.bin"
-    counts = f"--iterations {ITERATIONS} --warmups {WARMUPS} --threads 1 --id {base}"
-    return f"run {files} {counts} --output scores --results {folder}/{quantization}.jsonl"
+    what = Execution(
+        model=f"{folder}/fashion_cnn_{quantization}.tflite",
+        inputs=f"{folder}/{quantization}.bin",
+        results=f"{folder}/{quantization}.jsonl",
+        iterations=ITERATIONS,
+        warmups=WARMUPS,
+        output="scores",
+        base=base,
+        armed=armed,
+    )
+    return shlex.join(RECORD.argv(what))
 
 
 def prepare(folder: Path, bundle: Path) -> None:
@@ -108,8 +119,8 @@ def test_the_same_in_host_vm_and_realm(bed: Bed, tmp_path: Path) -> None:
     check_scores(found, oracle)
 
     # Armed in the realm, started from the host when no session is open, waited for where it speaks at the end.
-    armed = f"--arm {PORT} --align-us 10000 --say /tmp/give/said finished"
-    script = f"cd /tmp/give && mkfifo said && bundle/runner {words('int8', 4000, '/tmp/give')} {armed}"
+    armed = words("int8", 4000, "/tmp/give", Armed(PORT, 10000, "/tmp/give/said", "finished"))
+    script = f"cd /tmp/give && mkfifo said && bundle/runner {armed}"
     assert run_in(bed, "realm", script).strip().isdigit()  # the number of the process
     host(bed, f"/tmp/give/bundle/runner go {REALM} {PORT}")
     assert run_in(bed, "realm", "cat /tmp/give/said") == "finished\n"

@@ -18,7 +18,9 @@ from orchestrator.analysis.history import HISTORY, append_history
 from orchestrator.cli.main import orch
 from orchestrator.errors import UsageError
 from orchestrator.report.compare_page import notices
+from orchestrator.runs.frames import read_frame
 from orchestrator.runs.reading import find_run, load_run
+from orchestrator.schema.samples import PRIVACY, SAMPLES
 from orchestrator.words import Verdict
 
 CELL = Cell()
@@ -177,6 +179,56 @@ def test_history_grows_once_a_run(tmp_path: Path) -> None:
     assert rows[0].git_revision == "0123456789abcdef0123456789abcdef01234567"
 
 
+def as_of_version_1(path: Path, *lacking: str) -> bytes:
+    """Make of a table what the first version of orch would have written; returns the bytes."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns=list(lacking))
+    if "schema_version" in table:
+        table["schema_version"] = "1"
+    table.to_csv(path, index=False, lineterminator="\n")
+    return path.read_bytes()
+
+
+def test_lines_of_an_older_history_stay(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    night, following = (make_run(tmp_path / "results", plan) for plan in (NIGHT, NEXT))
+    assert append_history(path, night) == 1
+    (line,) = HISTORY.rows(path)
+    old = as_of_version_1(path, "schema_version", "runtime", "protection")
+    assert old.startswith(b"utc,run_id,git_revision,cell_id,model,quantization,icount_shift,")
+    assert list(HISTORY.rows(path)) == [line]
+    assert path.read_bytes() == old
+    assert append_history(path, night) == 0
+    assert append_history(path, following) == 1
+    assert path.read_text(encoding="utf-8").startswith("schema_version,utc,")
+    first, second = HISTORY.rows(path)
+    assert first == line
+    assert (second.runtime, second.protection) == (line.runtime, line.protection) == ("litert", "none")
+
+
+def test_a_run_of_the_first_version_is_compared_with_one_of_today(tmp_path: Path) -> None:
+    old, new = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
+    expected = compare(load_run(old), load_run(new), 0.02)
+    frames = {table.name: read_frame(old / table.name, table) for table in (SAMPLES, PRIVACY)}
+    before = {name: as_of_version_1(old / name, "runtime") for name in frames}
+    assert b"runtime" not in before["samples.csv"]
+    found = compare(load_run(old), load_run(new), 0.02)
+    assert found == expected
+    assert found.rows
+    assert (found.refused, found.only_a, found.only_b) == ((), (), ())
+    for table in (SAMPLES, PRIVACY):
+        pd.testing.assert_frame_equal(read_frame(old / table.name, table), frames[table.name])
+        assert (old / table.name).read_bytes() == before[table.name]
+
+
+def test_another_runtime_is_something_else(tmp_path: Path) -> None:
+    old, new = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
+    table = pd.read_csv(new / "samples.csv", dtype=str, keep_default_na=False)
+    table.assign(runtime="other").to_csv(new / "samples.csv", index=False, lineterminator="\n")
+    found = compare(load_run(old), load_run(new), 0.02)
+    assert not found.rows
+    assert found.refused == (f"{CELL.cell_id}: measures something else: runtime litert and other",)
+
+
 def test_a_cell_that_failed_everywhere_has_its_line_in_the_history(tmp_path: Path) -> None:
     path, more = tmp_path / "history.csv", Cell("more-x", icount_shift=0)
     broken = tuple(("more-x", world) for world in NIGHT.worlds)
@@ -254,7 +306,7 @@ def test_a_folder_called_latest_is_not_the_latest_run(tmp_path: Path, monkeypatc
         ("samples.csv", (",2026-01-31T", ",2026-13-31T"), r"samples\.csv:2: started_utc: .* '2026-13-31T12:00:00Z'"),
         ("samples.csv", (",demo,", ",nan,"), r"samples\.csv:2: workload: "),
         ("samples.csv", (",4.5,", ",inf,"), r"samples\.csv:2: value: is not finite"),
-        ("samples.csv", (",demo,", ",demo,,"), r"samples\.csv:2: 31 fields where there are 30 columns"),
+        ("samples.csv", (",demo,", ",demo,,"), r"samples\.csv:2: 32 fields where there are 31 columns"),
         ("samples.csv", ("\n", "\n\n"), r"samples\.csv:2: schema_version: is missing"),
         ("privacy.csv", (",realm,", ",relm,"), r"privacy\.csv:4: world: "),
     ],

@@ -12,7 +12,8 @@ from orchestrator.cli.context import Context
 from orchestrator.cli.models import models
 from orchestrator.errors import OrchError, UsageError
 from orchestrator.models import evaluation
-from orchestrator.models.evaluation import Verdict
+from orchestrator.models.evaluation import Evaluation
+from orchestrator.models.oracle import Oracle
 from orchestrator.models.zoo import Model, Zoo
 
 
@@ -50,12 +51,12 @@ def test_show() -> None:
 
 
 def test_verify_tells_each_file_and_fails_if_one_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    verdicts = {"float32": Verdict(9105, 10000, True, ()), "int8": Verdict(9111, 10000, False, ())}
+    verdicts = {"float32": Evaluation(9105, 10000, True, ()), "int8": Evaluation(9111, 10000, False, ())}
     monkeypatch.setattr(Zoo, "build", lambda _zoo, wanted, _builder: wanted)
     monkeypatch.setattr(Zoo, "data", lambda *_: {"fashion-mnist": Path("data")})
-    monkeypatch.setattr(evaluation, "oracle", lambda _builder: Path("runner"))
+    monkeypatch.setattr(Oracle, "built", lambda _builder: None)
 
-    def verify(model: Model, *_: object) -> Verdict:
+    def verify(model: Model, *_: object) -> Evaluation:
         return verdicts[model.quantization]
 
     monkeypatch.setattr(evaluation, "verify", verify)
@@ -63,7 +64,7 @@ def test_verify_tells_each_file_and_fails_if_one_is_wrong(monkeypatch: pytest.Mo
         "fashion_cnn float32: ok: 9105 of 10000 right, the stated bytes",
         "fashion_cnn int8: ok: 9111 of 10000 right, other bytes than stated",
     ]
-    verdicts["int8"] = Verdict(9000, 10000, True, ("accuracy 0.9000, stated is 0.9111",))
+    verdicts["int8"] = Evaluation(9000, 10000, True, ("accuracy 0.9000, stated is 0.9111",))
     with pytest.raises(OrchError, match="1 of 2 files are not what their model") as caught:
         orch_models("verify", "fashion_cnn")
     assert caught.value.exit_code == 1

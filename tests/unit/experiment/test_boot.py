@@ -57,7 +57,7 @@ class Machine:
     prints: dict[str, str] = field(default_factory=dict)
     packets: int = 0
     no_boot: OrchError | None = None
-    worlds: set[str] = field(default_factory=set)
+    bundles: dict[str, Path] = field(default_factory=dict)
     linked: bool = False
     lives: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
@@ -111,8 +111,11 @@ class Machine:
     def granules(self) -> int:
         return 9
 
-    def deploy_runner(self, world: str, _bundle: object) -> None:
-        self.worlds.add(world)
+    def deploy_runner(self, world: str, bundle: Path) -> None:
+        self.bundles[world] = bundle
+
+    def need_runner(self, world: str, bundle: Path) -> None:
+        self.bundles[world] = bundle
 
     def deploy_model(self, world: str, _model: object, _inputs: object) -> None:
         if world in self.no_model:

@@ -27,6 +27,7 @@ from orchestrator.models.tensors import Tensors
 from orchestrator.models.zoo import Zoo
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.folder import RunFolder
+from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.shard import Shard
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
@@ -69,7 +70,7 @@ class FakeScheduler:
 def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Artifact keys as they are now; nothing is built, and no machine is made."""
     keys = {"kernel": "k1", "rmm": "r1"}
-    parts = SimpleNamespace(bundle=Path("b"), keys={})
+    parts = SimpleNamespace(bundles={"litert": Path("b")}, keys={})
 
     class Subjects:
         def __init__(self, _parts: object, workload: Workload, folder: Path, _work: Path) -> None:
@@ -77,10 +78,13 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
         def subjects(self) -> dict[Any, Any]:
             def subject(path: Path) -> Any:
-                sha256 = file_digest(path)
-                return SimpleNamespace(path=path, sha256=sha256, trained=True, needed_mib=1, inputs=path)
+                model = SimpleNamespace(bytes=path.stat().st_size, trained=True)
+                files = SimpleNamespace(files={"model.tflite": path})
+                return SimpleNamespace(
+                    model=model, sha256=file_digest(path), deployable=files, needed_mib=1, inputs=path
+                )
 
-            return {(cell.model, cell.quantization): subject(cell.own.path) for cell in self.cells if cell.own}
+            return {SubjectKey.of(cell): subject(cell.own.path) for cell in self.cells if cell.own}
 
     monkeypatch.setattr(conduct, "build", lambda *_, **__: parts)
     monkeypatch.setattr(conduct, "Preparer", Subjects)
@@ -314,12 +318,13 @@ def test_artifacts_are_all_that_is_built() -> None:
     graph = Project.open(ROOT / "testbed.yaml").graph()
     made = next(name for name, model in zoo.models.items() if not model.shipped)
     models = [zoo.get("fashion_cnn", "int8"), zoo.get(made, next(iter(zoo.describe(made).files)))]
-    labels = set(nodes_of(graph, models, attacked=True))
+    wanted = {SubjectKey(model.name, str(model.quantization), "none", "litert"): model for model in models}
+    labels = set(nodes_of(graph, wanted, attacked=True))
     assert {"runner", "runner:arch=amd64", "attack", "attack:arch=amd64"} <= labels
     assert any(models[1].node == label.partition(":")[0] for label in labels)
     assert models[0].dataset is not None
     assert models[0].dataset.node in {label.partition(":")[0] for label in labels}
-    assert "attack" not in nodes_of(graph, models)
+    assert "attack" not in nodes_of(graph, wanted)
 
 
 def test_costs_are_those_of_all_invocations() -> None:

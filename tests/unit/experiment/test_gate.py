@@ -15,6 +15,7 @@ import pytest
 from orchestrator.experiment import gate
 from orchestrator.experiment.gate import Measurement, arm_script, gate_script, runner_command
 from orchestrator.experiment.plan import cells_of
+from orchestrator.protect.deployable import Opening
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
 from orchestrator.testbed.guest import GuestName
@@ -23,7 +24,7 @@ from orchestrator.words import World
 
 def measurement(output: str = "scores") -> Measurement:
     cells = cells_of(loads(f"name: w\nmodels: fashion_cnn\noutput: {output}\n", "w.yaml", Workload))
-    return Measurement(cells[0], gate.ID_STEP, 4, 1, 5)
+    return Measurement(cells[0], Opening("model.tflite"), gate.ID_STEP, 4, 1, 5)
 
 
 def test_the_runner_is_told_all_that_the_cell_says() -> None:
@@ -70,6 +71,18 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         monkeypatch.setattr(gate, name, str(tmp_path / path))
     return tmp_path
+
+
+def test_nothing_but_the_runtime_is_left_of_what_was_deployed(machine: Path) -> None:
+    """Whatever it was called: two protections of a model deliver different files."""
+    folder = machine / "orch"
+    (folder / "secrets").mkdir()
+    for name in ("model.sealed", "inputs.bin", "results.jsonl.out", "secrets/key", "with space"):
+        (folder / name).write_text("left")
+    for _ in range(2):  # the second time there is nothing to do
+        subprocess.run(["sh", "-c", gate.clear_script()], check=True, timeout=10)
+        assert [path.name for path in folder.iterdir()] == ["bundle"]
+    assert (folder / "bundle/runner").exists()
 
 
 def lines_of(path: Path, count: int) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.experiment.measure import Stage
+from orchestrator.protect.deployable import Deployable, Opening, Sought
 from orchestrator.shell import ssh
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.worlds import GuestWorld
@@ -38,6 +39,7 @@ def test_copying_has_the_limit_of_the_workload(monkeypatch: pytest.MonkeyPatch) 
     bed: Any = SimpleNamespace(host=host, guests=guests, project=project)
     bed.world = lambda _: GuestWorld(bed, GuestName(World.VM))
     stage = Stage(bed, SimpleNamespace(), deploy_seconds=7, run_seconds=1)  # type: ignore[arg-type]
+    plain = Deployable({"model.tflite": Path("m")}, Opening("model.tflite"), (Sought("model", Path("m"), ""),))
     with pytest.raises(ssh.StalledError) as caught:
-        stage.deploy_model("vm", Path("m"), Path("i"))
+        stage.deploy_model(World.VM, plain, Path("i"))
     assert caught.value.message == "model.tflite to the vm: copying stood still for 7 s (`timeouts.deploy`)"

@@ -20,6 +20,7 @@ from orchestrator.testbed.project import Project
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = "name: w\nmodels: fashion_cnn\n"
+HELD = 256 << 20  # bytes
 VMM = "stack:\n  vmm: {command: x, worlds: [vm]}\n"
 
 
@@ -158,20 +159,20 @@ def ten_classes(kind: str = "INT8") -> ModelDescription:
 )
 def test_a_model_has_as_many_classes_as_it_has(text: str, expected: str) -> None:
     with pytest.raises(UsageError) as caught:
-        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes())
+        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes(), HELD)
     assert caught.value.message == expected
 
 
 def test_what_a_model_has_is_enough() -> None:
     for text in ("output: topk\ntop: 10\n", "top: 100\n", "inputs: {files: [x], labels: [9]}\n"):
-        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes())
+        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes(), HELD)
 
 
 def test_answers_that_nobody_can_check() -> None:
     with pytest.raises(UsageError, match="expected an output of type FLOAT32, INT8, UINT8, found INT32"):
-        check_output(loads(SMALL, "w.yaml", Workload), "m", ten_classes("INT32"))
+        check_output(loads(SMALL, "w.yaml", Workload), "m", ten_classes("INT32"), HELD)
     with pytest.raises(UsageError, match="found none"):
-        check_output(loads(SMALL, "w.yaml", Workload), "m", ModelDescription(inputs=(), outputs=()))
+        check_output(loads(SMALL, "w.yaml", Workload), "m", ModelDescription(inputs=(), outputs=()), HELD)
 
 
 def test_more_scores_than_the_runner_holds() -> None:
@@ -179,5 +180,5 @@ def test_more_scores_than_the_runner_holds() -> None:
     description = ModelDescription(inputs=(tensor,), outputs=(tensor,))
     many = SMALL + "iterations: 100000\n"
     with pytest.raises(UsageError, match="iterations: 100002 times the scores of model m are more than 256 MiB"):
-        check_output(loads(many, "w.yaml", Workload), "m", description)
-    check_output(loads(many + "output: label\n", "w.yaml", Workload), "m", description)
+        check_output(loads(many, "w.yaml", Workload), "m", description, HELD)
+    check_output(loads(many + "output: label\n", "w.yaml", Workload), "m", description, HELD)

@@ -13,7 +13,7 @@ from orchestrator.errors import UsageError
 from orchestrator.experiment.plan import cells_of
 from orchestrator.privacy.rows import About
 from orchestrator.runs.events import EVENTS
-from orchestrator.runs.matrix import Step
+from orchestrator.runs.matrix import Step, SubjectKey
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.rows import RowFacts, RowMaker
 from orchestrator.runs.shard import PRIVACY, SAMPLES, Shard
@@ -40,7 +40,7 @@ def maker(shard: Shard, boot_id: int = 0) -> RowMaker:
         platform="qemu",
         platform_version="qemu-10.0",
         stack_hash="0a" * 32,
-        model_sha256={(CELL.model, CELL.quantization): "1b" * 32},
+        model_sha256={SubjectKey.of(CELL): "1b" * 32},
         host_cpus=2,
     )
     return RowMaker(shard, facts)

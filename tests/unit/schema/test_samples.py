@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import random
@@ -234,6 +235,46 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
     path.write_bytes(SAMPLES.text(cell(1)).replace(b",realm,", b",relm,", 1))
     with pytest.raises(UsageError, match=r"samples\.csv:2: world"):
         list(SAMPLES.rows(path))
+
+
+def version_1(rows: list[SampleRow]) -> bytes:
+    """A file as the first version of orch wrote it: without `runtime`."""
+    stream = io.StringIO()
+    place = SAMPLES.names.index("runtime")
+    lines = [row.fields() for row in rows]
+    old = [SAMPLES.names, *(["1", *line[1:]] for line in lines)]
+    csv.writer(stream, lineterminator="\n").writerows([each[:place] + each[place + 1 :] for each in old])
+    return stream.getvalue().encode()
+
+
+def test_rows_of_an_older_version_have_what_they_would_have_had(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    old = version_1(cell(1) + cell(2))
+    path.write_bytes(old + b"1,torn")
+    assert list(SAMPLES.rows(path)) == cell(1) + cell(2)
+    assert SAMPLES.current(path) == SAMPLES.text(cell(1) + cell(2))
+    assert path.read_bytes() == old + b"1,torn"
+    with pytest.raises(EnvError, match="torn"):
+        append_samples(path, cell(3))
+    assert retain(path, lambda fields: fields["runtime"] == "litert") == 0
+    assert path.read_bytes() == SAMPLES.text(cell(1) + cell(2))
+    append_samples(path, cell(3))
+    assert list(SAMPLES.rows(path)) == cell(1) + cell(2) + cell(3)
+
+
+def test_a_file_is_of_one_version(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    path.write_bytes(version_1(cell(1)).replace(b"\n1,", b"\n2,", 1))
+    with pytest.raises(UsageError, match=r"samples\.csv:2: schema_version: 1 expected, found '2'"):
+        list(SAMPLES.rows(path))
+    path.write_bytes(SAMPLES.text(cell(1)).replace(b"\n2,", b"\n1,", 1))
+    with pytest.raises(UsageError, match=r"samples\.csv:2: schema_version"):
+        list(SAMPLES.rows(path))
+    with pytest.raises(UsageError, match=r"samples\.csv:2: schema_version"):
+        read_frame(path, SAMPLES)
+    path.write_bytes(SAMPLES.text(cell(1)).replace(b"runtime", b"motor", 1))
+    with pytest.raises(UsageError, match="lacks runtime"):
+        read_frame(path, SAMPLES)
 
 
 def test_privacy_rows_have_flags() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import UsageError
-from orchestrator.experiment.prepare import RELEASED_MAX
+from orchestrator.models.litert import RECORD
 from orchestrator.schema.workload import TOP_MAX, Workload
 from orchestrator.schema.yamlfile import loads
 
@@ -30,6 +30,7 @@ WRONG: dict[str, list[str]] = {
     "inputs.mean": ["a", "yes", "null"],
     "inputs.std": ["0", "-1", "yes"],
     "worlds": ["[]", "hypervisor", "[vm, vm]", "null"],
+    "runtime": ["some", "[]", "null", "[litert, litert]", "3"],
     "protection": ["some", "[]"],
     "output": ["top2", "[]", "[label, label]"],
     "top": ["0", "101", "500", "-1", "2.5", "yes", "all"],
@@ -128,5 +129,5 @@ def test_editors_see_the_same_mistakes(key: str, value: str, underlined: Callabl
 def test_limits_are_those_of_the_runner() -> None:
     header = (ROOT / "guest/world/runner/release.h").read_text(encoding="utf-8")
     assert re.findall(r"#define RELEASE_TOP_MAX (\d+)", header) == [str(TOP_MAX)]
-    source = (ROOT / "guest/world/runner/record.c").read_text(encoding="utf-8")
-    assert re.findall(r"#define RELEASED_MAX \(\(size_t\)(\d+) << 20\)", source) == [str(RELEASED_MAX >> 20)]
+    source = (ROOT / "guest/runner/record.c").read_text(encoding="utf-8")
+    assert re.findall(r"#define RELEASED_MAX \(\(size_t\)(\d+) << 20\)", source) == [str(RECORD.held_bytes >> 20)]

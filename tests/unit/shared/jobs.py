@@ -9,14 +9,14 @@ from typing import Any
 
 from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.plan import cells_of
-from orchestrator.runs.matrix import Boot
+from orchestrator.runs.matrix import Boot, SubjectKey
 from orchestrator.runs.rows import RowFacts
 from orchestrator.schema.workload import Workload
 
 
 def a_job(workload: Workload, boot: Boot, index: int, *, keep: bool = False, scratch: Path = Path("w")) -> BootJob:
     cells = cells_of(workload)
-    keys = [(cell.model, cell.quantization) for cell in cells]
+    keys = [SubjectKey.of(cell) for cell in cells]
     subject: Any = SimpleNamespace(path=Path("m"), inputs=Path("i"))
     facts = RowFacts(
         run_id="w-1",
@@ -36,7 +36,7 @@ def a_job(workload: Workload, boot: Boot, index: int, *, keep: bool = False, scr
         workload=workload,
         cells=cells,
         subjects=dict.fromkeys(keys, subject),
-        bundle=Path("b"),
+        bundles={"litert": Path("b")},
         facts=facts,
         testbed_file=Path("testbed.yaml"),
         config=None,  # type: ignore[arg-type] - no machine is made of it

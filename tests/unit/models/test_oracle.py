@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Right answers pass, wrong ones do not: the oracle's tolerance, and equality bit for bit."""
+"""The oracle answers for each input or fails; right answers pass, wrong ones do not; worlds are equal bit for bit."""
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from orchestrator.errors import WorkloadError
-from orchestrator.models.oracle import check_oracle, scores_of, top1_of
+from orchestrator.errors import UsageError, WorkloadError
+from orchestrator.models.oracle import Oracle, check_oracle, scores_of, top1_of
 from orchestrator.models.record import RunnerRecord
+from orchestrator.models.runtime import Execution
+from orchestrator.registry import DEFAULT_RUNTIME, RUNTIMES
 from orchestrator.runs.outputs import check_equal
 
 
@@ -126,3 +129,59 @@ def test_worlds_agree_bit_for_bit(tmp_path: Path) -> None:
 def test_a_record_that_tells_no_success(text: str, words: str) -> None:
     with pytest.raises(WorkloadError, match=words):
         RunnerRecord.parse(text)
+
+
+# --- the runtime on this computer -------------------------------------------------------------------------------------
+
+
+def program(path: Path, body: str) -> Oracle:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return Oracle(RUNTIMES[DEFAULT_RUNTIME], path)
+
+
+def test_what_the_runner_says_of_a_model(tmp_path: Path) -> None:
+    said = '{"inputs":[{"name":"i","type":"INT8","shape":[1,2,2,1],"bytes":4,"scale":0.5,"zero_point":3}],"outputs":[]}'
+    found = program(tmp_path / "runner", f"echo '{said}'").describe(tmp_path / "m")
+    assert found.inputs[0].zero_point == 3
+    with pytest.raises(UsageError, match="no model that the runner can load: not a flatbuffer"):
+        program(tmp_path / "bad", "echo not a flatbuffer >&2; exit 1").describe(tmp_path / "m")
+    with pytest.raises(UsageError, match="its description is not understood"):
+        program(tmp_path / "odd", "echo '{}'").describe(tmp_path / "m")
+
+
+def answering(folder: Path, count: int, *, end: str = '{"event":"end","status":"ok"}') -> tuple[Oracle, Execution]:
+    """A runner that leaves so many answers and `end`, and what it is asked for: two."""
+    results = folder / "results.jsonl"
+    lines = [f'{{"event":"iteration","k":{k},"input":{k},"output":{{"label":{k}}}}}' for k in range(count)]
+    (folder / "said").write_text("".join(f"{line}\n" for line in [*lines, end]))
+    oracle = program(folder / "runner", f'[ ! -e "{results}" ] || exit 9; cp "{folder}/said" "{results}"')
+    return oracle, Execution("m", "i", str(results), 2, "label")
+
+
+def test_the_oracle_answers_each_input(tmp_path: Path) -> None:
+    oracle, what = answering(tmp_path, 2)
+    for _ in range(2):  # what an earlier execution left is no answer
+        assert [top1_of(output) for output in oracle.run(what).outputs] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("count", "end", "words"),
+    [
+        (1, '{"event":"end","status":"ok"}', "the runner answered 1 of 2 inputs"),
+        (2, '{"event":"end","status":"error","error":"no memory"}', "the runner failed: no memory"),
+        (2, "{", "no complete record"),
+    ],
+)
+def test_an_oracle_without_all_answers_has_none(tmp_path: Path, count: int, end: str, words: str) -> None:
+    oracle, what = answering(tmp_path, count, end=end)
+    with pytest.raises(WorkloadError, match=words):
+        oracle.run(what)
+
+
+def test_an_oracle_that_cannot_run(tmp_path: Path) -> None:
+    what = Execution("m", "i", str(tmp_path / "results"), 1, "label")
+    with pytest.raises(WorkloadError, match="does not run on this computer: no memory"):
+        program(tmp_path / "fails", "echo no memory >&2; exit 1").run(what)
+    with pytest.raises(WorkloadError, match="left no record: No such file"):
+        program(tmp_path / "silent", "exit 0").run(what)

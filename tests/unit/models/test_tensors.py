@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -143,21 +142,10 @@ def test_noise_is_the_same_for_the_same_seed() -> None:
     assert (one != other).any()
 
 
-def program(path: Path, body: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
-
-
-def test_what_the_runner_says_of_a_model(tmp_path: Path) -> None:
-    said = '{"inputs":[{"name":"i","type":"INT8","shape":[1,2,2,1],"bytes":4,"scale":0.5,"zero_point":3}],"outputs":[]}'
-    found = tensors.describe(program(tmp_path / "runner", f"echo '{said}'"), tmp_path / "m")
-    assert found.inputs[0].zero_point == 3
-    assert tensors.image_input("m", found) == (found.inputs[0], (2, 2, 1))
-    with pytest.raises(UsageError, match="no model that the runner can load: not a flatbuffer"):
-        tensors.describe(program(tmp_path / "bad", "echo not a flatbuffer >&2; exit 1"), tmp_path / "m")
-    with pytest.raises(UsageError, match="its description is not understood"):
-        tensors.describe(program(tmp_path / "odd", "echo '{}'"), tmp_path / "m")
+def test_a_model_takes_one_picture() -> None:
+    tensor = TensorDescription(type="INT8", shape=(1, 2, 2, 1), bytes=4)
+    description = ModelDescription(inputs=(tensor,), outputs=())
+    assert tensors.image_input("m", description) == (tensor, (2, 2, 1))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ import pytest
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BuildError
 from orchestrator.models import evaluation
+from orchestrator.models.oracle import Oracle
 from orchestrator.models.zoo import Model
+from orchestrator.registry import DEFAULT_RUNTIME, RUNTIMES
 from orchestrator.schema.zoo import DatasetYaml, ModelYaml, Subset
 
 # Answers with the first byte of each input, but where the model file says otherwise.
@@ -34,18 +36,19 @@ with open(options["--results"], "x") as out:
     for k in range({answered}):
         row = {{"event": "iteration", "k": k, "output": {{"label": inputs[4 * k]}}}}
         print(json.dumps(row), file=out)
+    print(json.dumps({{"event": "end", "status": "ok"}}), file=out)
 """
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Path:
+def oracle(tmp_path: Path) -> Oracle:
     return program(tmp_path / "runner", scores=3, answered='int(options["--iterations"])')
 
 
-def program(path: Path, **parts: object) -> Path:
+def program(path: Path, **parts: object) -> Oracle:
     path.write_text(RUNNER.format(python=sys.executable, **parts))
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
+    return Oracle(RUNTIMES[DEFAULT_RUNTIME], path)
 
 
 def subject(folder: Path, stated: float, images: int = 10, content: bytes = b"model") -> tuple[Model, ModelYaml]:
@@ -84,50 +87,50 @@ def subject(folder: Path, stated: float, images: int = 10, content: bytes = b"mo
     return Model("m", "int8", True, "s", "l", folder / "m.tflite", stated=file, dataset=data), spec
 
 
-def test_accuracy_as_stated(runner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accuracy_as_stated(oracle: Oracle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "_MOST_AT_ONCE", 4)  # three runs of the runner, the last one short
     model, spec = subject(tmp_path, 0.7)
-    found = evaluation.verify(model, spec, runner, tmp_path)
+    found = evaluation.verify(model, spec, oracle, tmp_path)
     assert (found.right, found.images, found.same_bytes, found.problems) == (7, 10, True, ())
 
 
-def test_other_accuracy_than_stated(runner: Path, tmp_path: Path) -> None:
+def test_other_accuracy_than_stated(oracle: Oracle, tmp_path: Path) -> None:
     model, spec = subject(tmp_path, 0.71)
-    assert evaluation.verify(model, spec, runner, tmp_path).problems == ("accuracy 0.7000, stated is 0.7100",)
+    assert evaluation.verify(model, spec, oracle, tmp_path).problems == ("accuracy 0.7000, stated is 0.7100",)
     model, spec = subject(tmp_path, 0.7, images=11)
-    assert "stated for 11 images, there are 10" in evaluation.verify(model, spec, runner, tmp_path).problems[0]
+    assert "stated for 11 images, there are 10" in evaluation.verify(model, spec, oracle, tmp_path).problems[0]
 
 
-def test_other_bytes_than_stated_are_told(runner: Path, tmp_path: Path) -> None:
+def test_other_bytes_than_stated_are_told(oracle: Oracle, tmp_path: Path) -> None:
     model, spec = subject(tmp_path, 0.7)
     (tmp_path / "m.tflite").write_bytes(b"rounded otherwise")
-    found = evaluation.verify(model, spec, runner, tmp_path)
+    found = evaluation.verify(model, spec, oracle, tmp_path)
     assert (found.same_bytes, found.problems) == (False, ())
 
 
-def test_another_model_than_described(runner: Path, tmp_path: Path) -> None:
+def test_another_model_than_described(oracle: Oracle, tmp_path: Path) -> None:
     model, spec = subject(tmp_path, 0.7)
     other = spec.model_copy(update={"input": spec.input.model_copy(update={"shape": (4, 4, 1)})})
-    assert evaluation.verify(model, other, runner, tmp_path).problems == (
+    assert evaluation.verify(model, other, oracle, tmp_path).problems == (
         "its input is [2, 2, 1], stated is [4, 4, 1]",
     )
     five = program(tmp_path / "five", scores=5, answered=0)
     assert evaluation.verify(model, spec, five, tmp_path).problems == ("it has 5 scores, stated are 3",)
 
 
-def test_random_weights_are_not_judged_by_answers(runner: Path, tmp_path: Path) -> None:
+def test_random_weights_are_not_judged_by_answers(oracle: Oracle, tmp_path: Path) -> None:
     model, spec = subject(tmp_path, 0.7)
     plain = spec.files["int8"].model_copy(update={"accuracy": None})
     random = spec.model_copy(update={"trained": False, "dataset": None, "files": {"int8": plain}})
     unlabelled = Model("m", "int8", False, "s", "l", model.path, stated=plain)
-    found = evaluation.verify(unlabelled, random, runner, None)
+    found = evaluation.verify(unlabelled, random, oracle, None)
     assert (found.images, found.problems) == (0, ())
 
 
-def test_a_runner_that_fails_or_leaves_inputs_out(runner: Path, tmp_path: Path) -> None:
+def test_a_runner_that_fails_or_leaves_inputs_out(oracle: Oracle, tmp_path: Path) -> None:
     model, spec = subject(tmp_path, 0.7, content=b"fails")
-    with pytest.raises(BuildError, match=r"m\.tflite: the runner failed on this computer"):
-        evaluation.verify(model, spec, runner, tmp_path)
+    with pytest.raises(BuildError, match=r"m\.tflite: the model does not run on this computer: no memory"):
+        evaluation.verify(model, spec, oracle, tmp_path)
     model, spec = subject(tmp_path, 0.7)
-    with pytest.raises(BuildError, match="the runner answered 9 of 10 inputs"):
+    with pytest.raises(BuildError, match=r"m\.tflite: the runner answered 9 of 10 inputs"):
         evaluation.verify(model, spec, program(tmp_path / "short", scores=3, answered=9), tmp_path)
