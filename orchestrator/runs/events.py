@@ -51,9 +51,9 @@ class RowsWritten(Event):
 class BootBegun(Event):
     """A machine is about to be powered on."""
 
-    boot: int
+    boot: int = 0
     boot_id: int
-    machine: str
+    machine: str = ""
 
 
 class Fingerprint(Event):
@@ -78,7 +78,7 @@ class Part(Event):
     """A stretch of time that is not the orchestrator's own, s, and how it ended; more keys say what it was about."""
 
     seconds: float
-    outcome: str
+    outcome: str = ""
     step: str | None = None
     attack: str | None = None
     world: str | None = None

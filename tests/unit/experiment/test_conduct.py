@@ -23,6 +23,7 @@ from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Subject, nodes_of
 from orchestrator.experiment.scheduler import Outcome
+from orchestrator.models.runtime import Execution
 from orchestrator.models.tensors import Tensors
 from orchestrator.models.zoo import Zoo
 from orchestrator.runs.costs import Costs
@@ -337,9 +338,16 @@ def test_costs_are_those_of_all_invocations() -> None:
     assert table["parts"]["boot"] == 5.0
 
 
-def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = ({"label": 1}, {"label": 2}, {"label": 0})
-    monkeypatch.setattr("orchestrator.experiment.prepare.oracle", lambda *_: answers)
-    tensors = Tensors(b"", 3, labels=((1,), (5, 2), (3,)))
-    subject = Subject("m", "int8", tmp_path, "0a", True, tmp_path / "i", tensors, (), tmp_path)
-    assert subject.accuracy(tmp_path) == (2, 3)
+def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path) -> None:
+    asked: list[Execution] = []
+
+    def answer(what: Execution) -> Any:
+        asked.append(what)
+        return SimpleNamespace(outputs=({"label": 1}, {"label": 2}, {"label": 0}))
+
+    tensors: Any = Tensors(b"", 3, labels=((1,), (5, 2), (3,)))
+    about: dict[str, Any] = {"key": None, "model": None, "deployable": None, "oracle": SimpleNamespace(run=answer)}
+    subject = Subject(sha256="0a", inputs=tmp_path / "i", tensors=tensors, expected=(), **about)
+    assert subject.accuracy(tmp_path / "rebuilt") == (2, 3)
+    (what,) = asked
+    assert (what.model, what.inputs, what.iterations) == (str(tmp_path / "rebuilt"), str(tmp_path / "i"), 3)

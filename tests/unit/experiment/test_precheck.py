@@ -138,7 +138,11 @@ def test_a_dry_run_prints_no_plan_of_what_cannot_be_done() -> None:
 
 def test_the_plan_has_the_attacks(tmp_path: Path) -> None:
     workload = opened(tmp_path, SMALL + "boots: 2\nattacks: [plain-channel, memory-scan, dma]\n")
-    ends = [line.partition(",")[2] for line in plan_lines(workload, tmp_path / "w.yaml") if line.startswith("  ")]
+    ends = [
+        line.partition(",")[2]
+        for line in plan_lines(workload, tmp_path / "w.yaml", Project.open(ROOT / "testbed.yaml"))
+        if line.startswith("  ")
+    ]
     assert ends == [" then memory-scan, dma, plain-channel", " then memory-scan", " then memory-scan", "", "", ""]
 
 

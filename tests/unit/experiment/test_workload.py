@@ -132,13 +132,13 @@ def test_an_own_model_is_what_is_in_its_file(tmp_path: Path) -> None:
 
 
 def test_all_realms_come_before_anything_that_leaves_a_model_in_the_host() -> None:
-    (boot,) = plan(workload(SMALL + "memory_mib: [128, 256]\n"))
+    (boot,) = plan(workload(SMALL + "memory_mib: [128, 256]\n")).values()
     worlds = [(session.world, session.guest.memory_mib) for session in boot.sessions]
     assert worlds == [("realm", 128), ("realm", 256), ("vm", 128), ("vm", 256), ("host", 128), ("host", 256)]
 
 
 def test_every_boot_has_every_world_once_and_one_guest_at_a_time() -> None:
-    boots = plan(workload(SMALL + "boots: 3\nquantization: [int8, float32]\n"))
+    boots = tuple(plan(workload(SMALL + "boots: 3\nquantization: [int8, float32]\n")).values())
     assert [boot.number for boot in boots] == [0, 1, 2]
     for boot in boots:
         assert [session.world for session in boot.sessions] == ["realm", "vm", "host"]
@@ -146,11 +146,11 @@ def test_every_boot_has_every_world_once_and_one_guest_at_a_time() -> None:
 
 
 def test_what_is_done_is_not_planned_again() -> None:
-    whole = plan(workload(SMALL + "boots: 2\n"))
+    whole = tuple(plan(workload(SMALL + "boots: 2\n")).values())
     done = frozenset(step.key for step in whole[0].steps) | {whole[1].steps[0].key}
-    (left,) = plan(workload(SMALL + "boots: 2\n"), done)
+    (left,) = plan(workload(SMALL + "boots: 2\n"), done).values()
     assert (left.number, [step.world for step in left.steps]) == (1, ["vm", "host"])
-    assert plan(workload(SMALL + "boots: 2\n"), done | {step.key for step in left.steps}) == ()
+    assert plan(workload(SMALL + "boots: 2\n"), done | {step.key for step in left.steps}) == {}
 
 
 def test_a_cell_keeps_its_id() -> None:

@@ -129,5 +129,5 @@ def test_editors_see_the_same_mistakes(key: str, value: str, underlined: Callabl
 def test_limits_are_those_of_the_runner() -> None:
     header = (ROOT / "guest/world/runner/release.h").read_text(encoding="utf-8")
     assert re.findall(r"#define RELEASE_TOP_MAX (\d+)", header) == [str(TOP_MAX)]
-    source = (ROOT / "guest/runner/record.c").read_text(encoding="utf-8")
+    source = (ROOT / "guest/world/runner/record.c").read_text(encoding="utf-8")
     assert re.findall(r"#define RELEASED_MAX \(\(size_t\)(\d+) << 20\)", source) == [str(RECORD.held_bytes >> 20)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.plan import cells_of
+from orchestrator.protect.deployable import Opening
 from orchestrator.runs.matrix import Boot, SubjectKey
 from orchestrator.runs.rows import RowFacts
 from orchestrator.schema.workload import Workload
@@ -17,7 +18,8 @@ from orchestrator.schema.workload import Workload
 def a_job(workload: Workload, boot: Boot, index: int, *, keep: bool = False, scratch: Path = Path("w")) -> BootJob:
     cells = cells_of(workload)
     keys = [SubjectKey.of(cell) for cell in cells]
-    subject: Any = SimpleNamespace(path=Path("m"), inputs=Path("i"))
+    deployable = SimpleNamespace(opening=Opening("m"), plain=Path("m"))
+    subject: Any = SimpleNamespace(deployable=deployable, inputs=Path("i"))
     facts = RowFacts(
         run_id="w-1",
         boot_id=index,
