@@ -21,6 +21,7 @@ from orchestrator.experiment.precheck import mistakes
 from orchestrator.experiment.prepare import Key, Preparer, Subject, build, chosen, nodes_of
 from orchestrator.experiment.run import Runner
 from orchestrator.models.zoo import Zoo
+from orchestrator.privacy.offline import attack_ended, attack_missing, offline_attacks
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.journal import Journal, utc_now
 from orchestrator.runs.matrix import Cell, MachineKind
@@ -72,6 +73,7 @@ class Conductor:
         with self.journal.held():
             if self.options.resume:
                 if self._is_whole():
+                    attack_missing(self.journal, self.workload.attacks)
                     return 0
                 self._check_same()
                 self.journal.repair()
@@ -86,6 +88,7 @@ class Conductor:
                 raise
             finally:
                 self._end(facts, status, costs)
+            attack_ended(self.journal, self.workload.attacks)
         return failures
 
     def _is_whole(self) -> bool:
@@ -280,6 +283,7 @@ class Conductor:
             "model_bytes": subject.path.stat().st_size,
             "trained": subject.trained,
             "top": cell.top(self.workload),
+            "inputs": subject.tensors.count,
             "inputs_sha256": file_digest(subject.inputs),
         }
 
@@ -369,9 +373,9 @@ def plan_lines(workload: Workload, workload_file: Path, done: frozenset[str] = f
         for session in boot.sessions:
             where = session.world if session.world == "host" else f"{session.world} {session.guest.label}"
             for step in session.steps:
-                names = ", ".join([*attacks.now(step), *attacks.later(step)])
-                lines.append(f"  {where}: {step.cell.cell_id}{f', then {names}' if names else ''}")
-    return lines
+                lines.append(f"  {where}: {step.cell.cell_id}{attacks.plan(step)}")
+    offline = [record.name for record in offline_attacks() if record.name in workload.attacks]
+    return [*lines, f"at the end: {', '.join(offline)}"] if offline else lines
 
 
 def _with_paths(workload: Workload, folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from orchestrator.experiment.measure import Measured, Stage, guest_of
 from orchestrator.experiment.plan import plan
 from orchestrator.models import oracle
 from orchestrator.runs.costs import Costs
+from orchestrator.runs.journal import PRIVACY
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.outputs import check_equal
 from orchestrator.runs.rows import RowMaker
@@ -338,6 +339,9 @@ class Runner:
 
     def _failed(self, step: Step, boot_id: int, status: str, note: str) -> None:
         self.failures += 1
+        left = self.attacks.left(step, note, self.journal.folder / PRIVACY)
+        if left:
+            self.rows.attack(left)
         self.progress.notice(f"{step.cell.cell_id} in {step.world}, boot {step.boot + 1}: {status}: {note}")
         self._settle(step, boot_id, status, note)
 

@@ -67,7 +67,10 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         def subjects(self) -> dict[Any, Any]:
             def subject(path: Path) -> Any:
                 sha256 = file_digest(path)
-                return SimpleNamespace(path=path, sha256=sha256, trained=True, needed_mib=1, inputs=path)
+                tensors = Tensors(b"", 3)
+                return SimpleNamespace(
+                    path=path, sha256=sha256, trained=True, needed_mib=1, inputs=path, tensors=tensors
+                )
 
             return {(cell.model, cell.quantization): subject(cell.own.path) for cell in self.cells if cell.own}
 

@@ -22,6 +22,7 @@ from orchestrator.experiment.measure import Measured
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.run import Runner
 from orchestrator.models.record import RunnerRecord
+from orchestrator.privacy.attack import find_attack
 from orchestrator.privacy.rows import About
 from orchestrator.runs.journal import PRIVACY, SAMPLES, Journal
 from orchestrator.runs.matrix import Step
@@ -195,7 +196,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
             bed.alive = broken[name]
             raise OrchError("it broke")
         about = About(step.world, step.cell.model, step.cell.quantization, cell_id=step.cell.cell_id)
-        return [about.row(name, "blocks_recovered", value=0)]
+        return [about.row(name, find_attack(name).main.name, value=0)]
 
     broken: dict[str, bool] = {}
     monkeypatch.setattr(Attacks, "run", attack)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from orchestrator.build.progress import Silent
 from orchestrator.errors import BootError
+from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.run import Runner
 from orchestrator.runs.journal import SAMPLES, Journal
@@ -55,7 +56,7 @@ def test_each_boot_has_a_seed_of_its_own_and_its_rows_say_which(tmp_path: Path) 
         "progress": Silent(),
         "subjects": {},
         "bundle": tmp_path,
-        "attacks": None,
+        "attacks": Attacks(workload, (cell,), journal.run_id, tmp_path),
         "folder": tmp_path,
     }
     runner = Runner(workload=workload, beds={cell.machine: cast("Any", bed)}, journal=journal, rows=rows, **rest)
