@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.privacy.attack import metric_of
 from orchestrator.report.style import WORLD_NAMES
