@@ -87,6 +87,7 @@ ATTACKS: Registry[Any] = Registry(
         "memory-scan": "orchestrator.privacy.memory_scan",
         "dma": "orchestrator.privacy.dma",
         "plain-channel": "orchestrator.privacy.plain_channel",
+        "answer-time": "orchestrator.privacy.answer_time",
     },
 )
 """Records are of type orchestrator.privacy.attack.Attack; the order is that in which they are done."""

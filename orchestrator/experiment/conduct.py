@@ -14,7 +14,7 @@ from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
 from orchestrator.experiment.admission import admit
-from orchestrator.experiment.attacks import Attacks
+from orchestrator.experiment.attacks import Attacks, lacking_of
 from orchestrator.experiment.dispatch import Dispatcher
 from orchestrator.experiment.parts import machine_keys, machine_nodes, testbeds
 from orchestrator.experiment.plan import cells_of, input_digests, plan
@@ -25,6 +25,7 @@ from orchestrator.experiment.processes import Processes
 from orchestrator.experiment.sameness import check_same
 from orchestrator.experiment.scheduler import Inline
 from orchestrator.models.zoo import Zoo
+from orchestrator.privacy.offline import attack_ended, attack_missing, offline_attacks
 from orchestrator.runs.costs import Costs, cost_of
 from orchestrator.runs.events import BootBegun, Part, utc_now
 from orchestrator.runs.folder import RunFolder
@@ -81,6 +82,7 @@ class Conductor:
             beds = testbeds(self.project, self.progress, cells)
             if self.options.resume:
                 if self._is_whole():
+                    attack_missing(self.run, self.workload.attacks)
                     return 0
                 check_same(self.run.read_run(), self.project, self.workload, self.folder, beds)
                 self.run.repair()
@@ -95,6 +97,7 @@ class Conductor:
                 raise
             finally:
                 self._end(facts, status, costs)
+            attack_ended(self.run, self.workload.attacks)
         return self.run.failures()
 
     def _is_whole(self) -> bool:
@@ -241,6 +244,7 @@ class Conductor:
             "trained": subject.model.trained,
             "delivered": {name: file_digest(path) for name, path in subject.deployable.files.items()},
             "top": cell.top(self.workload),
+            "inputs": subject.tensors.count,
             "inputs_sha256": file_digest(subject.inputs),
         }
 
@@ -294,7 +298,7 @@ def plan_lines(
     """What a run would do, for people; `done` are keys of steps that need no repetition."""
     folder = workload_file.resolve().parent
     boots, cells = plan(workload, done, folder), cells_of(workload, folder)
-    attacks = Attacks(workload, cells, run_id="", work=folder)
+    attacks = Attacks(workload, cells, run_id="", work=folder, lacking=lacking_of(project.platform))
     lines = [f"{len(cells)} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots.values())} steps"]
     admission = admit(workers, list(boots.values()), project.config)
     if workers > 1:
@@ -302,7 +306,8 @@ def plan_lines(
     for boot in boots.values():
         lines.append(f"boot {boot.number + 1}: {boot.machine.label}")
         lines += _boot_lines(boot, attacks)
-    return lines
+    offline = [record.name for record in offline_attacks() if record.name in workload.attacks]
+    return [*lines, f"at the end: {', '.join(offline)}"] if offline else lines
 
 
 def _boot_lines(boot: Boot, attacks: Attacks) -> list[str]:
@@ -310,8 +315,7 @@ def _boot_lines(boot: Boot, attacks: Attacks) -> list[str]:
     for session in boot.sessions:
         where = session.world if session.world == "host" else f"{session.world} {session.guest.label}"
         for step in session.steps:
-            names = ", ".join([*attacks.now(step), *attacks.later(step)])
-            lines.append(f"  {where}: {step.cell.cell_id}{f', then {names}' if names else ''}")
+            lines.append(f"  {where}: {step.cell.cell_id}{attacks.plan(step)}")
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.experiment.attacks import Attacks
+from orchestrator.experiment.attacks import Attacks, lacking_of
 from orchestrator.experiment.boot import BootRun
 from orchestrator.experiment.steps import Steps
 from orchestrator.runs.costs import Costs
@@ -34,7 +34,7 @@ def execute(job: BootJob, place: Place, progress: Progress) -> None:
         job=job,
         shard=shard,
         rows=RowMaker(shard, job.facts),
-        attacks=Attacks(job.workload, job.cells, job.facts.run_id, job.scratch),
+        attacks=Attacks(job.workload, job.cells, job.facts.run_id, job.scratch, lacking_of(project.platform)),
         progress=progress,
         costs=costs,
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
-from orchestrator.experiment.attacks import REALM_ONCE
 from orchestrator.models.zoo import Zoo
+from orchestrator.privacy.attack import find_attack
 from orchestrator.registry import PROTECTIONS, RUNTIMES
 from orchestrator.schema.testbed import Guest
 from orchestrator.schema.workload import Inputs, OwnModel
@@ -34,8 +34,10 @@ def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) 
     yield from _in_protection(workload)
     yield from _in_guests(workload, config)
     for index, attack in enumerate(workload.attacks):
-        if attack in REALM_ONCE and "realm" not in workload.worlds:
-            yield Mistake(("attacks", index), f"{attack} is done in the realm only, and `worlds` has none")
+        worlds = find_attack(attack).worlds
+        if not set(worlds) & set(workload.worlds):
+            where = " and ".join(world.label for world in worlds)
+            yield Mistake(("attacks", index), f"{attack} is done in the {where} only, and `worlds` has none")
     for index, timing in enumerate(workload.timing):
         cpus = config.machine.deterministic.cpus
         if timing.mode == "deterministic" and cpus > 1:

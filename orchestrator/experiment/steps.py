@@ -16,6 +16,7 @@ from orchestrator.runs.costs import Costs
 from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.outputs import OUTPUTS, check_equal
 from orchestrator.runs.rows import RowMaker
+from orchestrator.runs.shard import PRIVACY
 from orchestrator.words import Status
 
 if TYPE_CHECKING:
@@ -175,6 +176,9 @@ class Steps:
 
     def _failed(self, step: Step, status: str, note: str, boot_id: int | None = None) -> None:
         self.progress.notice(f"{step.cell.cell_id} in {step.world}, boot {step.boot + 1}: {status}: {note}")
+        left = self.attacks.left(step, note, self.shard.folder / PRIVACY)
+        if left:
+            self.rows.attack(left)
         self._settle(step, status, note, boot_id)
 
     def _settle(self, step: Step, status: str = "ok", note: str | None = None, boot_id: int | None = None) -> None:

@@ -4,23 +4,27 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchError
 from orchestrator.machine.platform import Capability
-from orchestrator.privacy import god_view, rows
+from orchestrator.privacy import god_view
+from orchestrator.privacy.attack import AttackMetric, LiveAttack, Need, Once, Outside, Role, Victim
 from orchestrator.privacy.blocks import choose_blocks
 from orchestrator.privacy.host import attacker
 from orchestrator.privacy.memory_scan import STEP_LIMIT, scratch
 from orchestrator.shell import ssh
+from orchestrator.words import World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from orchestrator.privacy.rows import About
     from orchestrator.schema.samples import PrivacyRow
     from orchestrator.testbed.testbed import Testbed
 
+DMA = "dma"
 _PAGE = 4096
 _WRITTEN = b"QEMU"  # what the device has to give: its own signature
 _VICTIM = "/tmp/dma-victim"  # noqa: S108 - in the realm
@@ -48,4 +52,50 @@ def run_dma(testbed: Testbed, world: str, *, work: Path, about: About, limit: fl
         seen = (folder / "seen").read_bytes()
         ssh.capture(realm, f"rm {_VICTIM}")
     expected = _WRITTEN + page[len(_WRITTEN) :]
-    return rows.dma_rows(about, sum(done), [each == expected for each in after], seen == expected)
+    return dma_rows(about, sum(done), [each == expected for each in after], seen == expected)
+
+
+def dma_rows(about: About, done: int, overwritten: Sequence[bool], seen: bool) -> list[PrivacyRow]:
+    """What a device wrote into the realm: `overwritten` a page each, by the emulator's view; `seen` by itself."""
+    note = (
+        "emulator: its devices (here fw_cfg) bypass the granule protection checks that a system with CCA applies to "
+        "every requester"
+    )
+    shared: dict[str, Any] = {"attempted": len(overwritten), "note": note}
+    return [
+        about.row(DMA, "requests_done", value=done, **shared),
+        about.row(DMA, "pages_overwritten", value=sum(overwritten), **shared),
+        about.row(DMA, "realm_read_it", value=int(seen), **shared),
+    ]
+
+
+def _run(victim: Victim) -> list[PrivacyRow]:
+    return run_dma(victim.testbed, victim.world, work=victim.work, about=victim.about, limit=victim.limit)
+
+
+_PAGES = "pages of the realm"
+RECORD = LiveAttack(
+    name=DMA,
+    summary="a device of the emulator writes into the realm: a limitation of the emulator",
+    metrics=(
+        AttackMetric(
+            "requests_done", "count of the pages for which the device said that it wrote", _PAGES, role=Role.OUTSIDE
+        ),
+        AttackMetric(
+            "pages_overwritten",
+            "count of the pages that had the written bytes in the emulator's view",
+            _PAGES,
+            main=True,
+            role=Role.OUTSIDE,
+        ),
+        AttackMetric("realm_read_it", "flag: the realm itself read the written bytes", _PAGES, role=Role.OUTSIDE),
+    ),
+    worlds=(World.REALM,),  # a normal VM has nothing that it would have to get around
+    needs=(Need.MEMORY_VIEW, Need.DMA_DEVICE),
+    outside=Outside(
+        "Limitations of the emulator, outside the verdict on CCA",
+        "Hardware does not have these: there, granule checks also apply to what devices access.",
+    ),
+    once=Once.MODEL,
+    run=_run,
+)

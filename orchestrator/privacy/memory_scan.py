@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchError
-from orchestrator.privacy import god_view, rows
+from orchestrator.privacy import god_view
+from orchestrator.privacy import memory_rows as rows
+from orchestrator.privacy.attack import Alarm, AttackMetric, LiveAttack, Need, Role, Victim
 from orchestrator.privacy.blocks import choose_blocks
 from orchestrator.privacy.host import Attacker, attacker, is_realm
+from orchestrator.privacy.rows import About
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.privacy.answers import Scan, Touches
-    from orchestrator.privacy.rows import About
     from orchestrator.schema.samples import PrivacyRow
     from orchestrator.testbed.testbed import Testbed
 
@@ -43,7 +45,7 @@ def run_memory_scan(
     as right answers and inputs. The model must not have been in the host or a normal VM of this boot before it is
     attacked in a realm: the search would find what is left of it there.
     """
-    about = about or rows.About(world, model.stem, "int8" if "int8" in model.stem else "float32")
+    about = about or About(world, model.stem, "int8" if "int8" in model.stem else "float32")
     blocks = choose_blocks(model.read_bytes(), seed)
     with scratch(work) as folder, attacker(testbed, limit) as host:
         needles = folder / "needles"
@@ -104,3 +106,77 @@ def scratch(work: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(victim: Victim) -> list[PrivacyRow]:
+    return run_memory_scan(
+        victim.testbed,
+        victim.world,
+        victim.model,
+        work=victim.work,
+        seed=victim.seed,
+        about=victim.about,
+        accuracy=victim.accuracy,
+        limit=victim.limit,
+    )
+
+
+_BLOCKS, _PAGES = "blocks looked for", "pages touched"
+_METRICS = (
+    AttackMetric(
+        "blocks_recovered",
+        "fraction of the model's blocks that the host finds anywhere; `verdict` `nothing`, `partly` or `recovered` "
+        "(99 %)",
+        _BLOCKS,
+        main=True,
+        exposure=True,
+        alarm=Alarm("the host can read {value:.2%} of the model", above=0),
+    ),
+    AttackMetric("blocks_in_ram", "the same in all normal memory", _BLOCKS),
+    AttackMetric("blocks_in_vmm", "the same in the memory of the guest's VMM", _BLOCKS),
+    AttackMetric("blocks_in_files", "the same in files and disks", _BLOCKS),
+    AttackMetric(
+        "delegated_faulted",
+        "fraction of random delegated pages whose touch is a fault",
+        _PAGES,
+        alarm=Alarm("only {value:.2%} of the delegated pages that were tried fault", below=1),
+    ),
+    AttackMetric(
+        "fault_set_difference",
+        "count of pages that are delegated and could be read, or are not and faulted; `verdict` `equal` or `differs`",
+        "pages whose side did not change",
+        alarm=Alarm("in {value:,.0f} pages what faults is not what is delegated", above=0),
+    ),
+    AttackMetric(
+        "model_rebuilt",
+        "flag: a file put together from memory is the deployed model; `verdict` `rebuilt` or `not rebuilt`",
+        "files put together",
+        main=True,
+        alarm=Alarm("the host has rebuilt the model", above=0),
+    ),
+    AttackMetric(
+        "rebuilt_accuracy",
+        "fraction of right answers of that file; only where it was rebuilt",
+        "inputs with known labels",
+    ),
+    AttackMetric(
+        "normal_faulted",
+        "fraction of random pages that are not delegated whose touch is a fault",
+        _PAGES,
+        role=Role.CONTROL,
+    ),
+    AttackMetric(
+        "god_view_recovered",
+        "fraction of the blocks that the emulator's own view of all memory has",
+        _BLOCKS,
+        role=Role.CONTROL,
+    ),
+    AttackMetric("god_view_in_delegated", "the same in delegated pages", _BLOCKS, role=Role.CONTROL),
+)
+RECORD = LiveAttack(
+    name=rows.SCAN,
+    summary="root on the host searches all that it can read for the deployed model",
+    metrics=_METRICS,
+    needs=(Need.MEMORY_VIEW,),
+    run=_run,
+)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from orchestrator.errors import OrchError
-from orchestrator.privacy import rows
-from orchestrator.privacy.blocks import choose_blocks
+from orchestrator.privacy.attack import AttackMetric, LiveAttack, Once, Role, Victim, When
+from orchestrator.privacy.blocks import Blocks, choose_blocks, union
 from orchestrator.privacy.host import attacker
 from orchestrator.privacy.memory_scan import STEP_LIMIT, scratch
 from orchestrator.shell import ssh
 from orchestrator.testbed.guest import GuestName
+from orchestrator.words import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from fabric import Connection
 
+    from orchestrator.privacy.answers import Scan
     from orchestrator.privacy.rows import About
     from orchestrator.schema.samples import PrivacyRow
     from orchestrator.testbed.testbed import Testbed
 
+PLAIN = "plain-channel"
 _PORT = 7077
 _TARGET = "/tmp/plain-channel"  # noqa: S108 - in the guest
 _LISTENING = 30.0  # s for the receiver to listen
@@ -50,7 +53,7 @@ def run_plain_channel(
             _send(data, host.link, guest, world)
             scan = host.scan(needles, host.vmm(world))
             ssh.capture(guest, f"rm {_TARGET}")
-    return rows.plain_rows(about, blocks, scan)
+    return plain_rows(about, blocks, scan)
 
 
 def _send(data: bytes, host: Connection, guest: Connection, world: str) -> None:
@@ -85,3 +88,46 @@ def _connect(host: Connection, world: str, ended: Callable[[], bool]) -> paramik
             if ended() or time.monotonic() > deadline:
                 raise OrchError(f"plain-channel: nobody listens in the {world}: {error}") from None
             time.sleep(_RETRY)
+
+
+def plain_rows(about: About, blocks: Blocks, scan: Scan) -> list[PrivacyRow]:
+    """How much of a model that was sent in plain text is found in the host: a control of the search."""
+    total = union((region.blocks for region in scan.regions.values()), blocks.count)
+    note = "the model sent to the guest over plain TCP through the host, in place of SSH"
+    parts = (("blocks_recovered", total), *((f"blocks_in_{name}", each.found) for name, each in scan.regions.items()))
+    return [about.fraction(PLAIN, metric, found, blocks.count, note=note) for metric, found in parts]
+
+
+def _run(victim: Victim) -> list[PrivacyRow]:
+    return run_plain_channel(
+        victim.testbed,
+        victim.world,
+        victim.model,
+        work=victim.work,
+        seed=victim.seed,
+        about=victim.about,
+        limit=victim.limit,
+    )
+
+
+_BLOCKS = "blocks looked for"
+RECORD = LiveAttack(
+    name=PLAIN,
+    summary="control: a model that is sent to the realm in plain text is found in the host",
+    metrics=(
+        AttackMetric(
+            "blocks_recovered",
+            "fraction of the blocks of a model sent in the clear that the host finds anywhere",
+            _BLOCKS,
+            main=True,
+            role=Role.CONTROL,
+        ),
+        AttackMetric("blocks_in_ram", "the same in all normal memory", _BLOCKS, role=Role.CONTROL),
+        AttackMetric("blocks_in_vmm", "the same in the memory of the realm's VMM", _BLOCKS, role=Role.CONTROL),
+        AttackMetric("blocks_in_files", "the same in files and disks", _BLOCKS, role=Role.CONTROL),
+    ),
+    worlds=(World.REALM,),  # a normal VM has nothing that it would have to get around
+    when=When.GUEST,  # it leaves the model in the host's memory, where each search for it would find it
+    once=Once.MODEL,
+    run=_run,
+)

@@ -15,6 +15,7 @@ from orchestrator.analysis.checks import el0_equality, sums
 from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.errors import UsageError
+from orchestrator.privacy.attack import is_exposure
 from orchestrator.report.sections.privacy_alarms import privacy_alarms
 from orchestrator.runs.events import BootBegun, Part, StepDone
 from orchestrator.runs.reading import Run
@@ -146,9 +147,10 @@ def _privacy(facts: RunFacts) -> TestCase:
     rows = rows[rows["world"] == World.REALM]
     bad = rows[rows["status"].isin([Status.FAILED, Status.ERROR])].drop_duplicates(["attack", "cell_id"])
     failed = [f"{row['attack']}: {row['status']}: {row['note']}" for row in bad.to_dict("records")]
-    searched = rows["in_verdict"] & (rows["status"] == Status.OK) & (rows["metric"] == "blocks_recovered")
+    done = rows[rows["in_verdict"] & (rows["status"] == Status.OK)]
+    searched = any(is_exposure(*names) for names in zip(done["attack"], done["metric"], strict=True))
     problems = list(dict.fromkeys([*privacy_alarms(facts), *failed]))
-    nothing = None if searched.any() else "no realm was searched"
+    nothing = None if searched else "no realm was searched"
     return _case(facts.run, "the host gets nothing of the realm", problems, nothing)
 
 

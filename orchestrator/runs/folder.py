@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from orchestrator.build.cache import write_atomic
 from orchestrator.errors import EnvError, UsageError
-from orchestrator.runs.events import EventLog
+from orchestrator.runs.events import EVENTS, EventLog
 from orchestrator.runs.run_file import RunFile, read_run_file, write_run_file
 from orchestrator.runs.shard import Shard
 
@@ -56,8 +56,9 @@ class RunFolder:
 
     @property
     def log(self) -> EventLog:
-        """What happened outside of boots."""
-        return EventLog(self.folder / SHARDS / _LOG)
+        """What happened outside of boots; of an older run, which has no shards, all that did."""
+        shards = self.folder / SHARDS
+        return EventLog(shards / _LOG if shards.is_dir() else self.folder / EVENTS)
 
     @contextmanager
     def held(self) -> Iterator[None]:

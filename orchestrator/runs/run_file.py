@@ -43,6 +43,7 @@ class CellFacts(_Part):
     host_hz: int | None = None
     guest_hz: int | None = None
     top: int | None = None
+    inputs: int | None = None
     inputs_sha256: str | None = None
 
 

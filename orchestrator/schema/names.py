@@ -14,13 +14,17 @@ from orchestrator.words import PHASES
 
 
 class _NameOf:
-    """Tells editors which names there are, at the moment when the schema is made."""
+    """Tells editors which names there are, at the moment when the schema is made; if `told`, each with its summary."""
 
-    def __init__(self, registry: Registry[Any]) -> None:
+    def __init__(self, registry: Registry[Any], *, told: bool = False) -> None:
         self.registry = registry
+        self.told = told
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(core) | {"enum": list(self.registry)}
+        if not self.told:
+            return handler(core) | {"enum": list(self.registry)}
+        names = [{"const": name, "description": record.summary} for name, record in self.registry.items()]
+        return handler(core) | {"oneOf": names}
 
     def __call__(self, value: str) -> str:
         if value not in self.registry:
@@ -28,13 +32,13 @@ class _NameOf:
         return value
 
 
-def _names(registry: Registry[Any]) -> tuple[AfterValidator, _NameOf]:
-    of = _NameOf(registry)
+def _names(registry: Registry[Any], *, told: bool = False) -> tuple[AfterValidator, _NameOf]:
+    of = _NameOf(registry, told=told)
     return AfterValidator(of), of
 
 
 PhaseName = Annotated[str, *_names(PHASES)]
-AttackName = Annotated[str, *_names(ATTACKS)]
+AttackName = Annotated[str, *_names(ATTACKS, told=True)]
 PlatformName = Annotated[str, *_names(PLATFORMS)]
 ProtectionName = Annotated[str, *_names(PROTECTIONS)]
 RuntimeName = Annotated[str, *_names(RUNTIMES)]

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from orchestrator.registry import DEFAULT_RUNTIME
+from orchestrator.registry import ATTACKS, DEFAULT_RUNTIME
 from orchestrator.schema.csvtable import NOTHING, Edition, Finite, Name, Note, Row, Sha256, Table, Utc
 from orchestrator.schema.names import PhaseName
 from orchestrator.words import Access, Component, Method, Quantization, Status, Verdict, World, unit_of
@@ -146,7 +146,7 @@ class PrivacyRow(Row):
     runtime: Name = Field(default=DEFAULT_RUNTIME, description="as in samples.csv")
     metric: Name = Field(description="what the attack achieved; see Metrics of privacy.csv")
     value: int | Finite | None = Field(default=None, description="the figure")
-    unit: str = Field(description="unit of value; 1 for fractions, counts and flags")
+    unit: str = Field(description="unit of value, that of the metric; 1 for fractions, counts and flags")
     ci_low: Finite | None = Field(default=None, description="lower end of the 95 % interval, where there is one")
     ci_high: Finite | None = Field(default=None, description="upper end")
     attempted: int | None = Field(default=None, ge=0, description="tries, or blocks looked for")
@@ -157,6 +157,22 @@ class PrivacyRow(Row):
     verdict: Note = Field(default=None, description="the figure in a word")
     status: Status = Field(default=Status.OK, description="as in samples.csv")
     note: Note = Field(default=None, description="free text")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """A metric is one of its attack's, in its unit; an attack that is not known here, as of an older file, is free.
+
+        The record is the attack's own (orchestrator.privacy.attack), from where the registry has it.
+        """
+        record = ATTACKS.get(self.attack)
+        if record is None:
+            return self
+        metric = record.by_name.get(self.metric)
+        if metric is None:
+            raise ValueError(f"{self.attack} has no metric '{self.metric}'; it has {', '.join(record.by_name)}")
+        if metric.unit != self.unit:
+            raise ValueError(f"{self.metric} of {self.attack} is in '{metric.unit}', not in '{self.unit}'")
+        return self
 
 
 SAMPLES = Table("samples.csv", SampleRow, SCHEMA_VERSION, OLDER)

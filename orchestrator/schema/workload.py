@@ -161,7 +161,9 @@ class Workload(Strict):
     ticks: Axis[TicksOf] = (TicksOf(),)
     timing: Annotated[Axis[Timing], AfterValidator(_one_fast)] = (Timing(),)
     attacks: Annotated[tuple[AttackName, ...], BeforeValidator(_listed), AfterValidator(_distinct), _OneOrMore()] = (
-        Field(default=(), description="done on the first boot, after a cell's inferences")
+        Field(
+            default=(), description="live: on the first boot, after a cell's inferences; offline: at the end of the run"
+        )
     )
     seed: Whole = Field(
         default=1, ge=0, lt=2**32, description="of all that is drawn at random; each boot's own follows from it"

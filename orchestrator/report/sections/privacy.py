@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.analysis.facts import RunFacts
+from orchestrator.privacy.attack import Outside, is_exposure
+from orchestrator.registry import ATTACKS
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
 from orchestrator.report.plots import Exposed, Range, number
@@ -15,7 +17,7 @@ from orchestrator.report.style import WORLD_NAMES
 from orchestrator.report.wording import NONE, ditto, fraction, percent_over, whole
 from orchestrator.words import INFER, Status, World
 
-EXPOSURE = "blocks_recovered"  # what counts as exposure: a share of the model that the host has in the end
+_NO_REASON = Outside("Outside the verdict on CCA", "The attack does not say why.")
 _LONG = 16  # rows of a table that is not folded
 _HEADINGS = (
     Heading("Attack", numeric=False),
@@ -48,22 +50,32 @@ def section(facts: RunFacts) -> Section | None:
         items.append(_table("What the malicious host gets, by world", judged, facts))
     if not controls.empty:
         items.append(_table("Controls: the attack can succeed where it should", controls, facts))
-    if not limits.empty:
-        items.append(_table("Limitations of the emulator, outside the verdict on CCA", limits, facts))
-        items.append(
-            Paragraph("Hardware does not have these: there, granule checks also apply to what devices access.", "note")
-        )
+    for outside, part in _by_reason(limits):
+        items += [_table(outside.title, part, facts), Paragraph(outside.why, "note")]
     return Section("privacy", "What the host gets", tuple(items))
 
 
 def exposures(judged: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
     """The attack and metric that stand for exposure, and its rows with a value from 0 to 1."""
     fit = judged[(judged["status"] == Status.OK) & judged["value"].between(0, 1)]
-    found = fit[fit["metric"] == EXPOSURE]
-    if found.empty:
-        return None
-    attack = str(found["attack"].iloc[0])
-    return f"{attack}: {EXPOSURE}", found[found["attack"] == attack]
+    for attack, metric in dict.fromkeys(zip(fit["attack"], fit["metric"], strict=True)):
+        if is_exposure(attack, metric):
+            return f"{attack}: {metric}", fit[(fit["attack"] == attack) & (fit["metric"] == metric)]
+    return None
+
+
+def _by_reason(limits: pd.DataFrame) -> list[tuple[Outside, pd.DataFrame]]:
+    """Rows that are no part of the verdict, by the reason that their attacks give."""
+    reasons = {name: _outside(name) for name in limits["attack"].unique()}
+    return [
+        (reason, limits[limits["attack"].map(reasons.__getitem__) == reason])
+        for reason in dict.fromkeys(reasons.values())
+    ]
+
+
+def _outside(attack: str) -> Outside:
+    record = ATTACKS.get(attack)
+    return (record.outside if record else None) or _NO_REASON
 
 
 def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
@@ -157,7 +169,8 @@ def _value(value: float, row: dict[Any, Any]) -> str:
         return NONE
     if row["unit"] != "1":
         return f"{number(value)} {row['unit']}"
-    share = row["metric"] == EXPOSURE or not pd.isna(row["ci_low"]) or not float(value).is_integer()
+    exposure = is_exposure(row["attack"], row["metric"])
+    share = exposure or not pd.isna(row["ci_low"]) or not float(value).is_integer()
     return fraction(value) if share else whole(value)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from orchestrator.analysis.facts import RunFacts
+from orchestrator.privacy.attack import metric_of
 from orchestrator.report.style import WORLD_NAMES
 from orchestrator.words import Status, World
 
@@ -26,24 +25,11 @@ def privacy_alarms(facts: RunFacts) -> list[str]:
             found.append(f"{row['status']}: {row['attack']}: {_place(facts, row)}: {why}")
     realm = rows[(rows["world"] == World.REALM) & rows["in_verdict"] & (rows["status"] == Status.OK)]
     for row in realm.to_dict("records"):
-        words = _leak(str(row["metric"]), row["value"])
+        metric = metric_of(str(row["attack"]), str(row["metric"]))
+        words = metric.alarm.told(row["value"]) if metric is not None and metric.alarm is not None else None
         if words:
             found.append(f"{row['attack']}: {_place(facts, row)}: {words}")
     return found
-
-
-def _leak(metric: str, value: float) -> str | None:
-    if pd.isna(value):
-        return None
-    if metric == "blocks_recovered" and value > 0:
-        return f"the host can read {value:.2%} of the model"
-    if metric == "model_rebuilt" and value > 0:
-        return "the host has rebuilt the model"
-    if metric == "fault_set_difference" and value > 0:
-        return f"in {value:,.0f} pages what faults is not what is delegated"
-    if metric == "delegated_faulted" and value < 1:
-        return f"only {value:.2%} of the delegated pages that were tried fault"
-    return None
 
 
 def _place(facts: RunFacts, row: dict[Any, Any]) -> str:

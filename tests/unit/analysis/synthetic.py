@@ -218,7 +218,8 @@ def _privacy_rows(plan: Plan, cell: Cell) -> Iterator[PrivacyRow]:
             yield row(world, value, verdict="exposed" if value else "protected", ci_low=max(0.0, value - 0.001),
                       ci_high=min(1.0, value + 0.0009))  # fmt: skip
     yield row("realm", 1.0, control=True, in_verdict=False, note="the emulator's own view finds the model")
-    yield row("realm", 1.0, attack="dma", in_verdict=False, note="emulated devices bypass granule checks")
+    yield row("realm", 1.0, attack="dma", metric="pages_overwritten", in_verdict=False,
+              note="emulated devices bypass granule checks")  # fmt: skip
 
 
 def _provenance(plan: Plan) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from orchestrator.experiment.plan import plan
 from orchestrator.experiment.scheduler import Outcome
 from orchestrator.experiment.steps import Steps
 from orchestrator.models.record import RunnerRecord
+from orchestrator.privacy.attack import find_attack
 from orchestrator.privacy.rows import About
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.events import Event, Warned
@@ -218,7 +219,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
             bed.alive = broken[name]
             raise OrchError("it broke")
         about = About(step.world, step.cell.model, step.cell.quantization, cell_id=step.cell.cell_id)
-        return [about.row(name, "blocks_recovered", value=0)]
+        return [about.row(name, find_attack(name).main.name, value=0)]
 
     broken: dict[str, bool] = {}
     monkeypatch.setattr(Attacks, "run", attack)

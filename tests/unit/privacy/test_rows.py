@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import OrchError
-from orchestrator.privacy import answers, rows
+from orchestrator.privacy import answers, memory_rows, rows
 from orchestrator.privacy.answers import Faults, Region, Scan, Touches
 from orchestrator.privacy.blocks import Blocks
+from orchestrator.privacy.dma import dma_rows
 from orchestrator.privacy.interval import wilson
 from orchestrator.privacy.memory_scan import is_rebuilt
+from orchestrator.privacy.plain_channel import plain_rows
 from orchestrator.schema.samples import PrivacyRow
 
 ABOUT = rows.About("realm2", "cnn", "int8", run_id="run", cell_id="cell", output="topk")
@@ -51,7 +53,7 @@ def test_no_fraction(successes: int, tries: int) -> None:
 
 
 def test_recovery_is_what_any_region_gave() -> None:
-    found = by_metric(rows.recovery_rows(ABOUT, BLOCKS, scan(ram="00ff", vmm="0ff0", files="0000")))
+    found = by_metric(memory_rows.recovery_rows(ABOUT, BLOCKS, scan(ram="00ff", vmm="0ff0", files="0000")))
     assert found["blocks_recovered"].value == 0.75
     assert found["blocks_in_ram"].value == 0.5
     assert found["blocks_in_files"].value == 0
@@ -72,20 +74,20 @@ def test_recovery_is_what_any_region_gave() -> None:
 )
 def test_access_is_what_the_host_ends_up_with(mask: str, output: str | None, verdict: str, access: str | None) -> None:
     about = rows.About("vm", "cnn", "float32", output=output)
-    row = rows.recovery_rows(about, BLOCKS, scan(ram=mask))[0]
+    row = memory_rows.recovery_rows(about, BLOCKS, scan(ram=mask))[0]
     assert (row.verdict, row.access) == (verdict, access)
 
 
 def test_controls_are_no_part_of_the_verdict() -> None:
     god = Scan({"god": region("god", "ffff"), "god-listed": region("god-listed", "00ff")}, None)
     found = [
-        *rows.god_rows(ABOUT, BLOCKS, god),
-        rows.touch_row(ABOUT, Touches("other", 2000, 0, 0, 9000)),
-        *rows.plain_rows(ABOUT, BLOCKS, scan(ram="00ff", vmm="00ff")),
+        *memory_rows.god_rows(ABOUT, BLOCKS, god),
+        memory_rows.touch_row(ABOUT, Touches("other", 2000, 0, 0, 9000)),
+        *plain_rows(ABOUT, BLOCKS, scan(ram="00ff", vmm="00ff")),
     ]
     assert all(row.control and not row.in_verdict for row in found)
     assert by_metric(found[:2])["god_view_in_delegated"].value == 0.5
-    touched = rows.touch_row(ABOUT, Touches("delegated", 2000, 1999, 0, 9000))
+    touched = memory_rows.touch_row(ABOUT, Touches("delegated", 2000, 1999, 0, 9000))
     assert (touched.metric, touched.value, touched.control, touched.in_verdict) == (
         "delegated_faulted",
         0.9995,
@@ -96,15 +98,18 @@ def test_controls_are_no_part_of_the_verdict() -> None:
 
 def test_where_there_is_nothing_to_search_there_is_no_verdict() -> None:
     vmm = Region("vmm", 0, 0, 0, 0.0, 0, "0000")
-    found = by_metric(rows.recovery_rows(ABOUT, BLOCKS, Scan({"ram": region("ram", "ffff"), "vmm": vmm}, None)))
+    found = by_metric(memory_rows.recovery_rows(ABOUT, BLOCKS, Scan({"ram": region("ram", "ffff"), "vmm": vmm}, None)))
     assert (found["blocks_in_vmm"].status, found["blocks_in_vmm"].in_verdict) == ("skipped", False)
     assert (found["blocks_in_vmm"].value, found["blocks_recovered"].value) == (None, 1)
 
 
 def test_a_search_whose_control_finds_nothing_says_nothing() -> None:
-    found = [*rows.recovery_rows(ABOUT, BLOCKS, scan(ram="0000")), *rows.rebuilt_rows(ABOUT, 0, False, None)]
-    assert rows.judged(found, 0.99) == found
-    for row in rows.judged(found, 0.98):
+    found = [
+        *memory_rows.recovery_rows(ABOUT, BLOCKS, scan(ram="0000")),
+        *memory_rows.rebuilt_rows(ABOUT, 0, False, None),
+    ]
+    assert memory_rows.judged(found, 0.99) == found
+    for row in memory_rows.judged(found, 0.98):
         assert (row.status, row.value, row.verdict, row.access, row.ci_low) == ("failed", None, None, None, None)
         assert row.note is not None
         assert "98.0%" in row.note
@@ -128,27 +133,27 @@ def test_a_failed_attack_counts_as_what_it_would_have_been(
 
 
 def test_without_a_try_there_is_no_value() -> None:
-    row = rows.touch_row(ABOUT, Touches("delegated", 0, 0, 0, 0))
+    row = memory_rows.touch_row(ABOUT, Touches("delegated", 0, 0, 0, 0))
     assert (row.value, row.attempted, row.status) == (None, 0, "skipped")
 
 
 @pytest.mark.parametrize(("read", "normal", "verdict"), [(0, 0, "equal"), (1, 0, "differs"), (0, 2, "differs")])
 def test_fault_sets(read: int, normal: int, verdict: str) -> None:
-    row = rows.fault_row(ABOUT, Faults(100, 100, 101, 99, read, normal))
+    row = memory_rows.fault_row(ABOUT, Faults(100, 100, 101, 99, read, normal))
     assert (row.value, row.attempted, row.verdict) == (read + normal, 99, verdict)
 
 
 def test_dma_is_a_limitation_of_the_emulator() -> None:
-    found = by_metric(rows.dma_rows(ABOUT, 2, [True, False], seen=True))
+    found = by_metric(dma_rows(ABOUT, 2, [True, False], seen=True))
     assert found["pages_overwritten"].value == 1
     assert not any(row.control or row.in_verdict for row in found.values())
 
 
 def test_rebuilt() -> None:
-    one = by_metric(rows.rebuilt_rows(ABOUT, 2, True, (9, 10)))
+    one = by_metric(memory_rows.rebuilt_rows(ABOUT, 2, True, (9, 10)))
     assert (one["model_rebuilt"].value, one["model_rebuilt"].access) == (1, "weights")
     assert (one["rebuilt_accuracy"].value, one["rebuilt_accuracy"].attempted) == (0.9, 10)
-    none = rows.rebuilt_rows(ABOUT, 0, False, None)
+    none = memory_rows.rebuilt_rows(ABOUT, 0, False, None)
     assert [(row.metric, row.value, row.access) for row in none] == [("model_rebuilt", 0, "confidence")]
 
 
