@@ -14,7 +14,7 @@ from fake_platform import FakeMachine, FakeOptions, FakePlatform
 
 from orchestrator.build.progress import Silent
 from orchestrator.cli.main import orch
-from orchestrator.errors import BootError, UsageError
+from orchestrator.errors import BootError, EnvError, UsageError
 from orchestrator.machine.needs import needs_of
 from orchestrator.machine.platform import Capability
 from orchestrator.machine.states import State
@@ -141,6 +141,24 @@ def test_a_host_that_does_not_answer_leaves_no_machine(make: Callable[..., Up], 
         up.bed.up(UpOptions())
     assert caught.value.console == ["powered on"]
     assert up.said() == ["boot", "stop"]
+
+
+def test_a_port_that_is_taken_meanwhile_is_replaced_where_any_will_do(make: Callable[..., Up], tmp_path: Path) -> None:
+    up = make()
+    up.machine.ports_taken = 3
+    result = up.bed.up(UpOptions())
+    assert up.machine.blueprint is not None
+    assert result.ssh_port == up.machine.blueprint.ssh_port == up.bed.need_running()["ssh_port"]
+    assert up.said() == ["boot", "save"]
+    up.bed.down()
+    up.machine.ports_taken = 99
+    with pytest.raises(EnvError, match="cannot be used for SSH"):
+        up.bed.up(UpOptions())
+    with up.file.open("a", encoding="utf-8") as file:
+        file.write("ssh:\n  port: 2222\n")
+    up.machine.ports_taken = 1
+    with pytest.raises(EnvError, match="port 2222"):
+        Bed(Project.open(up.file), Silent()).up(UpOptions())
 
 
 def test_deterministic_machines_are_neither_saved_nor_restored(make: Callable[..., Up], tmp_path: Path) -> None:
