@@ -254,9 +254,8 @@ class Conductor:
 
         Of what `stack:` gives ready-made, the digests.
         """
-        stack = bed.project.config.stack
-        given = {f"stack.{name}": getattr(stack, name) for name in ("qemu", "host_kernel", "guest_kernel")}
-        files = {name: bed.project.path(path) for name, path in given.items() if path is not None}
+        files = bed.project.given()
+        files.pop("stack.rmm", None)  # it is part of the firmware's key
         files |= {f"stack.vmm:{place}": path for place, path in bed.project.vmm_files().items()}
         keys = {node.label: bed.builder.keys.key(node) for node in self._nodes(bed).values()}
         return keys | {name: file_digest(path) for name, path in files.items()}
