@@ -10,6 +10,10 @@ from orchestrator.errors import EnvError
 LOOPBACK = "127.0.0.1"
 
 
+class PortTakenError(EnvError):
+    """Somebody else has the port."""
+
+
 def choose_port(configured: int) -> int:
     """The configured port if it is free (else EnvError), or for 0 any free one."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -24,9 +28,9 @@ def choose_port(configured: int) -> int:
         return port
 
 
-def port_taken(port: int, cause: str) -> EnvError:
+def port_taken(port: int, cause: str) -> PortTakenError:
     """The error for a port that cannot be used, with what to do."""
-    return EnvError(
+    return PortTakenError(
         f"port {port} on {LOOPBACK} cannot be used for SSH: {cause}",
         hint="choose another one as ssh.port in testbed.yaml; 0 takes any free port",
     )

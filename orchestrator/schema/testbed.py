@@ -66,15 +66,21 @@ class Machine(Strict):
     def _other_keys_are_platforms(self) -> Self:
         """Each is checked by the model that its platform declares; what is no platform's is unknown here."""
         others = self.__pydantic_extra__ or {}
-        models = {name: PLATFORMS[name].options for name in others if name in PLATFORMS}
-        fields: dict[str, Any] = {name: (model | None, None) for name, model in models.items() if model is not None}
-        sections = create_model("Machine", __base__=Strict, **fields).model_validate(others)
-        others.update({name: getattr(sections, name) for name in fields})
+        if others:
+            self._check_sections(others)
         wanted = PLATFORMS[self.platform].options
         if wanted is not None and self.options is None:
             keys = ", ".join(name for name, each in wanted.model_fields.items() if each.is_required())
             raise ValueError(f"platform '{self.platform}' needs the section '{self.platform}' with {keys}")
         return self
+
+    @staticmethod
+    def _check_sections(others: dict[str, Any]) -> None:
+        """Put what each section says in place of its plain data; raises ValidationError with the key's place."""
+        models = {name: PLATFORMS[name].options for name in others if name in PLATFORMS}
+        fields: dict[str, Any] = {name: (model | None, None) for name, model in models.items() if model is not None}
+        sections = create_model("Machine", __base__=Strict, **fields).model_validate(others)
+        others.update({name: getattr(sections, name) for name in fields})
 
 
 class Kernel(Strict):

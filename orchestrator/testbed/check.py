@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.build.cache import key_of, make_folder
 from orchestrator.errors import BootError, BuildError, UsageError
+from orchestrator.machine.platform import Capability
 from orchestrator.shell.ssh import capture
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions
@@ -62,7 +63,7 @@ def _stamp(testbed: Testbed, artifacts: dict[str, Path]) -> Path:
 
 
 def _boot_and_check(testbed: Testbed) -> list[str]:
-    options = UpOptions(fresh=True, count=True)
+    options = UpOptions(fresh=True, count=testbed.able(Capability.COUNT))
     try:
         result = testbed.up(options)
         with testbed.host() as link:
@@ -86,6 +87,8 @@ def _world_checks(testbed: Testbed, link: Connection) -> Iterator[str]:
         if capture(link, f"{command} || true").strip() != expected:
             raise BootError(f"boot check failed: {what}", hint=f"command: {command}")
         yield f"ok: {what}"
+    if not testbed.able(Capability.COUNT):
+        return
     by_world = testbed.counter().counters().tally.by_state()
     for world in (SecurityState.NON_SECURE, SecurityState.REALM, SecurityState.ROOT):
         count = by_world[world]
@@ -98,7 +101,8 @@ def demonstrate(testbed: Testbed) -> Iterator[str]:
     """Boot machine and guests with the counter, show who runs where, take it down; one that is up is only looked at."""
     yield from check_machine(testbed)
     was_up = testbed.running() is not None
-    result = testbed.up(UpOptions(fresh=True, count=True)) if not was_up else None
+    counted = testbed.able(Capability.COUNT) and not was_up
+    result = testbed.up(UpOptions(fresh=True, count=counted)) if not was_up else None
     try:
         if result:
             yield f"booted cold, SSH answered after {result.seconds:.1f} s"
@@ -107,6 +111,7 @@ def demonstrate(testbed: Testbed) -> Iterator[str]:
             yield f"up for {capture(link, 'cut -d. -f1 /proc/uptime').strip()} s of its own time"
         if result:
             yield from _demonstrate_guests(testbed)
+        if counted:
             yield "instructions since power-on, by world and exception level:"
             yield from totals_table(testbed.counter().counters())
     finally:
@@ -121,6 +126,8 @@ def _demonstrate_guests(testbed: Testbed) -> Iterator[str]:
         with testbed.world(str(world)).link() as link:
             yield f"{world}: {capture(link, 'uname -srm').strip()}, SSH answered after {start.seconds:.1f} s"
         testbed.guests.stop(GuestName(world))
+    if not testbed.able(Capability.COUNT):
+        return
     status = testbed.guests.status()
     names = {status[str(world)]["run"]: str(world) for world in testbed.guests.possible()}
     boots = [each for each in testbed.counter().markers() if each.event == BOOT.event]

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from orchestrator.build.builder import Builder
-from orchestrator.build.cache import key_of, make_folder, write_atomic
+from orchestrator.build.cache import key_of, make_folder
 from orchestrator.build.graph import file_digest
 from orchestrator.build.inputs import InputStore
-from orchestrator.errors import BootError, EnvError, OrchError, UsageError
+from orchestrator.errors import BootError, EnvError, UsageError
 from orchestrator.machine.platform import DEFAULT_SEED, Blueprint, Capability, Machine, Parts, need
 from orchestrator.machine.ports import choose_port
 from orchestrator.machine.states import State
@@ -28,6 +28,7 @@ from orchestrator.shell.keys import SshKeys, public_line
 from orchestrator.testbed.guest import SEEDED, GuestName
 from orchestrator.testbed.guests import Guests
 from orchestrator.testbed.overlay import OverlayFile, write_overlay
+from orchestrator.testbed.power import PowerOn
 from orchestrator.testbed.snapshots import Snapshots
 from orchestrator.testbed.worlds import AnyWorld, GuestWorld, HostWorld
 from orchestrator.words import World
@@ -194,66 +195,17 @@ class Testbed:
     def _start(self, artifacts: dict[str, Path], options: UpOptions) -> UpResult:
         started = time.monotonic()
         blueprint = self.blueprint(artifacts, options, choose_port(self.project.ssh_port))
-        snapshots = self.snapshots
-        key = self.snapshot_key(blueprint)
-        restorable = self.able(Capability.SNAPSHOT) and self.platform.restorable(blueprint)
-        saved = snapshots.find(key) if restorable and not options.fresh else None
-        self._note(blueprint, options, snapshot=key)
         self.guests.machine_started([file for file in SEEDED if self.guests.source(file).exists()])
+        power = PowerOn(self, blueprint, options, self.snapshot_key(blueprint))
         try:
-            how = self._restore(blueprint, saved, tied=options.tied) if saved else "cold"
-            if how == "cold":
-                self._boot(blueprint, tied=options.tied)
-            self._answer(blueprint.ssh_port)
+            how, port = power.up()
             seconds = time.monotonic() - started
-            if how == "cold" and restorable and not snapshots.find(key):
-                self._save(key)
+            if how == "cold":
+                power.save()
         except BaseException:
             self.instance.stop(self.project.config.timeouts.down)
             raise
-        return UpResult(how, seconds, blueprint.ssh_port)
-
-    def _note(self, blueprint: Blueprint, options: UpOptions, *, snapshot: str | None) -> None:
-        """Leave word for later commands of what is about to be up."""
-        record = {"ssh_port": blueprint.ssh_port, "options": dataclasses.asdict(options), "snapshot": snapshot}
-        write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
-
-    def _save(self, key: str) -> None:
-        """Save the machine for the next `up`; one that cannot be saved (a full disk) is none the worse for it."""
-        try:
-            with self.progress.stage("save snapshot"):
-                self.snapshots.save(key, self.instance, self.project.config.timeouts.snapshot)
-        except OrchError as error:
-            self.progress.notice(f"no snapshot was saved: {error.message}")
-
-    def _boot(self, blueprint: Blueprint, *, tied: bool) -> None:
-        """Start cold and wait through the named states."""
-        timeouts = self.project.config.timeouts
-        steps = (
-            (State.FIRMWARE, timeouts.firmware),
-            (State.KERNEL, timeouts.kernel),
-            (State.HOST_READY, timeouts.host_ready),
-        )
-        with self.progress.stage("boot", estimate=3, last_line=self._last_line):
-            self.instance.start(blueprint, tied=tied)
-            for state, timeout in steps:
-                self.instance.wait(state, timeout)
-
-    def _restore(self, blueprint: Blueprint, saved: Path, *, tied: bool) -> str:
-        """Continue from a saved state; one that cannot be used is dropped and the machine boots cold."""
-        timeouts = self.project.config.timeouts
-        try:
-            with self.progress.stage("restore snapshot", estimate=1, last_line=self._last_line):
-                self.instance.start(blueprint, incoming=saved, tied=tied)
-                self.instance.wait(State.HOST_READY, timeouts.restore)
-                # Otherwise the guest would repeat its random numbers and its time, and its CPUs' timers stood still.
-                self.instance.resume_guest_now(timeouts.restore)
-        except BootError as error:
-            self.progress.notice(f"snapshot unusable, booting cold: {error.message}")
-            self.instance.stop(timeouts.down)
-            self.snapshots.drop(saved)
-            return "cold"
-        return "restored"
+        return UpResult(how, seconds, port)
 
     def save(self, path: Path) -> None:
         """Save the running machine, whatever it does, to `path`; raises BootError if that fails."""
@@ -269,25 +221,10 @@ class Testbed:
         something in it re-arms them (guest/host/rearm). Raises BootError.
         """
         self.need(Capability.REPLAY)
-        with self.exclusive(), self.progress.stage("replay", estimate=2, last_line=self._last_line):
-            timeouts = self.project.config.timeouts
-            self.instance.stop(timeouts.down)
+        with self.exclusive():
+            self.instance.stop(self.project.config.timeouts.down)
             blueprint = self.blueprint(self.artifacts(), options, choose_port(self.project.ssh_port))
-            self._note(blueprint, options, snapshot=None)
-            self.instance.start(blueprint, incoming=saved, tied=options.tied)
-            self.instance.wait(State.HOST_READY, timeouts.restore)
-
-    def _answer(self, port: int) -> None:
-        """State 'ssh': a command over SSH is answered; a machine that dies meanwhile is reported as that."""
-        timeout = self.project.config.timeouts.ssh
-        with self.progress.stage("ssh", estimate=1, last_line=self._last_line):
-            try:
-                with ssh.opened(self._server(port), timeout) as link:
-                    ssh.capture(link, "true", timeout)
-            except BootError as error:
-                self.instance.wait(State.HOST_READY, 0.1)  # says so if the machine itself is gone
-                error.console = self.instance.console_tail()
-                raise
+            PowerOn(self, blueprint, options).replay(saved)
 
     def _already_up(self, running: dict[str, Any], options: UpOptions) -> UpResult:
         """A running machine will do unless something was asked for that it does not have."""
@@ -300,10 +237,6 @@ class Testbed:
         if options.fresh or missing or (options.count and wanted["count_mode"] != has["count_mode"]):
             raise UsageError(f"testbed '{self.project.config.name}' is up with other options", hint="`orch down` first")
         return UpResult("already up", 0.0, int(running["ssh_port"]))
-
-    def _last_line(self) -> str:
-        now = self.instance.status()
-        return f"{now.state}: {now.last_line}"
 
     def down(self) -> bool:
         """Stop the machine and remove what it left; returns whether there was one."""
@@ -339,10 +272,11 @@ class Testbed:
     def host(self, timeout: float | None = None) -> Iterator[Connection]:
         """An open SSH connection to the emulated host."""
         port = int(self.need_running()["ssh_port"])
-        with ssh.opened(self._server(port), timeout or self.project.config.timeouts.ssh) as link:
+        with ssh.opened(self.server(port), timeout or self.project.config.timeouts.ssh) as link:
             yield link
 
-    def _server(self, port: int) -> ssh.Server:
+    def server(self, port: int) -> ssh.Server:
+        """The emulated host's SSH server behind a port of loopback, known by its key."""
         return ssh.Server("127.0.0.1", port, self.keys.user, public_line(self.keys.host))
 
     def world(self, name: str) -> AnyWorld:

@@ -22,6 +22,7 @@ from orchestrator.machine.platform import (
     ProgressCallback,
     Saved,
 )
+from orchestrator.machine.ports import port_taken
 from orchestrator.machine.states import Reason, State, reached
 from orchestrator.schema.testbed import Machine as MachineConfig
 from orchestrator.trace.counter import Counters, Info
@@ -78,13 +79,14 @@ class FakeMachine:
     """A machine that comes up at once; `said` is all that was asked of it, in order.
 
     `fails` are the states that it does not reach, with what it says then; a saved state holds `memory`, unless it is
-    `unsaveable`.
+    `unsaveable`. So many of the next ports are somebody else's as `ports_taken` says.
     """
 
     folder: Path
     said: list[str] = field(default_factory=list)
     fails: dict[State, str] = field(default_factory=dict)
     unsaveable: bool = False
+    ports_taken: int = 0
     memory: bytearray = field(default_factory=lambda: bytearray(len(RAM)))
     state: State = State.STOPPED
     counted: FakeCounter = field(default_factory=FakeCounter)
@@ -98,6 +100,9 @@ class FakeMachine:
 
     def start(self, blueprint: Blueprint, *, incoming: Path | None = None, tied: bool = False) -> None:
         assert self.state.final, "it runs already"
+        if self.ports_taken:
+            self.ports_taken -= 1
+            raise port_taken(blueprint.ssh_port, "somebody took it")
         how = "boot" if incoming is None else "restore"
         self.said.append(f"{how} tied" if tied else how)
         if incoming is not None:

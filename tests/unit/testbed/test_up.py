@@ -4,79 +4,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from fake_platform import FakeMachine, FakeOptions, FakePlatform
+from fake_platform import FakeOptions, FakePlatform
 
 from orchestrator.build.progress import Silent
 from orchestrator.cli.main import orch
-from orchestrator.errors import BootError, UsageError
+from orchestrator.errors import BootError, EnvError, UsageError
 from orchestrator.machine.needs import needs_of
 from orchestrator.machine.platform import Capability
 from orchestrator.machine.states import State
-from orchestrator.registry import PLATFORMS
-from orchestrator.shell import ssh
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed as Bed
 from orchestrator.testbed.testbed import UpOptions
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class Notices(Silent):
-    """Keeps what would be said to the user."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def notice(self, text: str) -> None:
-        self.said.append(text)
-
-
-class Up:
-    """A testbed on a played platform; `machine` is its one machine."""
-
-    def __init__(self, file: Path, platform: FakePlatform) -> None:
-        self.file, self.platform, self.progress = file, platform, Notices()
-        self.bed = Bed(Project.open(file), self.progress)
-        self.machine: FakeMachine = platform.machine(self.bed.state / "run")
-
-    def said(self) -> list[str]:
-        """What was asked of the machine since the last time."""
-        said, self.machine.said = self.machine.said, []
-        return said
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Up]]:
-    """Makes a testbed of a platform whose host answers over SSH, unless `silent` is told."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(Bed, "build", lambda _: {})
-    monkeypatch.setattr(ssh, "capture", lambda *_: "")
-
-    @contextmanager
-    def opened(server: ssh.Server, timeout: float) -> Iterator[object]:
-        if (tmp_path / "silent").exists():
-            raise BootError(f"state 'ssh': no answer on port {server.port} within {timeout:g} s")
-        yield object()
-
-    monkeypatch.setattr(ssh, "opened", opened)
-    with PLATFORMS.extended():
-
-        def made(platform: FakePlatform | None = None, section: str = "") -> Up:
-            played = platform or FakePlatform()
-            PLATFORMS.add(played)
-            text = (ROOT / "testbed.yaml").read_text(encoding="utf-8")
-            text = text.replace("  platform: qemu\n", f"  platform: {played.name}\n{section}")
-            (tmp_path / "testbed.yaml").write_text(text, encoding="utf-8")
-            return Up(tmp_path / "testbed.yaml", played)
-
-        yield made
+if TYPE_CHECKING:
+    from conftest import Up
 
 
 def test_cold_then_saved_then_restored(make: Callable[..., Up]) -> None:
@@ -141,6 +88,24 @@ def test_a_host_that_does_not_answer_leaves_no_machine(make: Callable[..., Up], 
         up.bed.up(UpOptions())
     assert caught.value.console == ["powered on"]
     assert up.said() == ["boot", "stop"]
+
+
+def test_a_port_that_is_taken_meanwhile_is_replaced_where_any_will_do(make: Callable[..., Up], tmp_path: Path) -> None:
+    up = make()
+    up.machine.ports_taken = 3
+    result = up.bed.up(UpOptions())
+    assert up.machine.blueprint is not None
+    assert result.ssh_port == up.machine.blueprint.ssh_port == up.bed.need_running()["ssh_port"]
+    assert up.said() == ["boot", "save"]
+    up.bed.down()
+    up.machine.ports_taken = 99
+    with pytest.raises(EnvError, match="cannot be used for SSH"):
+        up.bed.up(UpOptions())
+    with up.file.open("a", encoding="utf-8") as file:
+        file.write("ssh:\n  port: 2222\n")
+    up.machine.ports_taken = 1
+    with pytest.raises(EnvError, match="port 2222"):
+        Bed(Project.open(up.file), Silent()).up(UpOptions())
 
 
 def test_deterministic_machines_are_neither_saved_nor_restored(make: Callable[..., Up], tmp_path: Path) -> None:
