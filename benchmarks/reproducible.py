@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator.build.builder import Builder
 from orchestrator.build.cache import Cache
 from orchestrator.build.graph import file_digest, in_order
-from orchestrator.build.inputs import InputStore
+from orchestrator.build.packages import PackageStore
 from orchestrator.cli.progress import make_progress
 from orchestrator.testbed.project import Project
 
@@ -19,7 +19,7 @@ from orchestrator.testbed.project import Project
 def build_in(root: Path, project: Project, names: list[str]) -> dict[str, str]:
     """Build nodes into a cache at `root`; returns SHA-256 by 'node/file'. Downloads come from the user's cache."""
     graph = project.graph()
-    builder = Builder(graph, Cache(root), InputStore(project.root, project.cache().root), make_progress())
+    builder = Builder(graph, Cache(root), PackageStore(project.root, project.cache().root), make_progress())
     targets = [project.node(graph, name) for name in names or sorted(graph.declared)]
     builder.build(targets)
     found = {}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artifact graph: pinned inputs, recipes, and a content-addressed cache."""
+"""The artifact graph: pinned packages, recipes, and a content-addressed cache."""

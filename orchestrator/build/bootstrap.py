@@ -75,10 +75,10 @@ def apt_summary(packages: list[str]) -> str:
 
 
 def lock_summary(project: Path) -> str:
-    """Size of the pinned inputs, from the lock file."""
+    """Size of the pinned package sets, from the lock file."""
     lock = json.loads((project / "orch.lock.json").read_text(encoding="utf-8"))
-    inputs = lock.get("inputs", {}).values()
-    total = sum(item.get("size", 0) for entry in inputs for item in entry.get("files", []))
+    sets = lock.get("packages", {}).values()
+    total = sum(item.get("size", 0) for entry in sets for item in entry.get("files", []))
     return f"{total / 1e6:.0f} MB"
 
 

@@ -24,11 +24,11 @@ SOURCE_DATE_EPOCH = "1767225600"  # 2026-01-01T00:00:00Z: no artifact carries th
 PARALLEL = 2
 
 
-class Inputs(Protocol):
-    """The pinned outside inputs, as the builder needs them."""
+class Packages(Protocol):
+    """The pinned package sets from outside, as the builder needs them."""
 
     def manifest(self, name: str) -> Manifest:
-        """The effective pin of an input."""
+        """The effective pin of a package set."""
         ...
 
     def prepare(self, names: list[str]) -> None:
@@ -40,11 +40,11 @@ class Inputs(Protocol):
         ...
 
     def download_bytes(self, name: str) -> int:
-        """Bytes that preparing this input would download."""
+        """Bytes that preparing this package set would download."""
         ...
 
     def fetch(self, name: str) -> Path:
-        """Folder with the verified files of an input."""
+        """Folder with the verified files of a package set."""
         ...
 
 
@@ -60,23 +60,23 @@ class Planned:
 class Builder:
     """Builds nodes of one project into one cache."""
 
-    def __init__(self, graph: Graph, cache: Cache, inputs: Inputs, progress: Progress) -> None:
+    def __init__(self, graph: Graph, cache: Cache, packages: Packages, progress: Progress) -> None:
         self.graph = graph
         self.cache = cache
-        self.inputs = inputs
+        self.packages = packages
         self.progress = progress
         self.keys = self._fresh_keys()
         self._cancelled = threading.Event()
 
     def _fresh_keys(self) -> Keys:
-        return Keys(self.graph, self.inputs.manifest, ToolVersions(self.cache.root / "tool-versions.json"))
+        return Keys(self.graph, self.packages.manifest, ToolVersions(self.cache.root / "tool-versions.json"))
 
     def artifact(self, node: Node) -> Path:
         """The folder of a built node."""
         return self.cache.artifact(self.keys.key(node))
 
     def plan(self, targets: list[Node]) -> list[Planned]:
-        """What is not in the cache, upstream first, each with the inputs that changed since its last build here."""
+        """What is not in the cache, upstream first, each with what changed since its last build here."""
         planned = []
         for node in in_order(targets):
             key = self.keys.key(node)
@@ -90,7 +90,7 @@ class Builder:
         planned = self.plan(targets)
         if planned:
             self._check_space(planned)
-            self._download(sorted({name for item in planned for name in item.node.spec.inputs}))
+            self._download(sorted({name for item in planned for name in item.node.spec.packages}))
             self.keys = self._fresh_keys()  # a dropped pin may have been substituted
             planned = self.plan(targets)
             self._run_all(planned)
@@ -99,14 +99,14 @@ class Builder:
         return planned
 
     def _download(self, names: list[str]) -> None:
-        if any(self.inputs.download_bytes(name) for name in names):
-            with self.progress.stage("download", last_line=self.inputs.progress):
-                self.inputs.prepare(names)
+        if any(self.packages.download_bytes(name) for name in names):
+            with self.progress.stage("download", last_line=self.packages.progress):
+                self.packages.prepare(names)
 
     def _check_space(self, planned: list[Planned]) -> None:
         """Refuse before the first byte rather than fail in the middle of a kernel build."""
-        names = {name for item in planned for name in item.node.spec.inputs}
-        downloads = sum(self.inputs.download_bytes(name) for name in names) >> 20
+        names = {name for item in planned for name in item.node.spec.packages}
+        downloads = sum(self.packages.download_bytes(name) for name in names) >> 20
         needed = sum(item.node.spec.mib for item in planned) + downloads
         free = self.cache.free_mib()
         if free < needed:
@@ -188,8 +188,8 @@ class Builder:
             "WORK": str(scratch.work) if scratch else "$WORK",
         }
         env |= {f"PARAM_{key}": value for key, value in node.params}
-        for name in node.spec.inputs:
-            env[_variable("IN", name)] = str(self.inputs.fetch(name)) if scratch else f"<input {name}>"
+        for name in node.spec.packages:
+            env[_variable("IN", name)] = str(self.packages.fetch(name)) if scratch else f"<packages {name}>"
         for other in node.upstream:
             env[_variable("NODE", other.name)] = str(self.artifact(other))
         return env

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.schema.inputs import InputSpec
+    from orchestrator.schema.packages import PackageSpec
 
 _CHUNK = re.compile(r"([^0-9]*)([0-9]*)")
 
@@ -48,7 +48,7 @@ def without_epoch(version: str) -> str:
     return version.partition(":")[2] or version
 
 
-def acceptable(version: str, spec: InputSpec) -> bool:
+def acceptable(version: str, spec: PackageSpec) -> bool:
     """Whether `version` of the leading package stays within the request's series and minimum."""
     bare = without_epoch(version)
     if spec.series and not bare.startswith(spec.series.prefix):

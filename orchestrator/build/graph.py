@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RECIPE_FOLDERS = ("images/*", "guest/*/*", "workloads/*", "tests/emulator/*")
 FORMAT = 1  # raise when the environment that recipes see changes its meaning
+_PACKAGES = "inputs"  # in manifests, of which keys are hashes: another word would build everything anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +126,16 @@ def in_order(targets: list[Node]) -> list[Node]:
 
 
 class Keys:
-    """Computes manifests and keys, each once; `input_manifest` and `tool_version` supply what is not in the project."""
+    """Computes manifests and keys, each once.
+
+    `package_manifest` and `tool_version` supply what is not in the project.
+    """
 
     def __init__(
-        self, graph: Graph, input_manifest: Callable[[str], Manifest], tool_version: Callable[[str], str]
+        self, graph: Graph, package_manifest: Callable[[str], Manifest], tool_version: Callable[[str], str]
     ) -> None:
         self._graph = graph
-        self._input_manifest = input_manifest
+        self._package_manifest = package_manifest
         self._tool_version = tool_version
         self._manifests: dict[Node, Manifest] = {}
 
@@ -153,7 +157,7 @@ class Keys:
             "node": node.name,
             "files": self._files(node),
             "params": params,
-            "inputs": {name: self._input_manifest(name) for name in spec.inputs},
+            _PACKAGES: {name: self._package_manifest(name) for name in spec.packages},
             "tools": {name: self._tool_version(name) for name in spec.tools},
             "nodes": {other.label: self.key(other) for other in node.upstream},
         }
@@ -196,7 +200,8 @@ def differences(old: Manifest | None, new: Manifest) -> list[str]:
     """What differs between two manifests of one node, one line each; a node never built has one line too."""
     if old is None:
         return ["not built here before"]
-    return [f"{path}: {text}" for path, text in _walk(old, new, "")] or ["the artifact is no longer in the cache"]
+    found = [f"{path}: {text}" for path, text in _walk(old, new, "")] or ["the artifact is no longer in the cache"]
+    return [f"packages{line.removeprefix(_PACKAGES)}" if line.startswith(f"{_PACKAGES} ") else line for line in found]
 
 
 def _walk(old: object, new: object, path: str) -> list[tuple[str, str]]:

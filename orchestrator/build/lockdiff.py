@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from orchestrator.schema.lock import Lock, LockedInput
+from orchestrator.schema.lock import Lock, LockedSet
 
 PYPI = "pypi"
 Contents = dict[str, tuple[str, frozenset[str]]]  # package: version, checksums of its files
 
 
 def difference(old: Lock | None, new: Lock) -> list[str]:
-    """What changed, for people: `OLD -> NEW` a package, + added, - removed, grouped by input."""
+    """What changed, for people: `OLD -> NEW` a package, + added, - removed, grouped by package set."""
     before = _contents(old) if old else {}
     after = _contents(new)
     lines: list[str] = []
@@ -22,19 +22,19 @@ def difference(old: Lock | None, new: Lock) -> list[str]:
     return lines
 
 
-def input_difference(old: LockedInput, new: LockedInput) -> list[str]:
-    """What changed between two pins of an input, a line a package."""
-    return _group_difference(_input_contents(old), _input_contents(new))
+def set_difference(old: LockedSet, new: LockedSet) -> list[str]:
+    """What changed between two pins of a package set, a line a package."""
+    return _group_difference(_set_contents(old), _set_contents(new))
 
 
 def _contents(lock: Lock) -> dict[str, Contents]:
-    """Version and checksums of each package, by input."""
-    found = {name: _input_contents(pin) for name, pin in lock.inputs.items()}
+    """Version and checksums of each package, by package set."""
+    found = {name: _set_contents(pin) for name, pin in lock.packages.items()}
     found[PYPI] = {package.name: (package.version, frozenset(package.sha256)) for package in lock.pypi.packages}
     return found
 
 
-def _input_contents(pin: LockedInput) -> Contents:
+def _set_contents(pin: LockedSet) -> Contents:
     packages: Contents = {}
     for file in pin.files:
         _, known = packages.get(file.package, ("", frozenset()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`orch lock --update`: resolve outside inputs anew, say what changed, and rewrite the lock file."""
+"""`orch lock --update`: resolve package sets anew, say what changed, and rewrite the lock file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from orchestrator.build import pypi
 from orchestrator.build.cache import write_atomic
-from orchestrator.build.inputs import INPUTS_FILE, load_requests
 from orchestrator.build.lockdiff import PYPI, difference
+from orchestrator.build.packages import PACKAGES_FILE, load_requests
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import UsageError
 from orchestrator.schema import lock as lockschema
@@ -28,23 +28,23 @@ class LockUpdate:
 
 
 def update(project: Path, cache: Path, names: Sequence[str] = (), *, notify: Notify = lambda _text: None) -> LockUpdate:
-    """Pin `names` (inputs, or 'pypi'; none means everything) to the newest acceptable versions.
+    """Pin `names` (package sets, or 'pypi'; none means everything) to the newest acceptable versions.
 
     The lock file is replaced at the end, in one step. Raises UsageError, BuildError (nothing acceptable) or EnvError.
     """
-    requests = load_requests(project).inputs
+    requests = load_requests(project).packages
     unknown = sorted(set(names) - set(requests) - {PYPI})
     if unknown:
         known = ", ".join([*sorted(requests), PYPI])
-        raise UsageError(f"no input '{unknown[0]}' in {INPUTS_FILE}", hint=f"known: {known}")
+        raise UsageError(f"no package set '{unknown[0]}' in {PACKAGES_FILE}", hint=f"known: {known}")
     path = project / LOCK_NAME
     old = _old_lock(path, needed=bool(names), notify=notify)
     chosen = set(names) or {*requests, PYPI}
     resolver = Resolver(cache, notify)
-    kept = {name: pin for name, pin in (old.inputs if old else {}).items() if name in requests}
+    kept = {name: pin for name, pin in (old.packages if old else {}).items() if name in requests}
     fresh = {name: resolver.resolve(name, spec) for name, spec in sorted(requests.items()) if name in chosen}
     python = pypi.compile_lock(project, notify) if PYPI in chosen or old is None else old.pypi
-    new = Lock(inputs={**kept, **fresh}, pypi=python)
+    new = Lock(packages={**kept, **fresh}, pypi=python)
     changes = difference(old, new)
     if old != new:
         write_atomic(path, lockschema.dumps(new))

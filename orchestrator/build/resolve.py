@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a request to exact files: resolution of an input in the signed suite it names."""
+"""From a request to exact files: resolution of a package set in the signed suite it names."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from orchestrator.build.cache import make_folder
 from orchestrator.build.debversion import acceptable, newest
 from orchestrator.build.run import CommandError
 from orchestrator.errors import BuildError, EnvError, UsageError
-from orchestrator.schema.inputs import InputSpec
-from orchestrator.schema.lock import LockedFile, LockedInput
+from orchestrator.schema.lock import LockedFile, LockedSet
+from orchestrator.schema.packages import PackageSpec
 
 LOCK_TIMEOUT = 1800.0
 _INSTALLED = re.compile(r"^Inst (\S+?)(?::\S+)? (?:\[\S+\] )?\((\S+) .*?\[(\w+)\]\)", re.MULTILINE)
@@ -32,15 +32,15 @@ class Resolver:
         self._notify = notify
         self._states: dict[str, AptState] = {}
 
-    def resolve(self, name: str, spec: InputSpec) -> LockedInput:
+    def resolve(self, name: str, spec: PackageSpec) -> LockedSet:
         """The newest acceptable files for `spec`; raises BuildError (nothing fits) or EnvError (mirror, keyring)."""
         if spec.kind == "wheel":
             file = wheels.resolve(name, spec)
-            return LockedInput(request=spec.digest(), suite=wheels.SUITE, version=file.version, files=[file])
+            return LockedSet(request=spec.digest(), suite=wheels.SUITE, version=file.version, files=[file])
         if spec.kind == "wheels":
             files = wheels.resolve_closure(name, spec)
             version = spec.requirements[0].partition("==")[2]
-            return LockedInput(request=spec.digest(), suite=wheels.SUITE, version=version, files=files)
+            return LockedSet(request=spec.digest(), suite=wheels.SUITE, version=version, files=files)
         make_folder(self._root)
         sources = spec.kind == "source"
         label = f"{spec.suite}-{'source' if sources else spec.architecture}"
@@ -51,9 +51,9 @@ class Resolver:
         except Timeout:
             raise EnvError(f"another orch has held {self._root / label}.lock for {LOCK_TIMEOUT:g} s") from None
         files.sort(key=lambda file: (file.package, file.path))
-        return LockedInput(request=spec.digest(), suite=spec.suite, version=version, files=files)
+        return LockedSet(request=spec.digest(), suite=spec.suite, version=version, files=files)
 
-    def _state(self, label: str, spec: InputSpec, sources: bool) -> AptState:
+    def _state(self, label: str, spec: PackageSpec, sources: bool) -> AptState:
         """The private apt for a suite, its index fresh."""
         if label not in self._states:
             base = mirror.mirrors()[0]
@@ -69,7 +69,7 @@ class Resolver:
         return state
 
 
-def _closure(name: str, spec: InputSpec, state: AptState) -> tuple[str, list[LockedFile]]:
+def _closure(name: str, spec: PackageSpec, state: AptState) -> tuple[str, list[LockedFile]]:
     """The packages and all they depend on."""
     lead = _choose(name, spec, state.show(spec.lead))
     state.pretend(_left_out(name, spec, state, lead))
@@ -78,16 +78,16 @@ def _closure(name: str, spec: InputSpec, state: AptState) -> tuple[str, list[Loc
     try:
         plan = state.run("apt-get", "install", "--simulate", "--yes", *asked).stdout
     except CommandError as error:
-        raise BuildError(f"input '{name}': apt cannot satisfy {', '.join(asked)}: {error.message}") from None
+        raise BuildError(f"package set '{name}': apt cannot satisfy {', '.join(asked)}: {error.message}") from None
     chosen = {(package, version, arch) for package, version, arch in _INSTALLED.findall(plan)}
     entries = _wanted_entries(state.show(*(f"{package}={version}" for package, version, _ in sorted(chosen))), chosen)
     missing = {package for package, _, _ in chosen} - {entry["Package"] for entry in entries}
     if missing or not entries:
-        raise BuildError(f"input '{name}': no index entry for {', '.join(sorted(missing)) or spec.lead}")
+        raise BuildError(f"package set '{name}': no index entry for {', '.join(sorted(missing)) or spec.lead}")
     return lead["Version"], [_file(entry) for entry in entries]
 
 
-def _packages(name: str, spec: InputSpec, state: AptState) -> tuple[str, list[LockedFile]]:
+def _packages(name: str, spec: PackageSpec, state: AptState) -> tuple[str, list[LockedFile]]:
     """Just the named packages; of a pattern, the one with the newest acceptable version."""
     entries: list[Stanza] = []
     for pattern in spec.packages:
@@ -97,7 +97,7 @@ def _packages(name: str, spec: InputSpec, state: AptState) -> tuple[str, list[Lo
     return entries[spec.packages.index(spec.lead)]["Version"], [_file(entry) for entry in entries]
 
 
-def _source(name: str, spec: InputSpec, state: AptState) -> tuple[str, list[LockedFile]]:
+def _source(name: str, spec: PackageSpec, state: AptState) -> tuple[str, list[LockedFile]]:
     """The wanted files of the newest acceptable source package."""
     entry = _choose(name, spec, state.show_source(spec.lead))
     files = []
@@ -106,18 +106,20 @@ def _source(name: str, spec: InputSpec, state: AptState) -> tuple[str, list[Lock
         if file and any(fnmatchcase(file, pattern) for pattern in spec.files):
             files.append(_locked(entry, "source", f"{entry['Directory']}/{file}", size, sha256))
     if not files:
-        raise BuildError(f"input '{name}': {spec.lead} {entry['Version']} has no file like {', '.join(spec.files)}")
+        raise BuildError(
+            f"package set '{name}': {spec.lead} {entry['Version']} has no file like {', '.join(spec.files)}"
+        )
     return entry["Version"], files
 
 
-_KINDS: dict[str, Callable[[str, InputSpec, AptState], tuple[str, list[LockedFile]]]] = {
+_KINDS: dict[str, Callable[[str, PackageSpec, AptState], tuple[str, list[LockedFile]]]] = {
     "closure": _closure,
     "packages": _packages,
     "source": _source,
 }
 
 
-def _choose(name: str, spec: InputSpec, entries: Iterable[Stanza], asked: str | None = None) -> Stanza:
+def _choose(name: str, spec: PackageSpec, entries: Iterable[Stanza], asked: str | None = None) -> Stanza:
     """The newest entry that the request's limits accept."""
     by_version = {entry["Version"]: entry for entry in entries if "Version" in entry}
     best = newest(version for version in by_version if acceptable(version, spec))
@@ -127,13 +129,13 @@ def _choose(name: str, spec: InputSpec, entries: Iterable[Stanza], asked: str | 
     limits += [f"at least {spec.minimum}"] if spec.minimum else []
     there = ", ".join(sorted(by_version)) or "none"
     raise BuildError(
-        f"input '{name}': {spec.suite} has no acceptable {asked or spec.lead}"
+        f"package set '{name}': {spec.suite} has no acceptable {asked or spec.lead}"
         f" ({'; '.join(limits) or 'any version'}); versions there: {there}",
-        hint="limits and suites are set in images/inputs.yaml",
+        hint="limits and suites are set in images/packages.yaml",
     )
 
 
-def _left_out(name: str, spec: InputSpec, state: AptState, lead: Stanza) -> list[Stanza]:
+def _left_out(name: str, spec: PackageSpec, state: AptState, lead: Stanza) -> list[Stanza]:
     """Index entries of the excluded packages, in versions that go with `lead`; a misspelt name is an error."""
     found = []
     entries = state.show(*spec.exclude) if spec.exclude else []
@@ -141,7 +143,7 @@ def _left_out(name: str, spec: InputSpec, state: AptState, lead: Stanza) -> list
         versions = {entry["Version"]: entry for entry in entries if entry["Package"] == package}
         best = lead["Version"] if lead["Version"] in versions else newest(versions)
         if best is None:
-            raise UsageError(f"images/inputs.yaml: inputs.{name}.exclude: {spec.suite} has no package '{package}'")
+            raise UsageError(f"images/packages.yaml: packages.{name}.exclude: {spec.suite} has no package '{package}'")
         found.append(versions[best])
     return found
 

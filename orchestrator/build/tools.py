@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Versions of the build tools, as inputs of the graph."""
+"""Versions of the build tools, which are part of what keys are made of."""
 
 from __future__ import annotations
 

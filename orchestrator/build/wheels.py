@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wheels as outside inputs: pip finds and fetches them, from whatever index pip is set up with."""
+"""Wheels as package sets: pip finds and fetches them, from whatever index pip is set up with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from orchestrator.build.cache import make_folder, remove_tree
 from orchestrator.build.run import CommandError, run
 from orchestrator.build.venv import CHANGED, UNREACHABLE
 from orchestrator.errors import BuildError, EnvError, UsageError
-from orchestrator.schema.inputs import InputSpec
 from orchestrator.schema.lock import LockedFile
+from orchestrator.schema.packages import PackageSpec
 
 SUITE = "pypi"  # where a mirror has the name of a suite
 _TIMEOUT = 1800.0
@@ -63,7 +63,7 @@ def tags(name: str) -> tuple[str, str, str]:
     return parts[1], parts[2], parts[3]
 
 
-def resolve(name: str, spec: InputSpec) -> LockedFile:
+def resolve(name: str, spec: PackageSpec) -> LockedFile:
     """The wheel that a request of kind `wheel` leads to; raises BuildError (there is none) or EnvError (index)."""
     package, version = str(spec.package), str(spec.version)
     wanted = Wanted(package, version, str(spec.python), str(spec.abi), tuple(spec.platform))
@@ -72,13 +72,13 @@ def resolve(name: str, spec: InputSpec) -> LockedFile:
         if path is None:
             tag = f"{spec.python}-{spec.abi}-{'|'.join(spec.platform)}"
             raise BuildError(
-                f"input '{name}': the package index has no wheel {package} {version} for {tag}",
-                hint="version and tags are set in images/inputs.yaml",
+                f"package set '{name}': the package index has no wheel {package} {version} for {tag}",
+                hint="version and tags are set in images/packages.yaml",
             )
         return _pinned(path)
 
 
-def resolve_closure(name: str, spec: InputSpec) -> list[LockedFile]:
+def resolve_closure(name: str, spec: PackageSpec) -> list[LockedFile]:
     """The wheels that a request of kind `wheels` leads to; raises BuildError (one is missing) or EnvError (index).
 
     pip judges markers (`; python_version < ...`) by the Python that it runs on, not by the one asked for.
@@ -92,13 +92,13 @@ def resolve_closure(name: str, spec: InputSpec) -> list[LockedFile]:
         except CommandError as error:
             if _ABSENT.search(error.output) and not UNREACHABLE.search(error.output):
                 raise BuildError(
-                    f"input '{name}': the package index lacks a wheel for {python}: {_complaint(error)}",
-                    hint="versions and tags are set in images/inputs.yaml",
+                    f"package set '{name}': the package index lacks a wheel for {python}: {_complaint(error)}",
+                    hint="versions and tags are set in images/packages.yaml",
                 ) from None
             raise _failure(", ".join(spec.requirements), error) from None
     unknown = [each for each in spec.exclude if _normal(each) not in found]
     if unknown:
-        raise UsageError(f"images/inputs.yaml: inputs.{name}.exclude: nothing there needs '{unknown[0]}'")
+        raise UsageError(f"images/packages.yaml: packages.{name}.exclude: nothing there needs '{unknown[0]}'")
     left_out = {_normal(each) for each in spec.exclude}
     return [file for package, file in sorted(found.items()) if package not in left_out]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("build")
 @click.argument("nodes", nargs=-1, metavar="[NODE[:KEY=VALUE,…]]…")
-@click.option("--why", is_flag=True, help="say which input changed, for each node that has to be built")
+@click.option("--why", is_flag=True, help="say what changed, for each node that has to be built")
 @click.option("--frozen", is_flag=True, help="refuse to replace a pinned package that the mirror has dropped")
 @click.option("--dry-run", is_flag=True, help="print the recipes' commands, build nothing")
 @pass_context
@@ -60,8 +60,8 @@ def print_plan(context: Context, planned: list[Planned]) -> None:
     if not planned:
         click.echo("plan: everything is built")
         return
-    inputs = sorted({name for item in planned for name in item.node.spec.inputs})
-    sizes = {name: context.testbed.inputs.download_bytes(name) for name in inputs}
+    names = sorted({name for item in planned for name in item.node.spec.packages})
+    sizes = {name: context.testbed.packages.download_bytes(name) for name in names}
     click.echo(f"plan: download {sum(sizes.values()) / 1e6:.0f} MB, build {len(planned)} artifacts")
     for name, size in sizes.items():
         click.echo(f"  fetch  {name:18} {f'{size / 1e6:8.1f} MB' if size else '  in cache'}")
@@ -74,23 +74,23 @@ def print_plan(context: Context, planned: list[Planned]) -> None:
 
 @click.command("lock")
 @click.option("--update", is_flag=True, help="take the newest acceptable versions and rewrite the lock")
-@click.argument("inputs", nargs=-1)
+@click.argument("names", nargs=-1, metavar="[SET]…")
 @pass_context
-def lock(context: Context, inputs: tuple[str, ...], *, update: bool) -> None:
-    """Show what is pinned, or --update it (INPUTS only, if given) and show the difference."""
+def lock(context: Context, names: tuple[str, ...], *, update: bool) -> None:
+    """Show what is pinned, or --update it (these package SETs only, if given) and show the difference."""
     from orchestrator.build import lockfile  # noqa: PLC0415
 
     if not update:
         _show_pins(context)
         return
-    with context.progress.stage("resolve pinned inputs", estimate=60):
+    with context.progress.stage("resolve package sets", estimate=60):
         project, cache = context.project.root, context.testbed.cache.root
-        result = lockfile.update(project, cache, inputs, notify=context.progress.notice)
+        result = lockfile.update(project, cache, names, notify=context.progress.notice)
     click.echo("\n".join(result.changes) if result.changes else "the lock is up to date")
 
 
 def _show_pins(context: Context) -> None:
-    store = context.testbed.inputs
+    store = context.testbed.packages
     for name in store.names():
         missing = store.download_bytes(name)
         state = f"{missing / 1e6:.1f} MB to fetch" if missing else "in cache"
@@ -129,7 +129,7 @@ def show_graph(context: Context, *, as_json: bool) -> None:
     for node in nodes:
         key = testbed.builder.keys.key(node)
         state = "built" if testbed.cache.has(key) else "to build"
-        below = [other.label for other in node.upstream] + [f"[{name}]" for name in node.spec.inputs]
+        below = [other.label for other in node.upstream] + [f"[{name}]" for name in node.spec.packages]
         click.echo(f"{node.label:18} {key[:12]}  {state:8}  {node.spec.summary}")
         if below:
             click.echo(f"{'':18} <- {', '.join(below)}")

@@ -336,6 +336,6 @@ def _check_sizes(cells: Sequence[Cell], subjects: Mapping[SubjectKey, Subject]) 
         needed = subject.needed_mib
         if needed > cell.guest.memory_mib:
             raise WorkloadError(
-                f"{cell.model} {cell.quantization}: needs about {needed} MiB, the guest has {cell.guest.memory_mib}",
+                f"{SubjectKey.of(cell)}: needs about {needed} MiB, the guest has {cell.guest.memory_mib}",
                 hint="`memory_mib` in the workload file",
             )

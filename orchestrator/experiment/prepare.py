@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,8 @@ class Preparer:
         check_output(self.workload, model.name, description, oracle.runtime.held_bytes)
         made = self._tensors(model, description)
         place = self.work.joinpath(key.model, key.quantization, key.protection, key.runtime)  # two keys, two folders
-        place.mkdir(parents=True)
+        shutil.rmtree(place, ignore_errors=True)  # of an invocation that was killed
+        place.mkdir(parents=True, mode=0o700)  # what is secret of it is nobody else's
         inputs, world = place / INPUTS, place / "world"
         inputs.write_bytes(made.data)
         deployable = self._deployable(key, model, place / "made")

@@ -35,10 +35,19 @@ _DESCRIBE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Oracle:
-    """A runtime on the build computer: its program of the same source, which says what is right."""
+    """A runtime on the build computer: its `program` of the same source, which says what is right.
 
-    runtime: Runtime
+    It is known by its `name`, so that a subject can be handed to another process.
+    """
+
+    name: str
     program: Path
+
+    @property
+    def runtime(self) -> Runtime:
+        """The record."""
+        found: Runtime = RUNTIMES[self.name]
+        return found
 
     @classmethod
     def built(cls, builder: Builder, name: str = DEFAULT_RUNTIME) -> Oracle:
@@ -46,7 +55,7 @@ class Oracle:
         runtime: Runtime = RUNTIMES[name]
         node = builder.graph.node(runtime.oracle_node)
         builder.build([node])
-        return cls(runtime, builder.artifact(node) / runtime.program)
+        return cls(name, builder.artifact(node) / runtime.program)
 
     def describe(self, model: Path) -> ModelDescription:
         """Inputs and outputs of a model; raises UsageError if it is none."""

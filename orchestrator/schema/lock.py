@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`orch.lock.json`: every outside input by version and SHA-256, in a layout whose git difference people can read."""
+"""`orch.lock.json`: every package by version and SHA-256, in a layout whose git difference people can read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from orchestrator.errors import UsageError
 from orchestrator.schema.yamlfile import Strict
@@ -40,10 +40,10 @@ class LockedFile(Strict):
         return self.path.endswith(".whl")
 
 
-class LockedInput(Strict):
-    """All files of one input, and the version of the package that leads it."""
+class LockedSet(Strict):
+    """All files of one package set, and the version of the package that leads it."""
 
-    request: str = Field(description="InputSpec.digest() of what was asked for")
+    request: str = Field(description="PackageSpec.digest() of what was asked for")
     suite: str = Field(description="where it was resolved: a suite of the mirror, or 'pypi'")
     version: str
     files: list[LockedFile] = Field(min_length=1)
@@ -69,12 +69,12 @@ class Lock(Strict):
     """The whole of `orch.lock.json`."""
 
     schema_version: Literal[1] = 1
-    inputs: dict[str, LockedInput]
+    packages: dict[str, LockedSet]
     pypi: LockedPypi
 
-    def inputs_digest(self) -> str:
-        """SHA-256 of the inputs of recipes, as hex; substitutions of dropped files belong to it."""
-        return digest_of({name: pin.model_dump() for name, pin in self.inputs.items()})
+    def packages_digest(self) -> str:
+        """SHA-256 of what recipes are given, as hex; substitutions of dropped files belong to it."""
+        return digest_of({name: pin.model_dump() for name, pin in self.packages.items()})
 
 
 class Replacement(Strict):
@@ -82,14 +82,17 @@ class Replacement(Strict):
 
     accepted: bool = False
     dropped: list[str] = Field(description="pinned paths that the mirror no longer had")
-    pin: LockedInput
+    pin: LockedSet
 
 
 class Replacements(Strict):
     """The whole of a file under CACHE/substitutions; it belongs to one lock."""
 
     schema_version: Literal[1] = 1
-    inputs: dict[str, Replacement] = Field(default_factory=dict)
+    packages: dict[str, Replacement] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("packages", "inputs"),  # what a file of an earlier orch calls them
+    )
 
 
 def digest_of(data: object) -> str:

@@ -15,12 +15,12 @@ class NodeSpec(Strict):
     script: str = Field(default="build.sh", description="bash recipe, relative to the folder of node.yaml")
     files: list[str] = Field(
         default_factory=list,
-        description="globs relative to the folder of node.yaml ('//x' is relative to the project); contents are inputs",
+        description="globs relative to the folder of node.yaml ('//x' is relative to the project); contents count",
     )
-    inputs: list[str] = Field(default_factory=list, description="names of pinned outside inputs (images/inputs.yaml)")
+    packages: list[str] = Field(default_factory=list, description="names of pinned package sets (images/packages.yaml)")
     nodes: list[str] = Field(default_factory=list, description="upstream nodes, as NAME or NAME:key=value,…")
     params: dict[str, str] = Field(default_factory=dict, description="parameters and their default values")
-    tools: list[str] = Field(default_factory=list, description="programs whose version line is an input")
+    tools: list[str] = Field(default_factory=list, description="programs whose version line counts")
     seconds: int = Field(description="estimated build time on two cores, s")
     mib: int = Field(description="estimated size of the artifact and its scratch space, MiB")
 

@@ -47,9 +47,9 @@ def check_machine(testbed: Testbed) -> list[str]:
             raise UsageError("the machine is up, and the check boots its own", hint="`orch down` first")
         lines = _boot_and_check(testbed)
     except (BootError, BuildError):
-        testbed.inputs.reject_substitutions()
+        testbed.packages.reject_substitutions()
         raise
-    testbed.inputs.accept_substitutions()
+    testbed.packages.accept_substitutions()
     make_folder(stamp.parent)
     stamp.touch()
     return lines

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from orchestrator.build.builder import Builder
 from orchestrator.build.cache import key_of, make_folder
 from orchestrator.build.graph import file_digest
-from orchestrator.build.inputs import InputStore
+from orchestrator.build.packages import PackageStore
 from orchestrator.errors import BootError, EnvError, UsageError
 from orchestrator.machine.platform import DEFAULT_SEED, Blueprint, Capability, Machine, Parts, need
 from orchestrator.machine.ports import choose_port
@@ -84,8 +84,8 @@ class Testbed:
         self.state = project.state_folder()
         self.cache = project.cache()
         self.graph = project.graph()
-        self.inputs = InputStore(project.root, self.cache.root, frozen=frozen, notify=progress.notice)
-        self.builder = Builder(self.graph, self.cache, self.inputs, progress)
+        self.packages = PackageStore(project.root, self.cache.root, frozen=frozen, notify=progress.notice)
+        self.builder = Builder(self.graph, self.cache, self.packages, progress)
         self.keys = SshKeys(project.keys_folder())
         self.instance: Machine = self.platform.machine(self.state / "run")
         self.snapshots = Snapshots(self.state / "snapshots")

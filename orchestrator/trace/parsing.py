@@ -15,7 +15,7 @@ from orchestrator.trace.markers import MarkerRecord
 from orchestrator.trace.tally import LEVELS, SECURITY_STATES, Level, Matrix, SecurityState, Tally
 
 MARKER_ABI = 1
-"""The marker ABI of guest/include/orch_marker.h that this module understands."""
+"""The marker ABI of guest/abi/orch_marker.h that this module understands."""
 
 T = TypeVar("T")
 

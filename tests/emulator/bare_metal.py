@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from orchestrator.build.builder import Builder
-from orchestrator.build.inputs import InputStore
+from orchestrator.build.packages import PackageStore
 from orchestrator.build.progress import Silent
 from orchestrator.build.run import CommandError, run
 from orchestrator.machine.cmdline import command_line, cpu_argument
@@ -34,7 +34,7 @@ def prepare(rmm: str | None = None) -> Parts:
     """Build what is missing; `rmm` is the path of another RMM image, by default what $ORCH_RMM says."""
     project = Project.open(CHECKOUT / "testbed.yaml")
     graph, cache = project.graph(), project.cache()
-    builder = Builder(graph, cache, InputStore(project.root, cache.root), Silent())
+    builder = Builder(graph, cache, PackageStore(project.root, cache.root), Silent())
     foreign = rmm or os.environ.get(RMM_VARIABLE)
     firmware = f"firmware:rmm_file={Path(foreign).resolve()}" if foreign else "firmware"
     nodes = [project.node(graph, request) for request in ("qemu", "qemu-plugin", firmware, "rmm-abi")]

@@ -28,8 +28,8 @@ nodes:
 """
 
 
-class NoInputs:
-    """A project without outside inputs."""
+class NoPackages:
+    """A project that needs no packages."""
 
     def manifest(self, name: str) -> dict[str, Any]:
         raise AssertionError(name)
@@ -58,7 +58,7 @@ def project(tmp_path: Path, **scripts: str) -> Path:
 
 
 def builder(tmp_path: Path, root: Path) -> Builder:
-    return Builder(Graph.load(root), Cache(tmp_path / "cache"), NoInputs(), Silent())
+    return Builder(Graph.load(root), Cache(tmp_path / "cache"), NoPackages(), Silent())
 
 
 def test_builds_once_then_keeps(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.build.debversion import DebianVersion, acceptable, newest
-from orchestrator.schema.inputs import InputSpec
+from orchestrator.schema.packages import PackageSpec
 
 ASCENDING = ["0", "1.0~rc1", "1.0", "1.0-1~bpo13+1", "1.0-1", "1.0-1+b1", "1.0a", "1.0+ds-1", "1.0.1", "1.9", "1.10"]
 
@@ -25,7 +25,7 @@ def test_equal(left: str, right: str) -> None:
 
 
 def test_limits() -> None:
-    spec = InputSpec.model_validate(
+    spec = PackageSpec.model_validate(
         {
             "kind": "packages",
             "suite": "trixie",

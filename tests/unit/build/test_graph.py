@@ -21,7 +21,7 @@ nodes:
     mib: 1
   high:
     summary: above
-    inputs: [src]
+    packages: [src]
     tools: [gcc]
     nodes: ["low"]
     seconds: 1
@@ -55,8 +55,8 @@ def test_key_is_stable_and_location_independent(tmp_path: Path) -> None:
     assert keys_a.key(graph_a.node("high")) == keys_b.key(graph_b.node("high"))
 
 
-@pytest.mark.parametrize("change", ["file", "mode", "script", "input", "tool", "param"])
-def test_every_kind_of_input_changes_the_key(tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize("change", ["file", "mode", "script", "package", "tool", "param"])
+def test_everything_that_counts_changes_the_key(tmp_path: Path, change: str) -> None:
     root = project(tmp_path)
     graph, before = keys(root)
     old = before.manifest(graph.node("high"))
@@ -68,7 +68,7 @@ def test_every_kind_of_input_changes_the_key(tmp_path: Path, change: str) -> Non
         (root / "images/thing/data.txt").chmod(0o755)
     elif change == "script":
         (root / "images/thing/build.sh").write_text("false\n")
-    elif change == "input":
+    elif change == "package":
         version = "2"
     elif change == "tool":
         tool = "gcc 14"
@@ -80,12 +80,20 @@ def test_every_kind_of_input_changes_the_key(tmp_path: Path, change: str) -> Non
     assert differences(old, new)
 
 
-def test_differences_name_the_input(tmp_path: Path) -> None:
+def test_the_words_that_keys_are_hashes_of_stay(tmp_path: Path) -> None:
+    """Another word for packages there would build every kernel anew."""
+    graph, made = keys(project(tmp_path))
+    manifest = made.manifest(graph.node("high"))
+    assert list(manifest) == ["format", "node", "files", "params", "inputs", "tools", "nodes"]
+    assert manifest["inputs"] == {"src": {"version": "1"}}
+
+
+def test_differences_name_what_changed(tmp_path: Path) -> None:
     root = project(tmp_path)
     graph, before = keys(root)
     old = before.manifest(graph.node("high"))
     graph, after = keys(root, version="2")
-    assert differences(old, after.manifest(graph.node("high"))) == ["inputs src version: '1' -> '2'"]
+    assert differences(old, after.manifest(graph.node("high"))) == ["packages src version: '1' -> '2'"]
     assert differences(None, old) == ["not built here before"]
 
 
@@ -126,8 +134,8 @@ def test_cycle_is_an_error(tmp_path: Path) -> None:
 
 
 def test_mistake_in_node_yaml_has_a_place(tmp_path: Path) -> None:
-    text = TWO.replace("inputs: [src]", "input: [src]")
-    with pytest.raises(UsageError, match=r"node\.yaml:11:5: nodes\.high\.input: unknown key"):
+    text = TWO.replace("packages: [src]", "package: [src]")
+    with pytest.raises(UsageError, match=r"node\.yaml:11:5: nodes\.high\.package: unknown key"):
         Graph.load(project(tmp_path, text))
 
 

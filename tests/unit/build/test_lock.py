@@ -12,14 +12,14 @@ from orchestrator.build import lockdiff, pypi
 from orchestrator.errors import BuildError, UsageError
 from orchestrator.schema import lock as lockschema
 from orchestrator.schema import yamlfile
-from orchestrator.schema.inputs import InputsFile
 from orchestrator.schema.lock import Lock
+from orchestrator.schema.packages import PackagesFile
 
 PROJECT = Path(__file__).parents[3]
 
 
 def make(**versions: str) -> Lock:
-    """A lock with one input 'qemu' of these packages, and one Python package."""
+    """A lock with one package set 'qemu' of these packages, and one Python package."""
     files = [
         {
             "package": name,
@@ -34,7 +34,7 @@ def make(**versions: str) -> Lock:
     pin = {"request": "r", "suite": "trixie", "version": "1", "files": files}
     package = {"name": "click", "version": "8.5.1", "sha256": ["1" * 64]}
     return Lock.model_validate(
-        {"inputs": {"qemu": pin}, "pypi": {"request": "r", "python": ["3.11"], "packages": [package]}}
+        {"packages": {"qemu": pin}, "pypi": {"request": "r", "python": ["3.11"], "packages": [package]}}
     )
 
 
@@ -59,7 +59,7 @@ def test_difference() -> None:
     ("text", "problem"),
     [
         ("{", "Invalid JSON"),
-        ("{}", "inputs: Field required"),
+        ("{}", "packages: Field required"),
         (lockschema.dumps(make(a="1")).replace('"schema_version": 1', '"schema_version": 2'), "schema_version"),
         (lockschema.dumps(make(a="1")).replace("pool/a", "pool/../../a"), "files.0.path"),
         (lockschema.dumps(make(a="1")).replace("pool/a", "/a"), "files.0.path"),
@@ -83,11 +83,11 @@ def test_missing_lock(tmp_path: Path) -> None:
 
 def test_own_lock_fits_own_requests() -> None:
     lock = lockschema.load(PROJECT / "orch.lock.json")
-    requests = yamlfile.load(PROJECT / "images/inputs.yaml", InputsFile).inputs
-    assert {name: pin.request for name, pin in lock.inputs.items()} == {n: s.digest() for n, s in requests.items()}
+    requests = yamlfile.load(PROJECT / "images/packages.yaml", PackagesFile).packages
+    assert {name: pin.request for name, pin in lock.packages.items()} == {n: s.digest() for n, s in requests.items()}
     assert lockschema.dumps(lock) == (PROJECT / "orch.lock.json").read_text()
     assert not re.search(r"https?:", lockschema.dumps(lock))
-    for pin in lock.inputs.values():
+    for pin in lock.packages.values():
         assert len({file.name for file in pin.files}) == len(pin.files)
 
 
@@ -100,13 +100,13 @@ def test_own_lock_fits_own_requests() -> None:
             "{kind: packages, suite: trixie, packages: [aa], exclude: [bb]}",
             "'exclude' has no meaning for kind 'packages'",
         ),
-        ("{kind: closure, suite: trixie, packages: [aa], excludes: [bb]}", "inputs.it.excludes: unknown key"),
+        ("{kind: closure, suite: trixie, packages: [aa], excludes: [bb]}", "packages.it.excludes: unknown key"),
         ("{kind: closure, suite: trixie, packages: [aa, bb], series: {prefix: '1.'}}", "must name one of 'packages'"),
     ],
 )
 def test_bad_request(request_text: str, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
-        yamlfile.loads(f"inputs:\n  it: {request_text}\n", "inputs.yaml", InputsFile)
+        yamlfile.loads(f"packages:\n  it: {request_text}\n", "packages.yaml", PackagesFile)
 
 
 def test_compiled_requirements_are_read() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import BuildError, EnvError, UsageError
-from orchestrator.schema.inputs import InputSpec
+from orchestrator.schema.packages import PackageSpec
 
 if TYPE_CHECKING:
     from conftest import Archive, ArchiveMaker
@@ -26,7 +26,7 @@ class Shared:
 
     def resolve(self, **fields: Any) -> list[str]:
         """Package=version of each file that a request leads to."""
-        spec = InputSpec(**{"kind": "closure", "suite": "trixie", **fields})
+        spec = PackageSpec(**{"kind": "closure", "suite": "trixie", **fields})
         return [f"{file.package}={file.version}" for file in self.resolver.resolve("it", spec).files]
 
 
@@ -68,7 +68,7 @@ def test_excluded_package_and_what_only_it_needs_are_left_out(shared: Shared) ->
 
 
 def test_misspelt_exclude(shared: Shared) -> None:
-    with pytest.raises(UsageError, match=r"inputs\.it\.exclude: trixie has no package 'helpr'"):
+    with pytest.raises(UsageError, match=r"packages\.it\.exclude: trixie has no package 'helpr'"):
         shared.resolve(packages=["tool"], exclude=["helpr"])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wheels with all that they depend on as one input, found by the real pip in a folder that stands for an index."""
+"""Wheels with all that they depend on as one package set, found by the real pip in a folder in place of an index."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.build import lockfile, pypi
-from orchestrator.build.inputs import InputStore
+from orchestrator.build.packages import PackageStore
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import BuildError, UsageError
 from orchestrator.schema import yamlfile
-from orchestrator.schema.inputs import InputsFile, InputSpec
 from orchestrator.schema.lock import LockedPypi
+from orchestrator.schema.packages import PackagesFile, PackageSpec
 
 LINUX = "manylinux_2_28_x86_64"
 NATIVE = f"cp313-cp313-{LINUX}"
@@ -52,11 +52,11 @@ def add(folder: Path, name: str, version: str, tag: str, *needs: str) -> None:
 
 def text(requirements: str = "net==1.0", **keys: str) -> str:
     wanted = {"kind": "wheels", "requirements": f"[{requirements}]", "python": "cp313", "platform": f"[{LINUX}]"}
-    return f"inputs:\n  it: {{{', '.join(f'{key}: {value}' for key, value in {**wanted, **keys}.items())}}}\n"
+    return f"packages:\n  it: {{{', '.join(f'{key}: {value}' for key, value in {**wanted, **keys}.items())}}}\n"
 
 
-def spec(content: str) -> InputSpec:
-    return yamlfile.loads(content, "inputs.yaml", InputsFile).inputs["it"]
+def spec(content: str) -> PackageSpec:
+    return yamlfile.loads(content, "packages.yaml", PackagesFile).packages["it"]
 
 
 def files(folder: Path, content: str) -> list[str]:
@@ -73,23 +73,23 @@ def test_a_closure_is_for_the_python_that_is_asked_for(tmp_path: Path) -> None:
 
 def test_packages_that_are_not_wanted(tmp_path: Path) -> None:
     assert len(files(tmp_path, text(exclude="[big.thing]"))) == 2
-    with pytest.raises(UsageError, match=r"inputs\.it\.exclude: nothing there needs 'bigthing'"):
+    with pytest.raises(UsageError, match=r"packages\.it\.exclude: nothing there needs 'bigthing'"):
         files(tmp_path, text(exclude="[bigthing]"))
 
 
 def test_a_closure_with_a_gap(tmp_path: Path, index: Path) -> None:
     (index / f"big_thing-3.0-cp310-abi3-{LINUX}.whl").unlink()
-    with pytest.raises(BuildError, match=r"input 'it': the package index lacks a wheel for cp313: .*Big\.Thing"):
+    with pytest.raises(BuildError, match=r"package set 'it': the package index lacks a wheel for cp313: .*Big\.Thing"):
         files(tmp_path, text())
 
 
 def test_pinned_closures_are_fetched_file_by_file(tmp_path: Path, index: Path) -> None:
     root = tmp_path / "project"
     (root / "images").mkdir(parents=True)
-    (root / "images/inputs.yaml").write_text(text())
+    (root / "images/packages.yaml").write_text(text())
     lockfile.update(root, tmp_path / "cache", [])
     add(index, "tensor_lib", "2.1", NATIVE)  # newer, and not pinned
-    store = InputStore(root, tmp_path / "cache", frozen=True)
+    store = PackageStore(root, tmp_path / "cache", frozen=True)
     store.prepare(["it"])
     names = sorted(path.name for path in store.fetch("it").iterdir())
     assert names == [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single wheels as inputs, found by the real pip in a folder that stands for an index."""
+"""Single wheels as package sets, found by the real pip in a folder that stands for an index."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.build import lockfile, pypi, wheels
-from orchestrator.build.inputs import InputStore
+from orchestrator.build.packages import PackageStore
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import BuildError, EnvError, UsageError
 from orchestrator.schema import yamlfile
-from orchestrator.schema.inputs import InputsFile, InputSpec
 from orchestrator.schema.lock import LockedPypi
+from orchestrator.schema.packages import PackagesFile, PackageSpec
 
 ARM = "manylinux_2_17_aarch64"
 
@@ -53,16 +53,16 @@ def add(folder: Path, version: str, tag: str, requires: str = "") -> Path:
 
 def asked(version: str = "1.4.0", python: str = "cp311", abi: str = "cp311", platform: str = ARM) -> str:
     wanted = f'version: "{version}", python: {python}, abi: {abi}, platform: [{platform}]'
-    return f"inputs:\n  it: {{kind: wheel, package: lite-rt, {wanted}}}\n"
+    return f"packages:\n  it: {{kind: wheel, package: lite-rt, {wanted}}}\n"
 
 
-def spec(text: str) -> InputSpec:
-    return yamlfile.loads(text, "inputs.yaml", InputsFile).inputs["it"]
+def spec(text: str) -> PackageSpec:
+    return yamlfile.loads(text, "packages.yaml", PackagesFile).packages["it"]
 
 
 def project(root: Path, text: str) -> Path:
     (root / "project/images").mkdir(parents=True)
-    (root / "project/images/inputs.yaml").write_text(text)
+    (root / "project/images/packages.yaml").write_text(text)
     return root / "project"
 
 
@@ -79,7 +79,7 @@ def test_a_request_leads_to_one_pinned_file_that_is_fetched_once(
 ) -> None:
     root = project(tmp_path, request_text)
     assert lockfile.update(root, tmp_path / "cache", ["it"] if (root / "orch.lock.json").exists() else []).changes
-    store = InputStore(root, tmp_path / "cache", frozen=True)
+    store = PackageStore(root, tmp_path / "cache", frozen=True)
     [(name, manifest)] = dict(store.manifest("it")["files"]).items()  # type: ignore[call-overload]
     assert name.endswith(file)
     content = (index / name).read_bytes()
@@ -96,7 +96,7 @@ def test_a_request_leads_to_one_pinned_file_that_is_fetched_once(
 def test_no_such_wheel(index: Path, tmp_path: Path) -> None:
     resolver = Resolver(tmp_path / "cache", lambda _text: None)
     for text in (asked("9"), asked(python="cp312", abi="cp312")):
-        with pytest.raises(BuildError, match="input 'it': the package index has no wheel lite-rt") as caught:
+        with pytest.raises(BuildError, match="package set 'it': the package index has no wheel lite-rt") as caught:
             resolver.resolve("it", spec(text))
         assert caught.value.exit_code == 3
 
@@ -116,12 +116,12 @@ def test_a_changed_file_is_refused_and_a_dropped_one_told(index: Path, tmp_path:
     lockfile.update(root, tmp_path / "cache")
     path = add(index, "1.5.0", f"cp311-cp311-{ARM}", requires="Summary: another\n")
     with pytest.raises(BuildError, match=r"corrupt download: lite-rt 1\.5\.0: expected SHA-256"):
-        InputStore(root, tmp_path / "cache").prepare(["it"])
+        PackageStore(root, tmp_path / "cache").prepare(["it"])
     path.unlink()
     with pytest.raises(BuildError, match=r"mirror dropped lite-rt=1\.5\.0"):
-        InputStore(root, tmp_path / "cache", frozen=True).prepare(["it"])
+        PackageStore(root, tmp_path / "cache", frozen=True).prepare(["it"])
     with pytest.raises(BuildError, match=r"has no wheel lite-rt 1\.5\.0"):
-        InputStore(root, tmp_path / "cache").prepare(["it"])
+        PackageStore(root, tmp_path / "cache").prepare(["it"])
     assert not list((tmp_path / "cache/downloads").glob("*/*/*"))
 
 

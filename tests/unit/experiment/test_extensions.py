@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import stat
 import sys
 from collections.abc import Iterator
@@ -142,7 +143,7 @@ def prepared(folder: Path, text: str = BOTH) -> dict[SubjectKey, Subject]:
     program = folder / "program"
     program.write_text(ANSWERS.format(python=sys.executable))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    oracles = {name: Oracle(RUNTIMES[name], program) for name in ("litert", "toy")}
+    oracles = {name: Oracle(name, program) for name in ("litert", "toy")}
     parts = Parts({}, oracles, chosen(ROOT, cells(folder, text)), {}, {}, {})
     return Preparer(parts, loads(text, "w.yaml", Workload), folder, folder / "work").subjects()
 
@@ -260,6 +261,20 @@ def test_the_oracle_opens_what_is_delivered(folder: Path) -> None:
         pytest.raises(WorkloadError, match="mine int8 wrong toy: the model does not run on this computer: no model"),
     ):
         prepared(folder, TEXT + "inputs: {files: [i.npy]}\nruntime: toy\nprotection: wrong\n")
+
+
+def test_what_a_killed_invocation_left_is_made_anew(folder: Path) -> None:
+    first = prepared(folder)
+    (folder / "work/mine/int8/sealed/toy/made/sealed").write_bytes(b"half of")
+    again = prepared(folder)
+    assert again == first
+    sealed = again[SubjectKey("mine", "int8", "sealed", "toy")].deployable.files["model.sealed"]
+    assert sealed.stat().st_size == (folder / "mine.tflite").stat().st_size
+
+
+def test_what_is_prepared_can_be_handed_to_another_process(folder: Path) -> None:
+    subjects = prepared(folder)
+    assert pickle.loads(pickle.dumps(subjects)) == subjects
 
 
 def test_what_they_are_made_of_is_built(folder: Path) -> None:

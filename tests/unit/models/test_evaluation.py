@@ -15,7 +15,7 @@ from orchestrator.errors import BuildError
 from orchestrator.models import evaluation
 from orchestrator.models.oracle import Oracle
 from orchestrator.models.zoo import Model
-from orchestrator.registry import DEFAULT_RUNTIME, RUNTIMES
+from orchestrator.registry import DEFAULT_RUNTIME
 from orchestrator.schema.zoo import DatasetYaml, ModelYaml, Subset
 
 # Answers with the first byte of each input, but where the model file says otherwise.
@@ -48,7 +48,7 @@ def oracle(tmp_path: Path) -> Oracle:
 def program(path: Path, **parts: object) -> Oracle:
     path.write_text(RUNNER.format(python=sys.executable, **parts))
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return Oracle(RUNTIMES[DEFAULT_RUNTIME], path)
+    return Oracle(DEFAULT_RUNTIME, path)
 
 
 def subject(folder: Path, stated: float, images: int = 10, content: bytes = b"model") -> tuple[Model, ModelYaml]:

@@ -14,7 +14,7 @@ from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.models.oracle import Oracle, check_oracle, scores_of, top1_of
 from orchestrator.models.record import RunnerRecord
 from orchestrator.models.runtime import Execution
-from orchestrator.registry import DEFAULT_RUNTIME, RUNTIMES
+from orchestrator.registry import DEFAULT_RUNTIME
 from orchestrator.runs.outputs import check_equal
 
 
@@ -137,7 +137,7 @@ def test_a_record_that_tells_no_success(text: str, words: str) -> None:
 def program(path: Path, body: str) -> Oracle:
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return Oracle(RUNTIMES[DEFAULT_RUNTIME], path)
+    return Oracle(DEFAULT_RUNTIME, path)
 
 
 def test_what_the_runner_says_of_a_model(tmp_path: Path) -> None:

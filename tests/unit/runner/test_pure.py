@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.models.litert import RECORD
+from orchestrator.models.runtime import Armed, Execution
+
 FLOAT32, INT32, UINT8, INT8 = 1, 2, 3, 9
 FORMATS = {FLOAT32: "f", INT32: "i", UINT8: "B", INT8: "b"}
 GOOD = ["--model", "m", "--inputs", "i", "--iterations", "3", "--warmups", "0", "--threads", "2"]
@@ -91,6 +94,18 @@ def test_packets(harness: Path) -> None:
 eth1:98765432109 4000000000    0    0        0       0
 """
     assert ask(harness, "packets", text=text).stdout == "4000000321\n"
+
+
+def test_what_orch_asks_for_is_understood(harness: Path) -> None:
+    """Every word that the command-line builder has, by the program that it is for."""
+    armed = Armed(5000, 250, "/dev/hvc0", "all done")
+    what = Execution("m", "i", "r", 3, "topk", warmups=1, threads=2, top=4, base=1 << 40, armed=armed)
+    verb, *words = RECORD.argv(what)
+    done = ask(harness, "options", *words)
+    assert (verb, done.stdout) == ("run", f"m i r 3 1 2 topk 4 {1 << 40} 1 5000 250 /dev/hvc0 all done\n")
+    for output in ("scores", "top1", "label"):
+        _, *words = RECORD.argv(Execution("m", "i", "r", 3, output))
+        assert ask(harness, "options", *words).stdout == f"m i r 3 0 1 {output} 5 0 0 0 0 - -\n"
 
 
 def test_options_are_understood(harness: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outside inputs as the build graph sees them: effective pins, verified files, and stand-ins for dropped pins."""
+"""Package sets as the build graph sees them: effective pins, verified files, and stand-ins for dropped pins."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pydantic import ValidationError
 
 from orchestrator.build.cache import make_folder, write_atomic
 from orchestrator.build.downloads import Downloads
-from orchestrator.build.lockdiff import input_difference
+from orchestrator.build.lockdiff import set_difference
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import BuildError, UsageError
 from orchestrator.schema import lock as lockschema
 from orchestrator.schema import yamlfile
-from orchestrator.schema.inputs import InputsFile
-from orchestrator.schema.lock import LOCK_NAME, Lock, LockedFile, LockedInput, Replacement, Replacements
+from orchestrator.schema.lock import LOCK_NAME, Lock, LockedFile, LockedSet, Replacement, Replacements
+from orchestrator.schema.packages import PackagesFile
 
-INPUTS_FILE = "images/inputs.yaml"
+PACKAGES_FILE = "images/packages.yaml"
 _LOCK_TIMEOUT = 600.0
 _ROUNDS = 2  # a mirror that changes between resolution and download gets one more try
 Notify = Callable[[str], None]
@@ -31,7 +31,7 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Substitution:
-    """An input whose pinned files the mirror dropped, and what is taken instead, a line a changed package."""
+    """A package set whose pinned files the mirror dropped, and what is taken instead, a line a changed package."""
 
     name: str
     pinned: str
@@ -42,16 +42,16 @@ class Substitution:
 
     def __str__(self) -> str:
         state = "passed the boot check" if self.accepted else "provisional until the boot check passes"
-        return f"input '{self.name}' is not as locked, the mirror dropped it ({state}): {'; '.join(self.changes)}"
+        return f"package set '{self.name}' is not as locked, the mirror dropped it ({state}): {'; '.join(self.changes)}"
 
 
-def load_requests(project: Path) -> InputsFile:
+def load_requests(project: Path) -> PackagesFile:
     """What the project asks for; raises UsageError."""
-    return yamlfile.load(project / INPUTS_FILE, InputsFile)
+    return yamlfile.load(project / PACKAGES_FILE, PackagesFile)
 
 
-class InputStore:
-    """The pinned outside inputs of a project, kept in a cache; reading it touches no network.
+class PackageStore:
+    """The pinned package sets of a project, kept in a cache; reading it touches no network.
 
     With `frozen`, only the lock counts: earlier substitutions are ignored and new ones refused.
     """
@@ -59,7 +59,7 @@ class InputStore:
     def __init__(
         self, project: Path, cache: Path, *, frozen: bool = False, notify: Notify = lambda _text: None
     ) -> None:
-        self._requests = load_requests(project).inputs
+        self._requests = load_requests(project).packages
         self._lock_file = project / LOCK_NAME
         self._cache = cache
         self._frozen = frozen
@@ -69,11 +69,11 @@ class InputStore:
         self._guard = threading.Lock()
 
     def names(self) -> list[str]:
-        """Names of all inputs of the project."""
+        """Names of all package sets of the project."""
         return sorted(self._requests)
 
     def manifest(self, name: str) -> dict[str, object]:
-        """The effective pin of an input: exactly what can influence what is built from it."""
+        """The effective pin of a package set: exactly what can influence what is built from it."""
         keep = {"package", "version", "architecture", "sha256"}
         return {"files": {file.name: file.model_dump(include=keep) for file in self._pin(name).files}}
 
@@ -82,7 +82,7 @@ class InputStore:
         return self._pin(name).version
 
     def download_bytes(self, name: str) -> int:
-        """Bytes that `prepare` would download for this input."""
+        """Bytes that `prepare` would download for this package set."""
         return sum(file.size for file in self._pin(name).files if not self._downloads.has(file))
 
     def prepare(self, names: Iterable[str]) -> None:
@@ -101,7 +101,7 @@ class InputStore:
             raise _dropped(next(iter(gone.values()))[0], "the mirror's index names files that it does not have")
 
     def fetch(self, name: str) -> Path:
-        """A folder with exactly the files of an input, each checked against its SHA-256; to be read only.
+        """A folder with exactly the files of a package set, each checked against its SHA-256; to be read only.
 
         Raises as `prepare`, except that nothing is substituted: keys were computed from the present manifest.
         """
@@ -122,30 +122,30 @@ class InputStore:
         return self._downloads.progress()
 
     def substitutions(self) -> list[Substitution]:
-        """Inputs that are not what the lock says."""
+        """Package sets that are not what the lock says."""
         return [
             Substitution(
                 name=name,
-                pinned=self._lock.inputs[name].version,
+                pinned=self._lock.packages[name].version,
                 used=entry.pin.version,
                 accepted=entry.accepted,
                 dropped=tuple(entry.dropped),
-                changes=tuple(input_difference(self._lock.inputs[name], entry.pin)),
+                changes=tuple(set_difference(self._lock.packages[name], entry.pin)),
             )
-            for name, entry in sorted(self._replaced.inputs.items())
+            for name, entry in sorted(self._replaced.packages.items())
         ]
 
     def accept_substitutions(self) -> None:
         """The machine built with them passed its check: keep them."""
 
-        def accept(inputs: dict[str, Replacement]) -> dict[str, Replacement]:
-            return {name: entry.model_copy(update={"accepted": True}) for name, entry in inputs.items()}
+        def accept(entries: dict[str, Replacement]) -> dict[str, Replacement]:
+            return {name: entry.model_copy(update={"accepted": True}) for name, entry in entries.items()}
 
         self._rewrite(accept)
 
     def reject_substitutions(self) -> None:
         """The machine built with the provisional ones failed its check: drop those."""
-        self._rewrite(lambda inputs: {name: entry for name, entry in inputs.items() if entry.accepted})
+        self._rewrite(lambda entries: {name: entry for name, entry in entries.items() if entry.accepted})
 
     @cached_property
     def _lock(self) -> Lock:
@@ -155,7 +155,7 @@ class InputStore:
     @property
     def _record(self) -> Path:
         """Where substitutions for this lock are kept."""
-        return self._cache / "substitutions" / f"{self._lock.inputs_digest()}.json"
+        return self._cache / "substitutions" / f"{self._lock.packages_digest()}.json"
 
     @property
     def _replaced(self) -> Replacements:
@@ -164,27 +164,27 @@ class InputStore:
             self._known = self._read_record()
         return self._known
 
-    def _pin(self, name: str) -> LockedInput:
+    def _pin(self, name: str) -> LockedSet:
         """The pin in force; raises if the lock does not belong to the request."""
         request = self._requests.get(name)
         if request is None:
-            raise UsageError(f"no input '{name}' in {INPUTS_FILE}", hint=f"known: {', '.join(self.names())}")
-        pinned = self._lock.inputs.get(name)
+            raise UsageError(f"no package set '{name}' in {PACKAGES_FILE}", hint=f"known: {', '.join(self.names())}")
+        pinned = self._lock.packages.get(name)
         if pinned is None or pinned.request != request.digest():
-            state = "is not pinned" if pinned is None else f"was changed in {INPUTS_FILE} since it was pinned"
-            raise BuildError(f"input '{name}' {state}", hint=f"run `orch lock --update {name}`")
-        replaced = self._replaced.inputs.get(name)
+            state = "is not pinned" if pinned is None else f"was changed in {PACKAGES_FILE} since it was pinned"
+            raise BuildError(f"package set '{name}' {state}", hint=f"run `orch lock --update {name}`")
+        replaced = self._replaced.packages.get(name)
         return replaced.pin if replaced else pinned
 
     def _download(self, names: Iterable[str]) -> dict[str, list[LockedFile]]:
-        """Fetch everything in one go; returns the dropped files by input."""
+        """Fetch everything in one go; returns the dropped files by package set."""
         pins = {name: self._pin(name) for name in names}
         gone = {file.sha256 for file in self._downloads.fetch(file for pin in pins.values() for file in pin.files)}
         lost = {name: [file for file in pin.files if file.sha256 in gone] for name, pin in pins.items()}
         return {name: files for name, files in lost.items() if files}
 
     def _substitute(self, gone: dict[str, list[LockedFile]]) -> None:
-        """Resolve inputs with dropped files anew, within their limits, and record the result as provisional."""
+        """Resolve package sets with dropped files anew, within their limits, and record the result as provisional."""
         if self._frozen:
             raise _dropped(next(iter(gone.values()))[0], "run without --frozen or `orch lock --update`")
         resolver = Resolver(self._cache, self._notify)
@@ -194,14 +194,14 @@ class InputStore:
             pin = resolver.resolve(name, self._requests[name])
             entry = {name: Replacement(dropped=sorted(file.path for file in files), pin=pin)}
             self._rewrite(partial(_with, entry))
-            changes = "; ".join(input_difference(self._lock.inputs[name], pin)) or "the same packages elsewhere"
+            changes = "; ".join(set_difference(self._lock.packages[name], pin)) or "the same packages elsewhere"
             self._notify(
-                f"input '{name}': SUBSTITUTED from {pin.suite}: {changes} (kept only if the boot check passes; "
+                f"package set '{name}': SUBSTITUTED from {pin.suite}: {changes} (kept only if the boot check passes; "
                 f"`orch lock --update {name}` makes it permanent)"
             )
 
     def _read_record(self) -> Replacements:
-        """Earlier substitutions for this lock; those of an input asked for differently now do not count."""
+        """Earlier substitutions for this lock; those of a package set asked for differently now do not count."""
         try:
             found = Replacements.model_validate_json(self._record.read_bytes())
         except FileNotFoundError:
@@ -210,8 +210,8 @@ class InputStore:
             self._notify(f"{self._record} is not readable, ignored")
             return Replacements()
         asked = {name: spec.digest() for name, spec in self._requests.items()}
-        live = {n: e for n, e in found.inputs.items() if n in self._lock.inputs and asked.get(n) == e.pin.request}
-        return Replacements(inputs=live)
+        live = {n: e for n, e in found.packages.items() if n in self._lock.packages and asked.get(n) == e.pin.request}
+        return Replacements(packages=live)
 
     def _rewrite(self, change: Callable[[dict[str, Replacement]], dict[str, Replacement]]) -> None:
         """Change the record, with other processes kept out."""
@@ -220,15 +220,15 @@ class InputStore:
         make_folder(self._record.parent)
         with self._guard, FileLock(self._record.with_suffix(".lock"), timeout=_LOCK_TIMEOUT):
             before = self._read_record()
-            self._known = Replacements(inputs=change(dict(before.inputs)))
+            self._known = Replacements(packages=change(dict(before.packages)))
             if self._known != before:
                 write_atomic(self._record, lockschema.dumps(self._known))
 
-    def _link_folder(self, pin: LockedInput) -> Path:
+    def _link_folder(self, pin: LockedSet) -> Path:
         """Hard links to the files of a pin, in a folder of their own."""
         names = sorted(file.name for file in pin.files)
         digest = lockschema.digest_of([(file.name, file.sha256) for file in pin.files])
-        folder = self._cache / "inputs" / digest
+        folder = self._cache / "inputs" / digest  # as other checkouts that share the cache call it
         make_folder(folder)
         with FileLock(folder.with_name(f"{digest}.lock"), timeout=_LOCK_TIMEOUT):
             for file in pin.files:
@@ -239,8 +239,8 @@ class InputStore:
         return folder
 
 
-def _with(entry: dict[str, Replacement], inputs: dict[str, Replacement]) -> dict[str, Replacement]:
-    return {**inputs, **entry}
+def _with(entry: dict[str, Replacement], others: dict[str, Replacement]) -> dict[str, Replacement]:
+    return {**others, **entry}
 
 
 def _link(source: Path, target: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`images/inputs.yaml`: the files that recipes take from a Debian mirror or a Python index, before they are pinned."""
+"""`images/packages.yaml`: what recipes take from a Debian mirror or a Python index, before it is pinned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.schema.yamlfile import Strict
 
 PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 PackagePattern = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.*?\[\]-]+$")]
-InputName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+SetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 WheelVersion = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+!]*$")]
 WheelRequirement = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][0-9A-Za-z.+!]*$")]
 WheelTag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -35,8 +35,8 @@ class Series(Strict):
     package: PackageName | None = Field(default=None, description="whose version counts, where several are asked")
 
 
-class InputSpec(Strict):
-    """One outside input.
+class PackageSpec(Strict):
+    """One package set.
 
     `closure`: the packages and all they depend on, as installed into an empty system without recommends.
     `packages`: just the packages; a name may be a pattern, of which the newest match is taken.
@@ -87,7 +87,7 @@ class InputSpec(Strict):
         return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
-class InputsFile(Strict):
-    """The whole of `images/inputs.yaml`."""
+class PackagesFile(Strict):
+    """The whole of `images/packages.yaml`."""
 
-    inputs: dict[InputName, InputSpec]
+    packages: dict[SetName, PackageSpec]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The input store: verified folders, offline use, damaged files, dropped pins."""
+"""The package store: verified folders, offline use, damaged files, dropped pins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.build import lockfile, pypi
 from orchestrator.build.apt import sha256_of
-from orchestrator.build.inputs import InputStore
+from orchestrator.build.packages import PackageStore
 from orchestrator.errors import BuildError, EnvError, UsageError
 from orchestrator.schema.lock import LockedPypi
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conftest import Archive, ArchiveMaker
 
 REQUESTS = """\
-inputs:
+packages:
   qemu:
     {kind: closure, suite: trixie, packages: [qemu-arm], series: {package: qemu-arm, prefix: "10.0."}}
   headers: {kind: packages, suite: trixie, packages: [headers]}
@@ -36,10 +36,10 @@ class Bench:
         self.cache = root / "cache"
         self.told: list[str] = []
         (self.project / "images").mkdir(parents=True)
-        (self.project / "images/inputs.yaml").write_text(REQUESTS)
+        (self.project / "images/packages.yaml").write_text(REQUESTS)
 
-    def store(self, *, frozen: bool = False) -> InputStore:
-        return InputStore(self.project, self.cache, frozen=frozen, notify=self.told.append)
+    def store(self, *, frozen: bool = False) -> PackageStore:
+        return PackageStore(self.project, self.cache, frozen=frozen, notify=self.told.append)
 
     def lose_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ORCH_MIRROR", f"file:{self.project}/unmounted/")
@@ -180,13 +180,26 @@ def test_dropped_pin_with_nothing_acceptable(bench: Bench) -> None:
 
 
 def test_request_edited_after_locking(bench: Bench) -> None:
-    (bench.project / "images/inputs.yaml").write_text(REQUESTS.replace("10.0.", "10.1."))
+    (bench.project / "images/packages.yaml").write_text(REQUESTS.replace("10.0.", "10.1."))
     store = bench.store()
     with pytest.raises(BuildError, match="'qemu' was changed in") as caught:
         store.manifest("qemu")
     assert caught.value.hint == "run `orch lock --update qemu`"
-    with pytest.raises(UsageError, match="no input 'qemuu'"):
+    with pytest.raises(UsageError, match="no package set 'qemuu'"):
         store.manifest("qemuu")
+
+
+def test_a_record_of_an_earlier_orch_counts(bench: Bench) -> None:
+    """It called package sets inputs."""
+    bench.release("1:10.0.3")
+    store = bench.store()
+    store.prepare(["qemu"])
+    store.accept_substitutions()
+    [record] = (bench.cache / "substitutions").glob("*.json")
+    text = record.read_text()
+    assert text.count('"packages": {') == 1
+    record.write_text(text.replace('"packages": {', '"inputs": {'))
+    assert [each.accepted for each in bench.store().substitutions()] == [True]
 
 
 def test_unreadable_record_is_ignored(bench: Bench) -> None:
@@ -229,5 +242,5 @@ def test_update_says_what_changed(bench: Bench) -> None:
     with pytest.raises(UsageError, match="Invalid JSON"):
         lockfile.update(bench.project, bench.cache, ["headers"])
     assert "headers (new):" in lockfile.update(bench.project, bench.cache).changes
-    with pytest.raises(UsageError, match="no input 'heders'"):
+    with pytest.raises(UsageError, match="no package set 'heders'"):
         lockfile.update(bench.project, bench.cache, ["heders"])
