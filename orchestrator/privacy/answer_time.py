@@ -202,7 +202,11 @@ RECORD = OfflineAttack(
             "told_apart_by_exits", "the same by the exits that reach the host alone", _ANSWERS, role=Role.OUTSIDE
         ),
         AttackMetric(
-            "p_value", "how probable that many right names are if inputs are shuffled", _SHUFFLES, role=Role.OUTSIDE
+            "p_value",
+            "how probable that many right names are if inputs are shuffled",
+            _SHUFFLES,
+            role=Role.OUTSIDE,
+            plain=True,
         ),
         AttackMetric(
             "spread_between_inputs",

@@ -202,7 +202,7 @@ def test_the_command_makes_tables_and_report_again(folder: Path) -> None:
         assert second.startswith("toy: two-x in realm: seen ")
         assert last == str(folder / "report.html")
         page = (folder / "report.html").read_text(encoding="utf-8")
-        assert "toy" in page
+        assert ">toy<" in page
         parquet = (folder / "privacy.parquet").read_bytes()
         assert attack(folder, "toy").exit_code == 0
         assert (folder / "report.html").read_text(encoding="utf-8") == page
