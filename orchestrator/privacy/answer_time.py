@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orchestrator.privacy.attack import AttackMetric, Finished, Need, OfflineAttack, Outside, Role
 from orchestrator.privacy.rows import released, skipped_row
-from orchestrator.privacy.telling import Answers, least_p, numbered, spreads, tell_apart, told_apart
+from orchestrator.privacy.telling import Answers, least_p, medians_of, numbered, range_within, tell_apart, told_apart
 from orchestrator.runs.frames import usable
-from orchestrator.words import PHASES, Component, Method, World
+from orchestrator.words import INFER, Component, Method, World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from orchestrator.schema.samples import PrivacyRow
 
 NAME = "answer-time"
-LEVEL = 0.05  # of p: below it inputs count as told apart
+LEVEL = 0.05  # of p: up to it inputs count as told apart
 MOST = 8192  # answers that are looked at; of more, the first
-SEEN: dict[str, tuple[str, tuple[Component, ...]]] = {
+Source = tuple[str, tuple[Component, ...]]
+SEEN: dict[str, Source] = {
     "time": ("instructions", (Component.ALL,)),
     "host": ("instructions", (Component.HOST_KERNEL, Component.VMM)),
     "exits": ("host_exits", (Component.ALL,)),
@@ -32,6 +34,25 @@ SEEN: dict[str, tuple[str, tuple[Component, ...]]] = {
 
 Instructions of the whole machine stand for time, which an emulator does not have.
 """
+_OWN, _LEFT = "own", "left"
+_JUDGES: dict[str, Source] = {
+    _OWN: ("instructions", (Component.GUEST_USER,)),
+    _LEFT: ("exits", (Component.ALL,)),
+}
+"""What no host sees, and what says whether it is the input that made a difference: the answer's own instructions, which
+interrupts change by one an exit at most."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The answers of one cell in one world: what the host sees of them, what they executed themselves.
+
+    `left`: how often the guest was left during one of them, at most.
+    """
+
+    seen: Answers
+    own: Answers
+    left: float
 
 
 def run_answer_time(finished: Finished) -> list[PrivacyRow]:
@@ -41,11 +62,11 @@ def run_answer_time(finished: Finished) -> list[PrivacyRow]:
     count = inputs_of(run, about.cell_id, samples)
     if count is None:
         return [skipped_row(about, NAME, "the run does not say how many inputs there were")]
-    answers = answers_of(samples, count)
-    if answers is None:
+    observed = observe(samples, count)
+    if observed is None:
         return [skipped_row(about, NAME, f"2 inputs have to be seen twice or more, of {count} that there were")]
     seed = [finished.seed, *about.cell_id.encode(), *about.world.encode()]
-    return _rows(about, answers, np.random.default_rng(seed))
+    return _rows(about, observed, np.random.default_rng(seed))
 
 
 def inputs_of(run: Run, cell_id: str, samples: pd.DataFrame) -> int | None:
@@ -65,7 +86,7 @@ def inputs_of(run: Run, cell_id: str, samples: pd.DataFrame) -> int | None:
     return count if len(given) > count and given[count:] == given[:-count] else None
 
 
-def answers_of(samples: pd.DataFrame, count: int) -> Answers | None:
+def observe(samples: pd.DataFrame, count: int) -> Observed | None:
     """The answers of one cell in one world, in order, of `count` inputs; None if fewer than two came twice.
 
     After the warm-ups the inputs come in turn, from the first one on in each boot.
@@ -76,34 +97,40 @@ def answers_of(samples: pd.DataFrame, count: int) -> Answers | None:
     table = table[table.groupby("input")["time"].transform("size") >= 2]
     if table["input"].nunique() < 2:
         return None
-    columns = tuple(name for name in SEEN if name in table)
-    return Answers(
-        columns=columns,
-        counts=table[list(columns)].to_numpy(np.float64),
-        inputs=numbered(table["input"].to_numpy(np.int64)),
-        boots=numbered(table["boot_id"].to_numpy(np.int64)),
-        rounds=numbered((table["boot_id"] * (table["round"].max() + 1) + table["round"]).to_numpy(np.int64)),
-    )
+
+    def answers(columns: tuple[str, ...]) -> Answers:
+        rounds = table["boot_id"] * (table["round"].max() + 1) + table["round"]
+        return Answers(
+            columns=columns,
+            counts=table[list(columns)].to_numpy(np.float64),
+            inputs=numbered(table["input"].to_numpy(np.int64)),
+            boots=numbered(table["boot_id"].to_numpy(np.int64)),
+            rounds=numbered(rounds.to_numpy(np.int64)),
+        )
+
+    seen = tuple(name for name in SEEN if name in table)
+    return Observed(answers(seen), answers((_OWN,)), float(table[_LEFT].max()))
 
 
 def counted(samples: pd.DataFrame) -> pd.DataFrame:
-    """What the host sees of each answer: a row for each, by `boot_id` and `iteration`, with a column for each of SEEN.
+    """What was counted of each inference, by `boot_id` and `iteration`: a column for each of SEEN and of _JUDGES.
 
-    An answer is all phases that each inference has. What is not there of each answer is left out.
+    Of the phase `infer` alone: what it costs to read an input or to write an answer depends on where it stands in the
+    runner's files. What is not there of each inference is left out, but for the judges; without these, none is there.
     """
-    phases = [str(phase) for phase in PHASES.values() if phase.repeats and phase.in_total]
     rows = usable(samples)
-    rows = rows[rows["phase"].isin(phases) & (rows["method"] == Method.TCG_PLUGIN) & rows["iteration"].notna()]
+    rows = rows[(rows["phase"] == INFER) & (rows["method"] == Method.TCG_PLUGIN) & rows["iteration"].notna()]
     columns: dict[str, pd.Series[float]] = {}
-    for name, (metric, components) in SEEN.items():
+    for name, (metric, components) in (SEEN | _JUDGES).items():
         mine = rows[(rows["metric"] == metric) & rows["component"].isin([str(each) for each in components])]
         groups = mine.groupby(["iteration", "boot_id"])["value"]
-        whole = groups.size() == len(phases) * len(components)
-        columns[name] = groups.sum()[whole]
+        columns[name] = groups.sum()[groups.size() == len(components)]
     table = columns["time"].to_frame("time")
-    for name, column in columns.items():
-        if len(column) and table.index.isin(column.index).all():
-            table[name] = column
+    for name in _JUDGES:
+        table = table.join(columns[name].rename(name), how="inner")
+    for name in SEEN:
+        if len(table) and table.index.isin(columns[name].index).all():
+            table[name] = columns[name]
     return table.reset_index()
 
 
@@ -113,31 +140,38 @@ def _warmups(samples: pd.DataFrame) -> int:
     return 0 if warm.empty else int(warm.max()) + 1
 
 
-def _rows(about: About, answers: Answers, random: np.random.Generator) -> list[PrivacyRow]:
-    told, time = tell_apart(answers, random), tell_apart(answers.only("time"), random)
-    few, number = least_p(answers) > LEVEL, answers.number
-    between, within = spreads(answers.only("time"))
-    rows = [
+def _rows(about: About, observed: Observed, random: np.random.Generator) -> list[PrivacyRow]:
+    seen, number = observed.seen, observed.seen.number
+    told, own = tell_apart(seen, random), tell_apart(observed.own, random)
+    few = least_p(seen) > LEVEL
+    medians = medians_of(observed.own)
+    between = float(np.ptp(medians))
+    depends = between > observed.left and own.p <= LEVEL
+    word = "told apart" if depends else "by ticks alone"
+    word = "undecided" if few else word if told.p <= LEVEL else "not told apart"
+    constant = "constant" if between <= observed.left else "undecided" if few else "within the noise"
+    alone = {name: told_apart(seen.only(name)) for name in seen.columns}
+    return [
         about.fraction(
             NAME,
             "told_apart",
             told.right,
             told.tries,
             access=released(about),
-            verdict="undecided" if few else "told apart" if told.p <= LEVEL else "not told apart",
+            verdict=word,
             note=f"{number} inputs: by guessing {1 / number:.1%} are right; p = {told.p:.3g}",
-        )
-    ]
-    for name in answers.columns:
-        rows.append(about.fraction(NAME, f"told_apart_by_{name}", told_apart(answers.only(name)), told.tries))
-    word = "depends on the input" if time.p <= LEVEL else "within the noise"
-    word = "constant" if between == within == 0 else "undecided" if few else word
-    return [
-        *rows,
+        ),
+        *(about.fraction(NAME, f"told_apart_by_{name}", right, told.tries) for name, right in alone.items()),
         about.row(NAME, "p_value", value=told.p, attempted=told.shuffles),
-        about.row(NAME, "p_value_of_time", value=time.p, attempted=time.shuffles),
-        about.row(NAME, "spread_between_inputs", value=between, attempted=number, verdict=word),
-        about.row(NAME, "spread_within_inputs", value=within, attempted=told.tries),
+        about.row(
+            NAME,
+            "spread_between_inputs",
+            value=between / (float(np.median(medians)) or 1.0),
+            attempted=number,
+            verdict="depends on the input" if depends else constant,
+            note=f"{between:,.0f} instructions; interrupts make {observed.left:,.0f} at most; p = {own.p:.3g}",
+        ),
+        about.row(NAME, "spread_within_inputs", value=range_within(seen.only("time")), attempted=told.tries),
         about.row(NAME, "told_apart_by_chance", value=told.chance, attempted=told.shuffles),
     ]
 
@@ -150,7 +184,7 @@ RECORD = OfflineAttack(
         AttackMetric(
             "told_apart",
             "fraction of answers whose input is named rightly by all that the host counts; `verdict` `told apart`, "
-            "`not told apart`, or `undecided` with too few rounds",
+            "`by ticks alone`, `not told apart`, or `undecided` with too few rounds",
             _ANSWERS,
             main=True,
             role=Role.OUTSIDE,
@@ -168,19 +202,22 @@ RECORD = OfflineAttack(
             "told_apart_by_exits", "the same by the exits that reach the host alone", _ANSWERS, role=Role.OUTSIDE
         ),
         AttackMetric(
-            "p_value", "how probable that many right names are by chance: of told_apart", _SHUFFLES, role=Role.OUTSIDE
+            "p_value",
+            "how probable that many right names are if inputs are shuffled",
+            _SHUFFLES,
+            role=Role.OUTSIDE,
+            plain=True,
         ),
-        AttackMetric("p_value_of_time", "the same of told_apart_by_time", _SHUFFLES, role=Role.OUTSIDE),
         AttackMetric(
             "spread_between_inputs",
-            "range of the inputs' median instructions over the median; `verdict` `constant`, `depends on the input`, "
-            "`within the noise` or `undecided`",
+            "range over the inputs of their median EL0 instructions, over the median; `verdict` `constant` (but for "
+            "one an exit), `depends on the input`, `within the noise` or `undecided`",
             "inputs",
             role=Role.OUTSIDE,
         ),
         AttackMetric(
             "spread_within_inputs",
-            "range of the instructions of one input, its median over the inputs, over the median",
+            "range of all instructions at one and the same input, over the median; the median of all inputs",
             _ANSWERS,
             role=Role.OUTSIDE,
         ),

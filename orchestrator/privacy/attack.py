@@ -88,7 +88,8 @@ class AttackMetric:
 
     `meaning` and `attempted` (what its tries are) are for the dictionary. A `main` one stands for the attack: the
     first of them says what became of an attack that gave nothing. `exposure`: a share of the model, 0 to 1, that the
-    host has in the end. `alarm` is for a figure of the verdict, in a realm.
+    host has in the end. `alarm` is for a figure of the verdict, in a realm. `plain`: no share, though of unit 1 and not
+    whole, as a p-value; reports do not make it a percentage.
     """
 
     name: str
@@ -98,6 +99,7 @@ class AttackMetric:
     main: bool = False
     role: Role = Role.VERDICT
     exposure: bool = False
+    plain: bool = False
     alarm: Alarm | None = None
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHUFFLES = (99, 999)  # at least, at most
 _WORK = 200_000_000  # distances of all shuffles together: seconds
+_DIGITS = 9  # of a distance, which is about 1
 _RESOLUTION = 0.5  # of a count, which is a whole number
 
 
@@ -89,18 +90,20 @@ def least_p(answers: Answers) -> float:
     return math.exp(-sum(math.lgamma(size + 1) for size in sizes))
 
 
-def spreads(answers: Answers) -> tuple[float, float]:
-    """Between inputs: range of their medians; within an input: its range, the median over all. Both over the median.
+def medians_of(answers: Answers) -> Counts:
+    """The median of each input, in the first column."""
+    medians, _ = _medians(answers.counts[:, 0], answers.inputs, answers.number)
+    return medians
+
+
+def range_within(answers: Answers) -> float:
+    """How far answers to one and the same input lie apart, over the median; the median of all inputs.
 
     Of the first column, without what differs between boots.
     """
-    values = answers.counts[:, 0]
-    level = float(np.median(values)) or 1.0
     values = _centred(answers)[:, 0]
-    each = [values[answers.inputs == number] for number in range(answers.number)]
-    medians = [float(np.median(one)) for one in each]
-    within = float(np.median([np.ptp(one) for one in each]))
-    return (max(medians) - min(medians)) / level, within / level
+    ranges = [np.ptp(values[answers.inputs == number]) for number in range(answers.number)]
+    return float(np.median(ranges)) / (float(np.median(answers.counts[:, 0])) or 1.0)
 
 
 def _centred(answers: Answers) -> Counts:
@@ -129,22 +132,24 @@ def _right(scaled: Counts, inputs: Numbers, number: int) -> int:
         distances += np.abs(column[:, np.newaxis] - medians)
         own += np.abs(column - without)
     distances[np.arange(len(scaled)), inputs] = own
-    return int((distances.argmin(axis=1) == inputs).sum())
+    # What is equal stays so, whatever the order of additions: the same run gives the same rows on each computer.
+    return int((distances.round(_DIGITS).argmin(axis=1) == inputs).sum())
 
 
 def _medians(column: Counts, inputs: Numbers, number: int) -> tuple[Counts, Counts]:
-    """The median of each input, and for each row that of its own input without it."""
+    """The median of each input, and for each row that of its own input without it.
+
+    Of an even number the lower one of the two in the middle: their mean is no count that there ever was, and an input
+    with one row less, the row's own, would be met more often than the others.
+    """
     order = np.lexsort((column, inputs))
     values, sizes = column[order], np.bincount(inputs, minlength=number)
     starts = np.cumsum(sizes) - sizes
-    medians = (values[starts + (sizes - 1) // 2] + values[starts + sizes // 2]) / 2
-    start, size = starts[inputs[order]], sizes[inputs[order]]
-    rank = np.arange(len(column)) - start
-    low, high = (size - 2) // 2, (size - 1) // 2
+    start, middle = starts[inputs[order]], (sizes[inputs[order]] - 2) // 2
     without = np.empty(len(column))
     # Behind the row that is left out, all others are one place further on.
-    without[order] = (values[start + low + (low >= rank)] + values[start + high + (high >= rank)]) / 2
-    return medians, without
+    without[order] = values[start + middle + (middle >= np.arange(len(column)) - start)]
+    return values[starts + (sizes - 1) // 2], without
 
 
 def numbered(values: Numbers) -> Numbers:

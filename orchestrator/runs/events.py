@@ -107,7 +107,7 @@ class JobLost(Event):
     reason: str
 
 
-PARTS = ("boot", "down", "guest-start", "guest-stop", "deploy", "measure", "attack", "offline-attack")
+PARTS = ("boot", "down", "guest-start", "guest-stop", "deploy", "measure", "attack")
 _KINDS: dict[str, type[Event]] = {
     "step-done": StepDone,
     "rows": RowsWritten,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.privacy.attack import Outside, is_exposure
+from orchestrator.privacy.attack import Outside, is_exposure, metric_of
 from orchestrator.registry import ATTACKS
 from orchestrator.report import plots
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
@@ -17,7 +17,7 @@ from orchestrator.report.style import WORLD_NAMES
 from orchestrator.report.wording import NONE, ditto, fraction, percent_over, whole
 from orchestrator.words import INFER, Status, World
 
-_NO_REASON = Outside("Outside the verdict on CCA", "The attack does not say why.")
+_NO_REASON = Outside("Others outside the verdict on CCA", "Their notes say why.")
 _LONG = 16  # rows of a table that is not folded
 _HEADINGS = (
     Heading("Attack", numeric=False),
@@ -169,8 +169,10 @@ def _value(value: float, row: dict[Any, Any]) -> str:
         return NONE
     if row["unit"] != "1":
         return f"{number(value)} {row['unit']}"
-    exposure = is_exposure(row["attack"], row["metric"])
-    share = exposure or not pd.isna(row["ci_low"]) or not float(value).is_integer()
+    known = metric_of(row["attack"], row["metric"])
+    if known is not None and known.plain:
+        return number(value)
+    share = (known is not None and known.exposure) or not pd.isna(row["ci_low"]) or not float(value).is_integer()
     return fraction(value) if share else whole(value)
 
 

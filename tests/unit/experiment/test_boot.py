@@ -27,8 +27,9 @@ from orchestrator.experiment.plan import plan
 from orchestrator.experiment.scheduler import Outcome
 from orchestrator.experiment.steps import Steps
 from orchestrator.models.record import RunnerRecord
-from orchestrator.privacy.attack import find_attack
+from orchestrator.privacy.attack import AttackMetric, LiveAttack, Need, Victim, find_attack
 from orchestrator.privacy.rows import About
+from orchestrator.registry import ATTACKS
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.events import Event, Warned
 from orchestrator.runs.folder import RunFolder
@@ -40,6 +41,7 @@ from orchestrator.runs.shard import PRIVACY, SAMPLES, Shard
 from orchestrator.schema.samples import PrivacyRow
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
+from orchestrator.words import World as GuestWorld
 
 ROW = Observation("infer", "all", "instructions", 7, "tcg_plugin", 0)
 WORDS = "name: w\nmodels: fashion_cnn\n"
@@ -212,8 +214,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
     monkeypatch.setattr(boot_module, "Stage", SimpleNamespace(on=lambda bed, **_: bed))
     monkeypatch.setattr(Steps, "_check", lambda *_: [ROW])
 
-    def attack(_self: Attacks, name: str, bed: Any, step: Step, _subject: object) -> list[PrivacyRow]:
+    done = Attacks.run
+
+    def attack(self: Attacks, name: str, bed: Any, step: Step, subject: Any) -> list[PrivacyRow]:
         assert not bed.linked
+        if name not in ("memory-scan", "dma", "plain-channel"):
+            return done(self, name, bed, step, subject)
         bed.said.append(f"{name} {step.cell.model} {step.world} {step.cell.guest.memory_mib}")
         if name in broken:
             bed.alive = broken[name]
@@ -257,6 +263,10 @@ def test_a_failed_attack_fails_its_step_which_is_repeated(make: Callable[[str], 
     assert world.measured() == ["host", "realm"]  # the measurement before it is there
     (row,) = (row for row in world.table(PRIVACY) if row["status"] == "error" and row["world"] == "realm")
     assert (row["attack"], row["note"]) == (name, "it broke")
+    # Those that it did not come to, and only these, have rows as well.
+    left = {"memory-scan": ["dma", "plain-channel"], "plain-channel": []}[name]
+    skipped = [(row["world"], row["attack"], row["note"]) for row in world.table(PRIVACY) if row["status"] == "skipped"]
+    assert skipped == [("realm", each, f"not done: the step has failed: attack {name}: it broke") for each in left]
     world.broken.clear()  # type: ignore[attr-defined]
     assert world.resume() == 0
     assert set(world.statuses().values()) == {"ok"}
@@ -279,6 +289,54 @@ def test_a_machine_that_dies_in_an_attack_leaves_the_samples_before_it(make: Cal
         "attack memory-scan: it broke",
         "the machine ended",
         "the machine ended",
+    ]
+
+
+@pytest.mark.parametrize("broken", ["no model", "no guest", "no machine", "twins"])
+def test_what_a_failed_step_was_to_be_attacked_with_is_on_record(make: Callable[[str], World], broken: str) -> None:
+    """In each world that failed, once; and no more when the step was repeated."""
+    world = make(WORDS + ALL + "boots: 2\n")
+    machine = world.machine
+    if broken == "no machine":
+        machine.no_boot = BootError("no machine")
+    elif broken == "twins":
+        machine.prints["vm"] = "other"
+    else:
+        (machine.no_model if broken == "no model" else machine.no_guest).add("realm")
+    assert world.run() > 0
+    failed = {key.rpartition("/")[0] for key, status in world.statuses().items() if status != "ok"}
+    found = [(row["world"], row["attack"]) for row in world.table(PRIVACY) if row["status"] == "skipped"]
+    realm = [("realm", each) for each in ("memory-scan", "dma", "plain-channel")]
+    others = [(each, "memory-scan") for each in ("vm", "host") if each in failed]
+    assert sorted(found) == sorted(realm + others)
+    machine.no_boot = None
+    for each in (machine.prints, machine.no_model, machine.no_guest):
+        each.clear()
+    assert world.resume() == 0
+    rows = [(row["world"], row["attack"], row["status"]) for row in world.table(PRIVACY)]
+    expected = [*realm, ("vm", "memory-scan"), ("host", "memory-scan")]
+    assert sorted(rows) == sorted((*each, "ok") for each in expected)
+
+
+def test_an_attack_from_elsewhere_is_done_in_its_turn(make: Callable[[str], World]) -> None:
+    """A toy with a need that is not met in this run leaves a row, and does not fail its step."""
+
+    def play(victim: Victim) -> list[PrivacyRow]:
+        return [victim.about.row(name, "fun", value=3) for name in ["toy"]]
+
+    fun = AttackMetric("fun", "how much", main=True)
+    toy = LiveAttack(name="toy", summary="a toy", metrics=(fun,), worlds=(GuestWorld.REALM,), run=play)
+    needy = LiveAttack(name="needy", summary="another", metrics=(fun,), needs=(Need.LABELS,), run=play)
+    with ATTACKS.extended(toy, needy):
+        world = make(WORDS + "attacks: [needy, plain-channel, toy]\n")
+        assert world.run() == 0
+        rows = [(row["attack"], row["world"], row["status"]) for row in world.table(PRIVACY)]
+    assert rows == [
+        ("toy", "realm", "ok"),
+        ("needy", "realm", "skipped"),
+        ("plain-channel", "realm", "ok"),
+        ("needy", "vm", "skipped"),
+        ("needy", "host", "skipped"),
     ]
 
 

@@ -19,7 +19,7 @@ def a_job(workload: Workload, boot: Boot, index: int, *, keep: bool = False, scr
     cells = cells_of(workload)
     keys = [SubjectKey.of(cell) for cell in cells]
     deployable = SimpleNamespace(opening=Opening("m"), plain=Path("m"))
-    subject: Any = SimpleNamespace(deployable=deployable, inputs=Path("i"))
+    subject: Any = SimpleNamespace(deployable=deployable, inputs=Path("i"), tensors=SimpleNamespace(labels=()))
     facts = RowFacts(
         run_id="w-1",
         boot_id=index,
