@@ -14,6 +14,7 @@ from orchestrator.analysis.compare import COMPARE, Comparison
 from orchestrator.analysis.facts import gather
 from orchestrator.analysis.summary import summarise
 from orchestrator.errors import UsageError
+from orchestrator.files import replace_file
 from orchestrator.report.compare_page import page
 from orchestrator.report.html import render
 from orchestrator.report.junit import JUNIT, JUNIT_COMPARE, comparison_xml, run_xml
@@ -22,7 +23,7 @@ from orchestrator.report.sections.provenance import alarms
 from orchestrator.report.story import tell
 from orchestrator.runs.frames import read_frame, write_parquet
 from orchestrator.runs.reading import Run, load_run, read_info
-from orchestrator.schema.csvtable import Table, replace_file
+from orchestrator.schema.csvtable import Table
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
 
 REPORT = "report.html"

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from filelock import FileLock, Timeout
 
-from orchestrator.build.cache import write_atomic
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.files import replace_file
 from orchestrator.schema import samples
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Journal:
 
     def write_run(self, facts: dict[str, Any]) -> None:
         """Replace run.yaml."""
-        write_atomic(self.folder / RUN_FILE, yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120))
+        replace_file(self.folder / RUN_FILE, yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120))
 
     def read_run(self) -> dict[str, Any]:
         """The content of run.yaml; raises UsageError if it is not there or not what `write_run` wrote."""
@@ -194,7 +194,7 @@ class Journal:
 
     def write(self, name: str, content: str) -> None:
         """Replace one small file."""
-        write_atomic(self.folder / name, content)
+        replace_file(self.folder / name, content)
 
 
 def _event_of(line: bytes, place: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.files import replace_file, sync_folder
 from orchestrator.schema.yamlfile import Strict
 
 # What pandas.read_csv takes for a missing value when it is given no options (pandas 3.1, io.tools "NA values").
@@ -162,7 +163,7 @@ class Table(Generic[RowType]):
 
     def write(self, path: Path, rows: Iterable[RowType]) -> None:
         """Replace the file at once."""
-        replace_file(path, self.text(rows))
+        replace_file(path, self.text(rows), durable=True)
 
     def append(self, path: Path, rows: Sequence[RowType]) -> int:
         """Add rows in one write that has reached the disk on return; returns the file's new size, in bytes.
@@ -180,7 +181,7 @@ class Table(Generic[RowType]):
                 os.ftruncate(handle, size)
                 raise
             if size == 0:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             return size + len(data)
         finally:
             os.close(handle)
@@ -223,7 +224,7 @@ class Table(Generic[RowType]):
         if dropped:
             stream = io.StringIO()
             csv.writer(stream, lineterminator="\n").writerows([self.names, *kept])
-            replace_file(path, stream.getvalue().encode())
+            replace_file(path, stream.getvalue(), durable=True)
         return dropped
 
     def records(self, path: Path) -> Iterator[list[str]]:
@@ -271,19 +272,6 @@ class Table(Generic[RowType]):
         raise UsageError(f"{path}: not a {self.name} of this version: {what}", hint="results/README.md has the columns")
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that others see the old or the new one, never a part."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _write_all(handle: int, data: bytes, offset: int) -> None:
     """One write in all usual cases; a short one (signal, full disk) is gone on with, or raises OSError."""
     view = memoryview(data)
@@ -291,14 +279,6 @@ def _write_all(handle: int, data: bytes, offset: int) -> None:
         written = os.pwrite(handle, view, offset)
         view = view[written:]
         offset += written
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _column(row: type[Row], name: str) -> Column:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from orchestrator.files import replace_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -81,10 +83,7 @@ def _write_private(path: Path, key: Ed25519PrivateKey) -> None:
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    scratch = path.with_suffix(".new")
-    scratch.touch(mode=0o600)
-    scratch.write_bytes(text)
-    scratch.replace(path)
+    replace_file(path, text, mode=0o600)
 
 
 def _load(path: Path) -> Ed25519PrivateKey:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from orchestrator.build.builder import Builder
-from orchestrator.build.cache import key_of, make_folder, write_atomic
+from orchestrator.build.cache import key_of, make_folder
 from orchestrator.build.graph import file_digest
 from orchestrator.build.inputs import InputStore
 from orchestrator.errors import BootError, EnvError, OrchError, UsageError
+from orchestrator.files import replace_file
 from orchestrator.machine.cmdline import cpu_argument, stable_command_line
 from orchestrator.machine.instance import Instance
 from orchestrator.machine.paths import UARTS
@@ -210,7 +211,7 @@ class Testbed:
         restorable = "rearm" in artifacts and not options.deterministic
         saved = snapshots.find(key) if restorable and not options.fresh else None
         record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": key}
-        write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
+        replace_file(self.state / "up.json", json.dumps(record, indent=1) + "\n")
         self.guests.machine_started([file for file in SEEDED if self.guests.source(file).exists()])
         try:
             how = self._restore(spec, saved) if saved else "cold"
@@ -279,7 +280,7 @@ class Testbed:
             self.instance.stop(timeouts.down)
             spec = self.spec(self.artifacts(), options, choose_port(self.project.config.ssh.port))
             record = {"ssh_port": spec.ssh_port, "options": dataclasses.asdict(options), "snapshot": None}
-            write_atomic(self.state / "up.json", json.dumps(record, indent=1) + "\n")
+            replace_file(self.state / "up.json", json.dumps(record, indent=1) + "\n")
             self.instance.start(dataclasses.replace(spec, incoming=str(saved)))
             self.instance.wait(State.HOST_READY, timeouts.restore)
 

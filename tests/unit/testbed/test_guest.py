@@ -8,12 +8,11 @@ import itertools
 
 import pytest
 
-from orchestrator.words import GUEST_WORLDS
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.schema.vmm_template import EXAMPLE
 from orchestrator.testbed import guest
 from orchestrator.testbed.guest import GuestName, Start
-from orchestrator.words import World
+from orchestrator.words import GUEST_WORLDS, World
 
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)
 KEY = "AAAAC3Nza"
