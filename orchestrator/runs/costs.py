@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from orchestrator.runs.journal import Journal
 
 
 @dataclass
@@ -49,3 +51,17 @@ class Costs:
                 for part in sorted(parts.keys() | self.parts.keys())
             },
         }
+
+
+def add_cost(journal: Journal, name: str, seconds: float, sums: Sequence[str] = ()) -> None:
+    """Write into run.yaml what something took after the measuring, s, and add it to the `sums` that are named.
+
+    A run that has it is whole and was resumed all the same: its tables are made again, its costs stay.
+    """
+    with journal.held():
+        facts = journal.read_run()
+        cost = facts.get("cost") or {}
+        if name in cost:
+            return
+        added = {each: round(cost.get(each, 0.0) + seconds, 3) for each in sums}
+        journal.write_run(facts | {"cost": cost | added | {name: round(seconds, 3)}})

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.report.style import WORLD_NAMES
+from orchestrator.report.naming import place
 from orchestrator.words import Status, World
 
 
@@ -23,12 +21,15 @@ def privacy_alarms(facts: RunFacts) -> list[str]:
     for row in bad.drop_duplicates(["attack", "cell_id", "world"]).to_dict("records"):
         if (row["cell_id"], row["world"]) not in told:
             why = row["note"] if isinstance(row["note"], str) else "no reason given"
-            found.append(f"{row['status']}: {row['attack']}: {_place(facts, row)}: {why}")
+            found.append(
+                f"{row['status']}: {row['attack']}: {place(facts, str(row['cell_id']), str(row['world']))}: {why}"
+            )
     realm = rows[(rows["world"] == World.REALM) & rows["in_verdict"] & (rows["status"] == Status.OK)]
     for row in realm.to_dict("records"):
         words = _leak(str(row["metric"]), row["value"])
         if words:
-            found.append(f"{row['attack']}: {_place(facts, row)}: {words}")
+            where = place(facts, str(row["cell_id"]), str(row["world"]))
+            found.append(f"{row['attack']}: {where}: {words}")
     return found
 
 
@@ -44,8 +45,3 @@ def _leak(metric: str, value: float) -> str | None:
     if metric == "delegated_faulted" and value < 1:
         return f"only {value:.2%} of the delegated pages that were tried fault"
     return None
-
-
-def _place(facts: RunFacts, row: dict[Any, Any]) -> str:
-    world = str(row["world"])
-    return f"{facts.name(str(row['cell_id']))} in {WORLD_NAMES.get(world, world)}"
