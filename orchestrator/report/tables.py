@@ -14,6 +14,7 @@ from orchestrator.analysis.facts import RunFacts, gather
 from orchestrator.errors import UsageError
 from orchestrator.files import replace_file
 from orchestrator.report.compare_page import page
+from orchestrator.report.figure import write_figure
 from orchestrator.report.html import render
 from orchestrator.report.junit import JUNIT, JUNIT_COMPARE, comparison_xml, run_xml
 from orchestrator.report.story import alarms, sentences, tell
@@ -35,14 +36,17 @@ class Written:
     alarms: tuple[str, ...]
 
 
-def write_tables(folder: Path) -> Written:
+def write_tables(folder: Path, figure: Path | None = None) -> Written:
     """Compute them from samples.csv, privacy.csv, run.yaml and events.jsonl; the same input gives the same bytes.
 
-    Files are replaced at once. Raises UsageError if the folder is no run or a file in it is not what it should be.
+    `figure` is the place of the picture for a README, if it is wanted. Files are replaced at once. Raises UsageError
+    if the folder is no run, a file in it is not what it should be, or there is nothing to draw.
     """
     facts = gather(load_run(folder))
     tables = tables_of(facts)
     written = pages_of(facts)
+    if figure is not None:
+        write_figure(facts, figure)
     return Written((*tables, *written.files), written.findings, written.alarms)
 
 

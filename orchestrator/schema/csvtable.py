@@ -294,6 +294,8 @@ def _column(row: type[Row], name: str) -> Column:
     if name.endswith("_utc"):
         return Column(name, Kind.UTC, optional, meaning)
     words = [option for option in plain if isinstance(option, type) and issubclass(option, enum.StrEnum)]
+    # The name of something registered (schema/names.py): what there is at this moment.
+    words += [each.registry for each in field.metadata if hasattr(each, "registry")]
     return Column(name, Kind.TEXT, optional, meaning, tuple(str(word) for option in words for word in option))
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.ticker import StrMethodFormatter
 
 from orchestrator.report.style import (
@@ -28,9 +29,9 @@ THOUSANDS = StrMethodFormatter("{x:,.0f}")
 """Ticks as 12,345."""
 
 
-def group_heading(axes: Axes, at: float, label: str) -> None:
+def group_heading(axes: Axes, at: float, label: str) -> Text:
     """The heading of a group of rows, clear of the lines behind it."""
-    axes.text(
+    return axes.text(
         0.002, at, label, transform=axes.get_yaxis_transform(), weight="bold", va="center",
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
     )  # fmt: skip

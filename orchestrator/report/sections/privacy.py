@@ -81,7 +81,7 @@ def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
         if cell is not None and world != World.VM and (ratio := cell.over_vm.get((world, INFER))) is not None:
             over = percent_over(ratio)
         if cell is not None and over is not None:
-            points.append(Exposed(cell.line, cell.regime, world, _share(row), over))
+            points.append(Exposed(cell.line, cell.regime, world, share(row), over))
     if not points:
         return None
     told = "; ".join(
@@ -114,7 +114,8 @@ def _matrix(attack: str, rows: pd.DataFrame, facts: RunFacts) -> Grid:
     return Grid(f"Exposure: share of the model that root on the host recovers ({what})", headings, tuple(found))
 
 
-def _share(row: dict[Any, Any]) -> Range:
+def share(row: dict[Any, Any]) -> Range:
+    """A row's figure with its interval, percent."""
     low, high = (None if pd.isna(row[end]) else 100 * float(row[end]) for end in ("ci_low", "ci_high"))
     return Range(100 * float(row["value"]), low, high)
 
