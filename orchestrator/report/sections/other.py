@@ -75,7 +75,7 @@ def _table(rows: Sequence[SummaryRow], facts: RunFacts) -> Grid:
     )
     known = METRICS.get(first.metric)
     notes = (f"{known.meaning[:1].upper()}{known.meaning[1:]}.",) if known else ()
-    caption = f"{first.metric.replace('_', ' ').capitalize()}, {first.unit if unit else 'count'} ({first.method})"
+    caption = f"{first.metric}, {unit or 'count'} ({first.method})"
     body = ditto((_row(row, facts, by_component) for row in rows), 2)
     return Grid(caption, headings, body, notes, folded=True)
 

@@ -113,9 +113,9 @@ def test_they_are_in_the_report(facts: RunFacts) -> None:
     told = sections(facts)
     assert "decryption" in told["where"]
     other = told["other"]
-    assert "Cache misses, count (procfs)" in other
+    assert "cache_misses, count (procfs)" in other
     assert "Misses of a cache that nobody has." in other
-    line = r"Cache misses, count .*?normal VM 3 \u00d7 4 ([\d,]+) .*? realm 3 \u00d7 4 ([\d,]+) .*?(\+\d+)"
+    line = r"cache_misses, count .*?normal VM 3 \u00d7 4 ([\d,]+) .*? realm 3 \u00d7 4 ([\d,]+) .*?(\+\d+)"
     row = re.search(line, other)
     assert row is not None
     vm, realm = (float(row[place].replace(",", "")) for place in (1, 2))
@@ -157,6 +157,16 @@ def test_without_its_record_a_run_is_refused_with_a_reason(tmp_path: Path) -> No
         load_run(folder)
 
 
+def test_a_metric_without_its_record_is_shown_without_its_meaning(tmp_path: Path) -> None:
+    with METRICS.extended(MISSES):
+        folder = make_run(tmp_path, PLAN)
+        made = [row for row in SAMPLES.rows(folder / "samples.csv") if row.metric == "peak_rss"]
+        append_samples(folder / "samples.csv", [changed(row, metric="cache_misses", unit="1") for row in made])
+    told = sections(gather(load_run(folder)))["other"]
+    assert "cache_misses, count (procfs)" in told
+    assert "misses of a cache" not in told.lower()
+
+
 def test_names_that_nobody_knows_have_colours_and_words() -> None:
     assert component_name("neural_engine") == "neural engine"
     assert world_name("enclave") == "enclave"
@@ -188,7 +198,7 @@ def test_a_section_of_ones_own_takes_its_metric_over(facts: RunFacts) -> None:
         names = list(told)
         assert told["misses"] == "Misses 36 rows of misses"
         assert names[names.index("exits") + 1] == "misses"
-        assert "Cache misses" not in told["other"]
+        assert "cache_misses" not in told["other"]
         assert sentences(facts)[-1] == "Caches miss."
         assert "A cache is missing." in alarms(facts)
         assert "A cache is missing." in tell(facts).alarms
@@ -199,7 +209,7 @@ def test_what_a_section_that_has_nothing_to_show_claims_is_shown(facts: RunFacts
     with SECTIONS.extended(toy(build=lambda _: [])):
         told = sections(facts)
     assert "misses" not in told
-    assert "Cache misses" in told["other"]
+    assert "cache_misses" in told["other"]
 
 
 def test_figures_of_an_attack_have_their_place_in_a_section_or_in_the_general_one(tmp_path: Path) -> None:
@@ -231,4 +241,4 @@ def test_no_usable_row_is_without_a_place(facts: RunFacts) -> None:
     claimed = [kind for kind in in_order() if not kind.rest]
     for metric, phase in {(row.metric, row.phase) for row in facts.summary}:
         if not any(kind.shows(metric, phase) for kind in claimed):
-            assert metric.replace("_", " ").capitalize() in told
+            assert f"{metric}, " in told
