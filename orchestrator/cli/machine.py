@@ -18,7 +18,6 @@ import click
 
 from orchestrator.cli.context import Context, pass_context
 from orchestrator.cli.guest import (
-    GUEST_WORLDS,
     GUESTS_OF_A_WORLD,
     WorldName,
     asked_guests,
@@ -30,6 +29,7 @@ from orchestrator.cli.guest import (
     to_guest,
 )
 from orchestrator.errors import UsageError
+from orchestrator.words import GUEST_WORLDS
 
 if TYPE_CHECKING:
     import socket
