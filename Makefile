@@ -40,6 +40,10 @@ test: check testbed ## check, then all tests: unit and emulator
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not alone and not long" --durations 15 tests/emulator
 	@$(BIN)/pytest -q -m alone tests/emulator
 
+.PHONY: dictionary
+dictionary: venv ## bring the tables of results/README.md up to date with the vocabulary and the schema
+	@$(BIN)/python -c "from pathlib import Path; from orchestrator.report.dictionary import update; update(Path('results/README.md'))"
+
 .PHONY: test-long
 test-long: testbed ## the emulator tests that `make test` leaves out
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m long tests/emulator

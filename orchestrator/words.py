@@ -247,13 +247,14 @@ class Access(StrEnum):
 class Metric:
     """A measured quantity: its unit by method of observation, and what it is.
 
-    `judged`: less is better, so that a ratio gets a verdict.
+    `judged`: less is better, so that a ratio gets a verdict. `flag`: 0 or 1, so that medians have no ratio.
     """
 
     name: str
     units: Mapping[Method, str]
     meaning: str
     judged: bool = False
+    flag: bool = False
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -292,7 +293,7 @@ for _metric in (
     Metric("rx_packets", {Method.PROCFS: "1"}, "packets that reached the guest between the first and the last marker"),
     Metric("granules", {Method.PROCFS: "1"}, "4 KiB granules delegated to the realm world once the realm was made"),
     Metric("pages", {Method.PROCFS: "1"}, "4 KiB pages of guest memory"),
-    Metric("correct", {Method.PROCFS: "1"}, "1 if the released label is the known one, else 0"),
+    Metric("correct", {Method.PROCFS: "1"}, "1 if the released label is the known one, else 0", flag=True),
 ):
     METRICS.add(_metric)
 

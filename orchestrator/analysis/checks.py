@@ -12,7 +12,6 @@ import pandas as pd
 from orchestrator.runs.frames import usable
 from orchestrator.words import INFER, Component, Status, World, phases_in_total
 
-SHOWN = 20  # differences that are listed
 REPEATABLE = 0.0005  # how far means of independent boots may lie apart in deterministic timing
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from orchestrator.analysis.bootstrap import Interval, ratio_interval
 from orchestrator.analysis.summary import OF_CELL, REGIME, Group, groups
 from orchestrator.analysis.verdict import judge
@@ -27,17 +29,17 @@ class CompareRow(Row):
     phase: PhaseName
     metric: Name
     unit: str
-    run_a: Name
-    run_b: Name
-    samples_a: int
-    samples_b: int
-    median_a: Finite
-    median_b: Finite
-    ratio: Finite | None
-    ci_low: Finite | None
-    ci_high: Finite | None
-    margin: Finite
-    verdict: Verdict
+    run_a: Name = Field(description="the earlier night, or the first run on the command line")
+    run_b: Name = Field(description="the other run")
+    samples_a: int = Field(description="samples in A")
+    samples_b: int = Field(description="samples in B")
+    median_a: Finite = Field(description="median in A, in unit")
+    median_b: Finite = Field(description="median in B, in unit")
+    ratio: Finite | None = Field(description="median of B over that of A; missing where A's is 0")
+    ci_low: Finite | None = Field(description="lower end of the ratio's 95 % interval")
+    ci_high: Finite | None = Field(description="upper end")
+    margin: Finite = Field(description="the margin of the verdict")
+    verdict: Verdict = Field(description="the ratio in one word")
 
 
 COMPARE = Table("compare.csv", CompareRow)

@@ -13,6 +13,8 @@ import pandas as pd
 from orchestrator.words import INFER, Component, Phase, World
 
 PARTS = tuple(component for component in Component if component is not Component.ALL)
+INSIDE = (Component.GUEST_USER, Component.GUEST_KERNEL)
+OUTSIDE = tuple(part for part in PARTS if part not in INSIDE)
 
 UNATTRIBUTED = "unattributed"
 
@@ -58,7 +60,7 @@ class Decomposition:
 
 
 def decompose(rows: pd.DataFrame, phases: tuple[Phase, ...]) -> Decomposition | None:
-    """Decompose a cell's usable rows of metric `instructions`; None unless both worlds have every phase.
+    """Decompose a cell's usable rows of metric `instructions`; None unless both worlds have every required phase.
 
     What the components leave of `all` is a part of its own, so that the points always add up.
     """
@@ -68,7 +70,7 @@ def decompose(rows: pd.DataFrame, phases: tuple[Phase, ...]) -> Decomposition | 
         for world in (World.VM, World.REALM)
         for phase in phases
     }
-    if not all(wholes.values()):
+    if not all(whole for (_, phase), whole in wholes.items() if phase.required):
         return None
     vm = sum(wholes[World.VM, phase] for phase in phases)
     shares = []
@@ -131,11 +133,10 @@ def exit_cost(rows: pd.DataFrame) -> ExitCost | None:
     vm, realm = _exits(means, World.VM), _exits(means, World.REALM)
     if vm is None or realm is None:
         return None
-    outside = [part for part in PARTS if part not in {Component.GUEST_USER, Component.GUEST_KERNEL}]
     extra = {
         str(part): (_mean(means, World.REALM, "instructions", part) - _mean(means, World.VM, "instructions", part))
         / realm.host_exits
-        for part in outside
+        for part in OUTSIDE
     }
     percent = 100 / (vm.inside + vm.outside)
     per_vm_exit = vm.instructions_per_exit
@@ -153,7 +154,7 @@ def _exits(means: pd.Series[float], world: World) -> Exits | None:
     exits = _mean(means, world, "exits", Component.ALL)
     host_exits = _mean(means, world, "host_exits", Component.ALL)
     whole = _mean(means, world, "instructions", Component.ALL)
-    inside = sum(_mean(means, world, "instructions", part) for part in (Component.GUEST_USER, Component.GUEST_KERNEL))
+    inside = sum(_mean(means, world, "instructions", part) for part in INSIDE)
     if not exits or not host_exits or not inside:
         return None
     return Exits(exits, host_exits, inside, whole - inside)

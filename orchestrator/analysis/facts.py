@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +13,13 @@ import pandas as pd
 from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind, Replicates, median_interval, ratio_interval
 from orchestrator.analysis.decompose import Decomposition, ExitCost, decompose, exit_cost
 from orchestrator.analysis.paper import is_regime
-from orchestrator.analysis.summary import Group, groups, resample
+from orchestrator.analysis.summary import Group, count_key, groups, resample, summarise
 from orchestrator.analysis.verdict import judge
 from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
-from orchestrator.report.model import Content, Word
 from orchestrator.runs.frames import usable
 from orchestrator.runs.reading import Run
-from orchestrator.words import INFER, LOAD, READ, WRITE, Component, Verdict, World, phases_in_total
+from orchestrator.schema.samples import SummaryRow
+from orchestrator.words import INFER, Component, Phase, Verdict, World, phases_in_total
 
 TOTAL = "total"
 MIDDLE_DOT = "\u00b7"
@@ -50,19 +50,9 @@ class CellFacts:
     exits: ExitCost | None
 
     @property
-    def label(self) -> str:
-        """Two lines for figures."""
-        return f"{self.name}\n{self.regime}"
-
-    @property
     def line(self) -> str:
-        """One line for tables."""
+        """What it is called, with its ticks."""
         return f"{self.name}, {self.regime}"
-
-    @property
-    def word(self) -> Word:
-        """Two lines for tables."""
-        return Word(self.name, below=self.regime)
 
     @property
     def few_boots(self) -> bool:
@@ -81,6 +71,7 @@ class RunFacts:
 
     run: Run
     groups: Mapping[tuple[str, ...], Group]
+    summary: tuple[SummaryRow, ...]
     rows: pd.DataFrame
     cells: tuple[CellFacts, ...]
 
@@ -93,11 +84,6 @@ class RunFacts:
         found = self.cell(cell_id)
         return found.line if found else cell_id
 
-    def word(self, cell_id: str) -> Content:
-        """How a cell is called in a table, on two lines."""
-        found = self.cell(cell_id)
-        return found.word if found else cell_id
-
 
 def gather(run: Run) -> RunFacts:
     """Compute everything."""
@@ -107,7 +93,7 @@ def gather(run: Run) -> RunFacts:
     cells = [
         _cell(part, found, names[str(cell)], run.info.margin) for cell, part in rows.groupby("cell_id", sort=False)
     ]
-    return RunFacts(run, found, rows, tuple(cells))
+    return RunFacts(run, found, tuple(summarise(found, run.info.margin)), rows, tuple(cells))
 
 
 def _cell(
@@ -136,7 +122,7 @@ def _cell(
         boots=min((boots for boots, _ in sizes), default=0),
         samples=min((samples for _, samples in sizes), default=0),
         infer=decompose(counts, (INFER,)),
-        all_phases=decompose(counts, phases_in_total()),
+        all_phases=decompose(counts, phases_of_total(counts)),
         exits=exit_cost(rows),
     )
 
@@ -144,14 +130,15 @@ def _cell(
 def _ratios(
     cell_id: str, counts: pd.DataFrame, found: Mapping[tuple[str, ...], Group]
 ) -> tuple[dict[str, Interval], dict[tuple[str, str], Interval], list[tuple[int, int]]]:
-    """Inference by world; ratios to the VM by world and phase, and of load + read + infer + write; sizes of samples."""
+    """Inference by world; ratios to the VM by world and phase, and of load + one inference; sizes of samples."""
     samples: dict[tuple[str, str], Replicates] = {}
+    total_phases, whole = phases_of_total(counts), counts[counts["component"] == Component.ALL]
     for world in World:
-        for phase in phases_in_total():
-            group = found.get((cell_id, world, phase, Component.ALL, "instructions", "1", "tcg_plugin"))
+        for phase in total_phases:
+            group = found.get(count_key(cell_id, world, phase))
             if group is not None:
                 samples[world, phase] = group.sample
-        total = _total(counts[(counts["world"] == world) & (counts["component"] == Component.ALL)])
+        total = _total(whole[whole["world"] == world], total_phases)
         if total is not None:
             sample = resample(total, cell_id, world, TOTAL)
             # All iterations of a boot share its one load: of a single boot they tell nothing about how loads vary.
@@ -166,15 +153,25 @@ def _ratios(
     return inference, over_vm, [(sample.boots, sample.samples) for sample in compared if sample is not None]
 
 
-def _total(rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Load plus one inference, for each iteration of each boot; None if a phase is missing."""
-    loads = rows[rows["phase"] == LOAD].groupby("boot_id")["value"].median()
-    each = rows[rows["phase"].isin([READ, INFER, WRITE])]
-    table = each.pivot_table(index=["boot_id", "iteration"], columns="phase", values="value", aggfunc="sum").dropna()
-    if loads.empty or table.shape[1] < 3 or table.empty:
+def phases_of_total(counts: pd.DataFrame) -> tuple[Phase, ...]:
+    """The phases of "load + one inference" in these rows: all that are required, and those others that there are."""
+    there = set(counts["phase"].unique())
+    return tuple(phase for phase in phases_in_total() if phase.required or phase in there)
+
+
+def _total(rows: pd.DataFrame, phases: Sequence[Phase]) -> pd.DataFrame | None:
+    """Load plus one inference, for each iteration of each boot; None if a required phase is missing."""
+    each = rows[rows["phase"].isin([phase for phase in phases if phase.repeats])]
+    table = each.pivot_table(index=["boot_id", "iteration"], columns="phase", values="value", aggfunc="sum")
+    needed = [phase for phase in phases if phase.repeats and phase.required]
+    if table.empty or not set(needed) <= set(table.columns):
         return None
+    table = table.dropna(subset=needed).fillna(0.0)
     total = table.sum(axis=1).rename("value").reset_index()
-    total["value"] += total["boot_id"].map(loads)
+    for phase in phases:
+        if not phase.repeats:
+            once = total["boot_id"].map(rows[rows["phase"] == phase].groupby("boot_id")["value"].median())
+            total["value"] += once if phase.required else once.fillna(0.0)
     total = total.dropna()
     return None if total.empty else total
 

@@ -22,10 +22,12 @@ _FIRST = Edition(1, {VERSION: "1", "runtime": DEFAULT_RUNTIME, "protection": DEF
 class HistoryRow(Row):
     """The inference of one cell in one run: instructions in vm and realm, their ratio, its interval and verdict."""
 
-    schema_version: Annotated[int, Field(ge=HISTORY_VERSION, le=HISTORY_VERSION)] = HISTORY_VERSION
-    utc: Utc | None
+    schema_version: Annotated[
+        int, Field(ge=HISTORY_VERSION, le=HISTORY_VERSION, description="version of these columns")
+    ] = HISTORY_VERSION
+    utc: Utc | None = Field(description="when the run began")
     run_id: Name
-    git_revision: Note
+    git_revision: Note = Field(description="the checkout that ran")
     cell_id: Name
     model: Name
     quantization: Name
@@ -34,14 +36,14 @@ class HistoryRow(Row):
     icount_shift: int | None
     host_hz: int
     guest_hz: int
-    boots: int
-    samples: int
-    vm_median: Finite | None
-    realm_median: Finite | None
-    ratio: Finite | None
-    ci_low: Finite | None
-    ci_high: Finite | None
-    verdict: Verdict | None
+    boots: int = Field(description="boots of vm or realm with fewer, or of the only one; 0: both are missing")
+    samples: int = Field(description="inferences, likewise")
+    vm_median: Finite | None = Field(description="instructions of one inference in the normal VM, median")
+    realm_median: Finite | None = Field(description="the same in the realm")
+    ratio: Finite | None = Field(description="realm over vm")
+    ci_low: Finite | None = Field(description="lower end of the ratio's 95 % interval")
+    ci_high: Finite | None = Field(description="upper end")
+    verdict: Verdict | None = Field(description="the ratio in one word")
 
 
 HISTORY = Table("history.csv", HistoryRow, HISTORY_VERSION, (_FIRST,))

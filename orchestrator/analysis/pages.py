@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.bootstrap import Interval, median_interval
-from orchestrator.analysis.summary import resample
+from orchestrator.analysis.summary import count_key, resample
 from orchestrator.words import REALM_CREATE, TEARDOWN, Component, Phase, World
 
 LIFE = (REALM_CREATE, TEARDOWN)
@@ -75,6 +75,6 @@ def slope(costs: list[PageCost], phase: Phase, world: World) -> tuple[float, flo
 def _per_page(rows: pd.DataFrame, pages: int, guest: str, phase: Phase) -> Interval:
     """An interval of the median of some rows, divided by pages."""
     world = str(rows["world"].iloc[0])
-    whole = median_interval(resample(rows, guest, world, phase, Component.ALL, "instructions", "1", "tcg_plugin"))
+    whole = median_interval(resample(rows, *count_key(guest, world, phase)))
     estimate, low, high = (None if end is None else end / pages for end in (whole.estimate, whole.low, whole.high))
     return Interval(estimate, low, high, whole.kind)

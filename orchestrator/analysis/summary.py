@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +14,12 @@ from orchestrator.analysis.bootstrap import Floats, Replicates, generator, media
 from orchestrator.analysis.verdict import judge
 from orchestrator.runs.frames import usable
 from orchestrator.schema.samples import SummaryRow
-from orchestrator.words import PHASES, Component, Method, World
+from orchestrator.words import METRICS, PHASES, Component, Method, World, unit_of
 
 KEYS = ["cell_id", "world", "phase", "component", "metric", "unit", "method"]
 OF_CELL = ["run_id", "workload", "model", "quantization", "runtime", "protection"]
 REGIME = ["icount_shift", "smp", "mem_mib", "host_hz", "guest_hz"]
-_JUDGED = frozenset({"instructions", "duration"})  # of which less is better
-_ORDER = {
-    "world": {str(word): place for place, word in enumerate(World)},
-    "phase": {str(word): place for place, word in enumerate(PHASES)},
-    "component": {str(word): place for place, word in enumerate(Component)},
-}
+_COUNT = ("instructions", str(unit_of("instructions", Method.TCG_PLUGIN)), Method.TCG_PLUGIN)
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,11 @@ class Group:
     values: Floats
     sample: Replicates
     facts: dict[str, Any]
+
+
+def count_key(cell: str, world: str, phase: str, component: str = Component.ALL) -> tuple[str, ...]:
+    """KEYS of the instructions that a component executes in a phase."""
+    return (cell, world, phase, component, *_COUNT)
 
 
 def groups(samples: pd.DataFrame, salt: str = "") -> dict[tuple[str, ...], Group]:
@@ -56,7 +56,8 @@ def groups(samples: pd.DataFrame, salt: str = "") -> dict[tuple[str, ...], Group
         mine = values[places]
         sample = replicate(mine, boots[places], generator(salt, *names))
         found[names] = Group(names, mine, sample, about[names[0], names[1]])
-    return {key: found[key] for key in sorted(found, key=lambda key: _place(key, cells))}
+    orders = _orders()
+    return {key: found[key] for key in sorted(found, key=lambda key: _place(key, cells, orders))}
 
 
 def resample(rows: pd.DataFrame, *key: str) -> Replicates:
@@ -88,19 +89,33 @@ def _row(group: Group, vm: Group | None, margin: float) -> SummaryRow:
     if vm is not None and named["world"] != World.VM and _has_ratio(named):
         ratio = ratio_interval(group.sample, vm.sample)
         row |= {"ratio_to_vm": ratio.estimate, "ratio_ci_low": ratio.low, "ratio_ci_high": ratio.high}
-        if named["metric"] in _JUDGED and ratio.estimate is not None:
+        if _is_judged(named["metric"]) and ratio.estimate is not None:
             row["verdict"] = judge(ratio, margin)
     return SummaryRow.model_validate(row)
 
 
 def _has_ratio(named: dict[str, str]) -> bool:
     """Not of a flag, nor of what the harness cost."""
-    return named["metric"] != "correct" and named["method"] != Method.HOST_CLOCK
+    known = METRICS.get(named["metric"])
+    return not (known and known.flag) and named["method"] != Method.HOST_CLOCK
 
 
-def _place(key: tuple[str, ...], cells: dict[Any, int]) -> tuple[object, ...]:
+def _is_judged(metric: str) -> bool:
+    known = METRICS.get(metric)
+    return known is not None and known.judged
+
+
+def _orders() -> dict[str, dict[str, int]]:
+    """The places of words in the vocabulary as it is now."""
+    vocabulary: dict[str, Iterable[str]] = {"world": World, "phase": PHASES, "component": Component}
+    return {name: {str(word): place for place, word in enumerate(words)} for name, words in vocabulary.items()}
+
+
+def _place(
+    key: tuple[str, ...], cells: Mapping[Any, int], orders: Mapping[str, Mapping[str, int]]
+) -> tuple[object, ...]:
     named = dict(zip(KEYS, key, strict=True))
-    words = [_ORDER[name].get(named[name], 99) for name in ("world", "phase", "component")]
+    words = [places.get(named[name], len(places)) for name, places in orders.items()]
     return (cells[key[0]], *words, named["metric"], named["method"])
 
 

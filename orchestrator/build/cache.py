@@ -16,6 +16,7 @@ import platformdirs
 from filelock import FileLock
 
 from orchestrator.errors import EnvError
+from orchestrator.files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +32,6 @@ def default_cache() -> Path:
 def key_of(manifest: Manifest) -> str:
     """SHA-256 over the canonical JSON of a manifest, as hex."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Replace `path` by `text` so that a reader sees the old or the new content, never a part."""
-    make_folder(path.parent)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,7 @@ class Cache:
     def commit(self, key: str, scratch: Scratch, manifest: Manifest) -> None:
         """Turn finished build folders into the artifact."""
         remove_tree(scratch.work)
-        write_atomic(scratch.root / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        replace_file(scratch.root / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         remove_tree(self.root / key)
         scratch.root.rename(self.root / key)
 
@@ -124,7 +117,8 @@ class Cache:
         text = json.dumps(manifest, sort_keys=True)
         path = self._last(project, label)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_atomic(path, text)
+            make_folder(path.parent)
+            replace_file(path, text)
 
     def _last(self, project: Path, label: str) -> Path:
         checkout = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.build import pypi
-from orchestrator.build.cache import write_atomic
 from orchestrator.build.lockdiff import PYPI, difference
 from orchestrator.build.packages import PACKAGES_FILE, load_requests
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import UsageError
+from orchestrator.files import replace_file
 from orchestrator.schema import lock as lockschema
 from orchestrator.schema.lock import LOCK_NAME, Lock
 
@@ -47,7 +47,7 @@ def update(project: Path, cache: Path, names: Sequence[str] = (), *, notify: Not
     new = Lock(packages={**kept, **fresh}, pypi=python)
     changes = difference(old, new)
     if old != new:
-        write_atomic(path, lockschema.dumps(new))
+        replace_file(path, lockschema.dumps(new))
     return LockUpdate(new, changes)
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import ValidationError
 
-from orchestrator.build.cache import make_folder, write_atomic
+from orchestrator.build.cache import make_folder
 from orchestrator.build.downloads import Downloads
 from orchestrator.build.lockdiff import set_difference
 from orchestrator.build.resolve import Resolver
 from orchestrator.errors import BuildError, UsageError
+from orchestrator.files import replace_file
 from orchestrator.schema import lock as lockschema
 from orchestrator.schema import yamlfile
 from orchestrator.schema.lock import LOCK_NAME, Lock, LockedFile, LockedSet, Replacement, Replacements
@@ -222,7 +223,7 @@ class PackageStore:
             before = self._read_record()
             self._known = Replacements(packages=change(dict(before.packages)))
             if self._known != before:
-                write_atomic(self._record, lockschema.dumps(self._known))
+                replace_file(self._record, lockschema.dumps(self._known))
 
     def _link_folder(self, pin: LockedSet) -> Path:
         """Hard links to the files of a pin, in a folder of their own."""

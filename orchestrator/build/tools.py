@@ -8,9 +8,10 @@ import shutil
 from pathlib import Path
 
 from orchestrator.build.bootstrap import TOOLS
-from orchestrator.build.cache import write_atomic
+from orchestrator.build.cache import make_folder
 from orchestrator.build.run import run
 from orchestrator.errors import EnvError
+from orchestrator.files import replace_file
 
 
 class ToolVersions:
@@ -31,7 +32,8 @@ class ToolVersions:
         known = self._load()
         if stamp not in known:
             known[stamp] = run([path, "--version"], timeout=30).stdout.split("\n", 1)[0].strip()
-            write_atomic(self._memory, json.dumps(known, indent=1, sort_keys=True))
+            make_folder(self._memory.parent)
+            replace_file(self._memory, json.dumps(known, indent=1, sort_keys=True))
         return known[stamp]
 
     def _load(self) -> dict[str, str]:

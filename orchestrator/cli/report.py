@@ -24,9 +24,15 @@ _results_option = click.option(
 
 @click.command("report")
 @click.argument("run", default="latest")
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="also draw what the host gets beside what an inference costs",
+)
 @_results_option
 @pass_context
-def report(context: Context, *, run: str, results: Path | None) -> None:
+def report(context: Context, *, run: str, figure: Path | None, results: Path | None) -> None:
     """Make summary.csv, the Parquet files, junit.xml and report.html of RUN again from its samples.
 
     RUN is a folder, the beginning of a run's name, or `latest`.
@@ -34,12 +40,14 @@ def report(context: Context, *, run: str, results: Path | None) -> None:
     from orchestrator.report.tables import write_tables  # noqa: PLC0415
     from orchestrator.runs.reading import find_run  # noqa: PLC0415 - pandas takes a second
 
-    written = write_tables(find_run(run, _results(context, results), context.progress.notice))
+    written = write_tables(find_run(run, _results(context, results), context.progress.notice), figure)
     for line in written.findings:
         click.echo(line)
     for line in written.alarms:
         click.echo(line, err=True)
     click.echo(str(written.files[-1]))
+    if figure is not None:
+        click.echo(str(figure))
 
 
 @click.command("compare")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,38 +77,14 @@ def run(
 
 
 def _finish(context: Context, journal: RunFolder) -> None:
-    """Tables and report of a run that is over; what they take is added to its costs in run.yaml."""
-    began = time.monotonic()
-    from orchestrator.report.tables import write_tables  # noqa: PLC0415
-
-    drawing = began
-
-    def tables_are_there() -> None:
-        nonlocal drawing
-        drawing = time.monotonic()
-        _add_cost(journal, "tables_s", drawing - began, sums=("wall_s", "orchestration_s"))
+    """Tables and report of a run that is over."""
+    from orchestrator.report.finish import finish  # noqa: PLC0415
 
     with context.progress.stage("tables and report", estimate=3):
-        written = write_tables(journal.folder, tables_are_there)
-    # In no sum: the report that was drawn shows these, and `orch report` must draw the same one again.
-    _add_cost(journal, "report_s", time.monotonic() - drawing)
+        written = finish(journal)
     for line in (*written.findings, *written.alarms):
         click.echo(line)
     click.echo(f"{journal.folder}/report.html")
-
-
-def _add_cost(journal: RunFolder, name: str, seconds: float, sums: tuple[str, ...] = ()) -> None:
-    """Write into run.yaml what something took after the measuring, and add it to the sums that are named.
-
-    A run that has it is whole and was resumed all the same: its tables are made again, its costs stay.
-    """
-    with journal.held():
-        facts = journal.read_run().facts()
-        cost = facts.get("cost") or {}
-        if name in cost:
-            return
-        added = {each: round(cost.get(each, 0.0) + seconds, 3) for each in sums}
-        journal.write_run(facts | {"cost": cost | added | {name: round(seconds, 3)}})
 
 
 @click.command("nightly")

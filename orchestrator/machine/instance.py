@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import BootError, EnvError
+from orchestrator.files import replace_file
 from orchestrator.machine import client, lock
 from orchestrator.machine.account import check_account, loss, process_in, read_account, status_of
 from orchestrator.machine.failure import boot_failed
 from orchestrator.machine.launch import launch
 from orchestrator.machine.paths import UARTS, RunPaths, remove_runtime_folder, runtime_folder
 from orchestrator.machine.platform import MachineStatus, Progress, ProgressCallback, Saved
-from orchestrator.machine.record import replace_file
 from orchestrator.machine.resume import SEED_BYTES, resume_record
 from orchestrator.machine.spec import MachineSpec
 from orchestrator.machine.states import Reason, State, reached

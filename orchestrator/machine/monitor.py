@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 
 from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError
 
+from orchestrator.files import settle
+
 T = TypeVar("T")
 
 # QEMU's default limit of 128 MiB/s is meant for networks, B/s.
@@ -85,7 +87,8 @@ class Monitor:
             begin = time.monotonic()
             try:
                 paused = await self._save_paused(partial)
-                await asyncio.to_thread(_settle, partial, path)
+                # Durable: a power cut must not leave a torn state under the final name.
+                await asyncio.to_thread(settle, partial, path, durable=True)
             except OSError as error:
                 raise MonitorError(f"{path}: {error.strerror}") from None
             finally:
@@ -172,10 +175,3 @@ async def _final_status(listener: EventListener) -> str:
         data = cast(dict[str, Any], (await listener.get())["data"])
         if data["status"] in ("completed", "failed", "cancelled"):
             return str(data["status"])
-
-
-def _settle(partial: Path, path: Path) -> None:
-    """On disk first, visible second: a power cut must not leave a torn state under the final name."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)

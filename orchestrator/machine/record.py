@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
-from pathlib import Path
 from typing import Any
 
+from orchestrator.files import replace_file
 from orchestrator.machine.paths import RunPaths
 from orchestrator.machine.process import ProcessId
 from orchestrator.machine.stamping import stamp
@@ -17,13 +16,6 @@ from orchestrator.machine.states import Reason, State
 
 # Console lines come by the hundred a second while booting; the file on disk need not follow each of them.
 LINE_PERIOD = 0.5
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file so that readers see the old or the new content, never a part."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 class Record:

@@ -7,11 +7,21 @@ from collections import Counter
 
 from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind
 from orchestrator.analysis.compare import CompareRow, Comparison
-from orchestrator.report import plots
+from orchestrator.report.head import status_word
 from orchestrator.report.model import Facts, Grid, Heading, Item, Page, Paragraph, Plot, Points, Section
-from orchestrator.report.sections.provenance import status_word
-from orchestrator.report.style import WORLD_NAMES, phase_name
-from orchestrator.report.wording import ditto, ends, millions, overhead, percent_over, plural, verdict_word
+from orchestrator.report.plots.overheads import ratios
+from orchestrator.report.style import phase_name, world_name
+from orchestrator.report.wording import (
+    Range,
+    ditto,
+    ends,
+    millions,
+    overhead,
+    percent_over,
+    plural,
+    signed,
+    verdict_word,
+)
 from orchestrator.runs.reading import Run
 from orchestrator.words import Verdict
 
@@ -91,19 +101,19 @@ def _interval(row: CompareRow) -> Interval:
 
 
 def _plot(comparison: Comparison) -> Plot:
-    groups: dict[str, list[tuple[str, plots.Range, str]]] = {}
+    groups: dict[str, list[tuple[str, Range, str]]] = {}
     for row in comparison.rows:
         value = percent_over(_interval(row))
         if value is not None:
-            name = f"{WORLD_NAMES[row.world]}, {phase_name(row.phase)}"
+            name = f"{world_name(row.world)}, {phase_name(row.phase)}"
             groups.setdefault(row.cell_id, []).append((name, value, str(row.verdict)))
     told = "; ".join(
-        f"{cell}, {label}: {plots.signed(value.value)} %, {verdict}"
+        f"{cell}, {label}: {signed(value.value)} %, {verdict}"
         for cell, rows in groups.items()
         for label, value, verdict in rows
     )
     margin = 100 * comparison.rows[0].margin
-    svg = plots.ratios("plot-ratios", "Change from run A to run B", f"{told}.", list(groups.items()), margin)
+    svg = ratios("plot-ratios", "Change from run A to run B", f"{told}.", list(groups.items()), margin)
     return Plot("ratios", svg, "Instructions of B over those of A, with 95 % intervals; grey: the margin.")
 
 
@@ -122,7 +132,7 @@ def _table(comparison: Comparison) -> Grid:
         (
             (
                 row.cell_id,
-                WORLD_NAMES[row.world],
+                world_name(row.world),
                 phase_name(row.phase),
                 millions(row.median_a),
                 millions(row.median_b),

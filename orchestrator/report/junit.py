@@ -15,12 +15,12 @@ from orchestrator.analysis.checks import el0_equality, sums
 from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.errors import UsageError
+from orchestrator.files import replace_file
 from orchestrator.privacy.attack import is_exposure
 from orchestrator.report.sections.privacy_alarms import privacy_alarms
 from orchestrator.runs.events import BootBegun, Part, StepDone
 from orchestrator.runs.reading import Run
 from orchestrator.runs.run_file import StepFacts
-from orchestrator.schema.csvtable import replace_file
 from orchestrator.words import Status, Verdict, World
 
 JUNIT = "junit.xml"

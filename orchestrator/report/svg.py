@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from orchestrator.report.style import SETTINGS
 
 WIDTH = 8.6  # inches at 72 points; the page scales it
+_FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
 _FONT = re.compile(r"font-family: '[^;\"]*")
 
@@ -28,6 +29,19 @@ def draw(name: str, title: str, alt: str, height: float, paint: Callable[[Figure
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return _inline(stream.getvalue(), name, title, alt)
+
+
+def standalone(svg: str) -> str:
+    """A drawn figure as a file of its own: white below, with a size and with fonts that every computer has."""
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    if box is None:
+        raise ValueError("an <svg> without its size")
+    opening, _, body = svg.partition(">")
+    comment = "<!-- SPDX-License-Identifier: Apache-2.0 -->"
+    ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    head, end, drawn = body.partition("</desc>")
+    text = f'{opening} width="{box.group(1)}" height="{box.group(2)}">\n{comment}{head}{end}\n{ground}{drawn}\n'
+    return text.replace("var(--sans)", _FONTS)
 
 
 def _inline(svg: str, name: str, title: str, alt: str) -> str:

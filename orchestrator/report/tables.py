@@ -3,27 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from orchestrator.analysis.compare import COMPARE, Comparison
-from orchestrator.analysis.facts import gather
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.facts import RunFacts, gather
 from orchestrator.errors import UsageError
+from orchestrator.files import replace_file
 from orchestrator.report.compare_page import page
+from orchestrator.report.figure import write_figure
 from orchestrator.report.html import render
 from orchestrator.report.junit import JUNIT, JUNIT_COMPARE, comparison_xml, run_xml
-from orchestrator.report.sections.headline import sentences
-from orchestrator.report.sections.provenance import alarms
-from orchestrator.report.story import tell
+from orchestrator.report.story import alarms, sentences, tell
 from orchestrator.runs.frames import read_frame, write_parquet
 from orchestrator.runs.reading import Run, load_run
-from orchestrator.runs.run_file import read_run_file
-from orchestrator.schema.csvtable import Table, replace_file
+from orchestrator.schema.csvtable import Table
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
 
 REPORT = "report.html"
@@ -39,30 +36,42 @@ class Written:
     alarms: tuple[str, ...]
 
 
-def write_tables(folder: Path, before_report: Callable[[], None] | None = None) -> Written:
+def write_tables(folder: Path, figure: Path | None = None) -> Written:
     """Compute them from samples.csv, privacy.csv, run.yaml and events.jsonl; the same input gives the same bytes.
 
-    Files are replaced at once. `before_report` is called when the tables are there, and may change run.yaml, which the
-    report is made of. Raises UsageError if the folder is no run or a file in it is not what it should be.
+    `figure` is the place of the picture for a README, if it is wanted. Files are replaced at once. Raises UsageError
+    if the folder is no run, a file in it is not what it should be, or there is nothing to draw.
     """
-    run = load_run(folder)
-    facts = gather(run)
-    SUMMARY.write(folder / SUMMARY.name, summarise(facts.groups, run.info.margin))
+    facts = gather(load_run(folder))
+    tables = tables_of(facts)
+    written = pages_of(facts)
+    if figure is not None:
+        write_figure(facts, figure)
+    return Written((*tables, *written.files), written.findings, written.alarms)
+
+
+def tables_of(facts: RunFacts) -> tuple[Path, ...]:
+    """Write summary.csv and the Parquet twins of all tables."""
+    folder = facts.run.folder
+    SUMMARY.write(folder / SUMMARY.name, facts.summary)
     files = [folder / SUMMARY.name]
     frames: dict[Table[Any], pd.DataFrame] = {
-        SAMPLES: run.samples,
+        SAMPLES: facts.run.samples,
         SUMMARY: read_frame(folder / SUMMARY.name, SUMMARY),
-        PRIVACY: run.privacy,
+        PRIVACY: facts.run.privacy,
     }
     for table, frame in frames.items():
         if (folder / table.name).exists():
             files.append((folder / table.name).with_suffix(".parquet"))
             write_parquet(files[-1], frame, table)
-    if before_report is not None:
-        before_report()
-        facts = replace(facts, run=replace(run, info=read_run_file(folder)))
+    return tuple(files)
+
+
+def pages_of(facts: RunFacts) -> Written:
+    """Write junit.xml and report.html."""
+    files = []
     for name, data in ((JUNIT, run_xml(facts)), (REPORT, render(tell(facts)).encode())):
-        files.append(folder / name)
+        files.append(facts.run.folder / name)
         replace_file(files[-1], data)
     return Written(tuple(files), tuple(sentences(facts)), tuple(alarms(facts)))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from orchestrator.analysis.bootstrap import Interval
 from orchestrator.report.model import Content, Word
-from orchestrator.report.plots import Range, signed
 from orchestrator.words import Verdict
 
+MINUS = "\u2212"
 DAGGER = "\u2020"
 DASH = "\u2013"
 TIMES = "\u00d7"
@@ -21,6 +22,30 @@ _TONES = {
     Verdict.INDISTINGUISHABLE: "good",
     Verdict.INCONCLUSIVE: "warn",
 }
+
+
+@dataclass(frozen=True)
+class Range:
+    """A value with the ends of its interval, which may be missing."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def number(value: float) -> str:
+    """A number with as many digits as one reads: 3, 12.3, 4,820."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def signed(value: float) -> str:
+    """A percentage with its sign; two decimals below 100."""
+    digits = 2 if abs(value) < 100 else 0
+    text = f"{abs(value):,.{digits}f}"
+    zero = not float(text.replace(",", ""))
+    return text if zero else ("+" if value > 0 else MINUS) + text
 
 
 def verdict_word(verdict: Verdict | None) -> Word:
@@ -61,13 +86,13 @@ def millions(value: float | None) -> str:
 
 def whole(value: float | None) -> str:
     """A count with separators."""
-    return NONE if value is None or math.isnan(value) else f"{value:,.0f}".replace("-", "\u2212")
+    return NONE if value is None or math.isnan(value) else f"{value:,.0f}".replace("-", MINUS)
 
 
 def points(value: float) -> str:
     """Percentage points with two decimals, such that a column can be added up."""
     text = f"{abs(value):.2f}"
-    return text if not float(text) else ("+" if value > 0 else "\u2212") + text
+    return text if not float(text) else ("+" if value > 0 else MINUS) + text
 
 
 def seconds(value: float | None) -> str:

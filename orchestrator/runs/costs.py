@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.runs.events import RunBegun, RunEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.runs.events import Event
     from orchestrator.runs.folder import RunFolder
@@ -105,3 +105,17 @@ def _killed(begun: Event, others: list[Event], until: str | None) -> dict[str, f
 
 def _moment(utc: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(utc)
+
+
+def add_cost(run: RunFolder, name: str, seconds: float, sums: Sequence[str] = ()) -> None:
+    """Write into run.yaml what something took after the measuring, s, and add it to the `sums` that are named.
+
+    A run that has it is whole and was resumed all the same: its tables are made again, its costs stay.
+    """
+    with run.held():
+        facts = run.read_run().facts()
+        cost = facts.get("cost") or {}
+        if name in cost:
+            return
+        added = {each: round(cost.get(each, 0.0) + seconds, 3) for each in sums}
+        run.write_run(facts | {"cost": cost | added | {name: round(seconds, 3)}})

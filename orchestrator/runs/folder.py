@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from orchestrator.build.cache import write_atomic
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.files import replace_file
 from orchestrator.runs.events import EVENTS, EventLog
 from orchestrator.runs.run_file import RunFile, read_run_file, write_run_file
 from orchestrator.runs.shard import Shard
@@ -119,4 +119,4 @@ class RunFolder:
 
     def write(self, name: str, content: str) -> None:
         """Replace one small file."""
-        write_atomic(self.folder / name, content)
+        replace_file(self.folder / name, content)

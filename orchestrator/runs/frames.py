@@ -11,7 +11,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
-from orchestrator.schema.csvtable import NOTHING, Column, Kind, Table, replace_file
+from orchestrator.files import replace_file
+from orchestrator.schema.csvtable import NOTHING, Column, Kind, Table
 from orchestrator.words import Status
 
 if TYPE_CHECKING:

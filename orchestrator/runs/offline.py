@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from orchestrator.schema.csvtable import replace_file
+from orchestrator.files import replace_file
 from orchestrator.schema.samples import PRIVACY
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.build.cache import write_atomic
 from orchestrator.errors import WorkloadError
+from orchestrator.files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,8 @@ def check_equal(outputs: Sequence[Mapping[str, Any]], reference: Path) -> None:
     """
     found = [json.dumps(each, sort_keys=True) for each in outputs]
     if not reference.exists():
-        write_atomic(reference, "\n".join(found) + "\n")  # half of it would fail all that are compared with it later
+        reference.parent.mkdir(exist_ok=True)
+        replace_file(reference, "\n".join(found) + "\n")  # half of it would fail all that are compared with it later
         return
     known = reference.read_text(encoding="utf-8").splitlines()
     for k, (one, other) in enumerate(zip(found, known, strict=False)):

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator.build.cache import write_atomic
 from orchestrator.errors import UsageError
+from orchestrator.files import replace_file
 from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.words import DEFAULT_MARGIN
 
@@ -121,7 +121,7 @@ class RunFile(_Part):
 def write_run_file(folder: Path, facts: dict[str, Any]) -> None:
     """Replace run.yaml; raises ValidationError for facts that its reader would not take."""
     RunFile.model_validate(facts)
-    write_atomic(folder / RUN_FILE, yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120))
+    replace_file(folder / RUN_FILE, yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120))
 
 
 def read_run_file(folder: Path, *, needed: tuple[str, ...] = ()) -> RunFile:

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.files import replace_file, sync_folder
 from orchestrator.schema.yamlfile import Strict
 
 # What pandas.read_csv takes for a missing value when it is given no options (pandas 3.1, io.tools "NA values").
@@ -177,7 +178,7 @@ class Table(Generic[RowType]):
 
     def write(self, path: Path, rows: Iterable[RowType]) -> None:
         """Replace the file at once."""
-        replace_file(path, self.text(rows))
+        replace_file(path, self.text(rows), durable=True)
 
     def append(self, path: Path, rows: Sequence[RowType]) -> int:
         """Add rows in one write that has reached the disk on return; returns the file's new size, in bytes.
@@ -195,7 +196,7 @@ class Table(Generic[RowType]):
                 os.ftruncate(handle, size)
                 raise
             if size == 0:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             return size + len(data)
         finally:
             os.close(handle)
@@ -232,7 +233,7 @@ class Table(Generic[RowType]):
         rows = list(found)
         kept = [fields for fields in rows if keep(dict(zip(self.names, fields, strict=True)))]
         if len(kept) < len(rows) or edition.version != self.version:
-            replace_file(path, self._lines(kept))
+            replace_file(path, self._lines(kept), durable=True)
         return len(rows) - len(kept)
 
     def upgrade(self, path: Path) -> None:
@@ -311,19 +312,6 @@ class Table(Generic[RowType]):
         raise UsageError(f"{path}: not a {self.name} of this version: {what}", hint="results/README.md has the columns")
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that others see the old or the new one, never a part."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _write_all(handle: int, data: bytes, offset: int) -> None:
     """One write in all usual cases; a short one (signal, full disk) is gone on with, or raises OSError."""
     view = memoryview(data)
@@ -331,14 +319,6 @@ def _write_all(handle: int, data: bytes, offset: int) -> None:
         written = os.pwrite(handle, view, offset)
         view = view[written:]
         offset += written
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _column(row: type[Row], name: str) -> Column:
@@ -354,6 +334,8 @@ def _column(row: type[Row], name: str) -> Column:
     if name.endswith("_utc"):
         return Column(name, Kind.UTC, optional, meaning)
     words = [option for option in plain if isinstance(option, type) and issubclass(option, enum.StrEnum)]
+    # The name of something registered (schema/names.py): what there is at this moment.
+    words += [each.registry for each in field.metadata if hasattr(each, "registry")]
     return Column(name, Kind.TEXT, optional, meaning, tuple(str(word) for option in words for word in option))
 
 

@@ -124,7 +124,7 @@ class SummaryRow(Row):
     ratio_ci_low: Finite | None = Field(default=None, description="lower end of the ratio's 95 % interval")
     ratio_ci_high: Finite | None = Field(default=None, description="upper end")
     verdict: Verdict | None = Field(
-        default=None, description="the ratio in one word, of instructions and durations only"
+        default=None, description="the ratio in one word, of metrics of which less is better"
     )
 
 

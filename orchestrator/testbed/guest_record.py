@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.build.cache import make_folder, write_atomic
+from orchestrator.build.cache import make_folder
+from orchestrator.files import replace_file
 from orchestrator.machine.stamping import printable, stamp
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class GuestRecord:
     def save(self, record: dict[str, Any]) -> None:
         """Replace the record."""
         make_folder(self.folder)
-        write_atomic(self.folder / "record.json", json.dumps(record, indent=1) + "\n")
+        replace_file(self.folder / "record.json", json.dumps(record, indent=1) + "\n")
 
     def guest(self, name: GuestName) -> dict[str, Any]:
         """What is known of one guest; nothing if this host has never had it."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.build.run import run
+from orchestrator.files import replace_file
 
 _EPOCH = 1767225600  # 2026-01-01: equal content gives an equal archive
 
@@ -44,7 +45,4 @@ def write_overlay(files: list[OverlayFile], target: Path) -> None:
             stdin=listing,
         )
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_suffix(".new")
-        scratch.write_bytes(archive.read_bytes())
-        scratch.chmod(0o600)
-        scratch.replace(target)
+        replace_file(target, archive.read_bytes(), mode=0o600)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.build.cache import write_atomic
 from orchestrator.errors import BootError, OrchError
+from orchestrator.files import replace_file
 from orchestrator.machine.platform import Capability
 from orchestrator.machine.ports import PortTakenError, choose_port
 from orchestrator.machine.states import State
@@ -73,7 +73,7 @@ class PowerOn:
         port = self.blueprint.ssh_port
         for left in reversed(range(_PORTS)):
             record = {"ssh_port": port, "options": dataclasses.asdict(self.options), "snapshot": self.snapshot}
-            write_atomic(self.bed.state / "up.json", json.dumps(record, indent=1) + "\n")
+            replace_file(self.bed.state / "up.json", json.dumps(record, indent=1) + "\n")
             try:
                 blueprint = dataclasses.replace(self.blueprint, ssh_port=port)
                 self.bed.instance.start(blueprint, incoming=incoming, tied=self.options.tied)

@@ -3,26 +3,26 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.decompose import ExitCost
+from orchestrator.analysis.decompose import OUTSIDE, ExitCost
 from orchestrator.analysis.facts import CellFacts, RunFacts
-from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
-from orchestrator.report.plots import MINUS, number
-from orchestrator.report.style import COMPONENT_NAMES, WORLD_NAMES
-from orchestrator.report.wording import NONE, ditto, points, whole
-from orchestrator.words import VMM_SEES, Component, World
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Word
+from orchestrator.report.naming import cell_label, cell_word, word_of
+from orchestrator.report.plots.exits import exits as draw_exits
+from orchestrator.report.section import SectionKind
+from orchestrator.report.style import component_heading, component_name, world_name
+from orchestrator.report.wording import MINUS, NONE, ditto, number, points, whole
+from orchestrator.words import INFER, VMM_SEES, World
 
-_OUTSIDE = (Component.RMM, Component.EL3, Component.HOST_KERNEL, Component.VMM)
 _PREFIX = "exits_"
 _UNSEEN = "in the kernel"
 _OF_REALMS = ("ripas_change", "host_call")  # a normal VM has no such exits
 
 
-def section(facts: RunFacts) -> Section | None:
+def build(facts: RunFacts) -> list[Item]:
     """Nothing unless exits were counted in both worlds."""
     found = [(cell, cell.exits) for cell in facts.cells if cell.exits is not None]
     if not found:
-        return None
+        return []
     items: list[Item] = [
         Paragraph(_sentence(found), "lead"),
         _plot(found),
@@ -33,13 +33,13 @@ def section(facts: RunFacts) -> Section | None:
     by_reason = _by_reason(facts)
     if by_reason is not None:
         items.append(by_reason)
-    return Section("exits", "Why: exits", tuple(items))
+    return items
 
 
 def _sentence(found: list[tuple[CellFacts, ExitCost]]) -> str:
     cell, cost = max(found, key=lambda pair: pair[1].realm.per_million)
-    dearest = max(_OUTSIDE, key=lambda part: cost.extra_per_host_exit[part])
-    who = COMPONENT_NAMES[dearest].replace(", ", " at ")
+    dearest = max(OUTSIDE, key=lambda part: cost.extra_per_host_exit[part])
+    who = component_name(dearest).replace(", ", " at ")
     return (
         f"Overhead is exits times what an exit costs. In {cell.line} the realm is left "
         f"{number(cost.realm.per_million)} times per million instructions of its own (the VM: "
@@ -53,7 +53,7 @@ def _sentence(found: list[tuple[CellFacts, ExitCost]]) -> str:
 def _plot(found: list[tuple[CellFacts, ExitCost]]) -> Plot:
     rows = [
         (
-            cell.label,
+            cell_label(cell),
             {
                 str(world): (exits.per_million, exits.instructions_per_exit)
                 for world, exits in ((World.VM, cost.vm), (World.REALM, cost.realm))
@@ -66,7 +66,7 @@ def _plot(found: list[tuple[CellFacts, ExitCost]]) -> Plot:
         f"instructions each, realm {number(cost.realm.per_million)} and {number(cost.realm.instructions_per_exit)}"
         for cell, cost in found
     )
-    svg = plots.exits("plot-exits", "How often guests are left, and what that costs", told + ".", rows)
+    svg = draw_exits("plot-exits", "How often guests are left, and what that costs", told + ".", rows)
     caption = (
         "How often the guest is left during an inference (left), and how many instructions are then executed by "
         "everything but "
@@ -88,7 +88,7 @@ def _table(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
     )
     rows: list[tuple[Content, ...]] = [
         (
-            cell.word,
+            cell_word(cell),
             number(cost.vm.exits),
             number(cost.realm.exits),
             number(cost.realm.host_exits),
@@ -109,11 +109,11 @@ def _table(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
 def _prices(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
     headings = (
         Heading("Cell", numeric=False),
-        *(Heading(COMPONENT_NAMES[part].split(", ")[0], COMPONENT_NAMES[part].split(", ")[1]) for part in _OUTSIDE),
+        *(Heading(*component_heading(part)) for part in OUTSIDE),
         Heading("all"),
     )
     rows: list[tuple[Content, ...]] = [
-        (cell.word, *(whole(cost.extra_per_host_exit[part]) for part in _OUTSIDE), whole(cost.extra))
+        (cell_word(cell), *(whole(cost.extra_per_host_exit[part]) for part in OUTSIDE), whole(cost.extra))
         for cell, cost in found
     ]
     note = f"(Realm {MINUS} VM) of an inference, over the realm's exits that reach the host."
@@ -133,7 +133,7 @@ def _reasons_that_add_up(found: list[tuple[CellFacts, ExitCost]]) -> Grid:
     rows: list[tuple[Content, ...]] = []
     for cell, cost in found:
         parts = (cost.guest_points, cost.more_exits_points, cost.dearer_exits_points)
-        rows.append((cell.word, *map(points, parts), points(sum(parts))))
+        rows.append((cell_word(cell), *map(points, parts), points(sum(parts))))
     note = (
         "Guest itself: what it executes more at EL0 and EL1. More exits: those that the realm has more, at the VM's "
         "price. Dearer "
@@ -158,7 +158,7 @@ def _by_reason(facts: RunFacts) -> Grid | None:
     headings = (
         Heading("Cell", numeric=False),
         Heading("Reason", numeric=False),
-        *(Heading(WORLD_NAMES[world]) for world in worlds),
+        *(Heading(world_name(world)) for world in worlds),
     )
     found: list[tuple[Content, ...]] = []
     for cell in rows["cell_id"].unique():
@@ -166,10 +166,17 @@ def _by_reason(facts: RunFacts) -> Grid | None:
             values = [medians.get((cell, metric, world)) for world in worlds]
             reason = metric.removeprefix(_PREFIX)
             told = [_told(value, reason, world) for value, world in zip(values, worlds, strict=True)]
-            found.append((facts.word(str(cell)), reason, *told))
+            found.append((word_of(facts, str(cell)), reason, *told))
     note = (
         "Medians over boots, counted by the VMM while the runner executed, loading and warm-ups included. "
         f"{_UNSEEN.capitalize()}: a VM's interrupts, waits, system registers and faults are settled by KVM and do not "
         "reach its VMM; those of a realm do. All exits of both are in the first table."
     )
     return Grid("Exits by reason", headings, ditto(found), (note,), folded=True)
+
+
+def _shows(metric: str, phase: str) -> bool:
+    return (metric in {"exits", "host_exits"} and phase == INFER) or metric.startswith(_PREFIX)
+
+
+RECORD = SectionKind("exits", "Why: exits", build, shows=_shows)

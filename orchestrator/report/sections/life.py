@@ -7,21 +7,21 @@ from orchestrator.analysis import paper
 from orchestrator.analysis.bootstrap import Interval
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.pages import LIFE, PageCost, page_costs, slope
-from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Paragraph, Plot, Section
-from orchestrator.report.plots import Range
-from orchestrator.report.style import WORLD_NAMES, phase_name
-from orchestrator.report.wording import DASH, NONE, ditto, millions, whole
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot
+from orchestrator.report.plots.pages import pages
+from orchestrator.report.section import SectionKind
+from orchestrator.report.style import phase_name, world_name
+from orchestrator.report.wording import DASH, NONE, Range, ditto, millions, whole
 from orchestrator.words import TEARDOWN, World
 
 
-def section(facts: RunFacts) -> Section | None:
+def build(facts: RunFacts) -> list[Item]:
     """Nothing unless guests' pages and the instructions of their creation or end are known."""
     costs = page_costs(facts.rows, _guests(facts))
     if not costs:
-        return None
+        return []
     lines = [Paragraph(text) for text in (_termination(costs), *_slopes(costs)) if text]
-    return Section("life", "Creation and end of a guest", (_plot(costs), _table(costs), *lines))
+    return [_plot(costs), _table(costs), *lines]
 
 
 def _guests(facts: RunFacts) -> dict[str, str]:
@@ -48,10 +48,10 @@ def _plot(costs: list[PageCost]) -> Plot:
             panels.append((phase_name(phase), rows))
     told = "; ".join(
         f"{phase_name(cost.phase)}, {cost.guest}: "
-        + ", ".join(f"{WORLD_NAMES[world]} {whole(value.estimate)}" for world, value in cost.worlds.items())
+        + ", ".join(f"{world_name(world)} {whole(value.estimate)}" for world, value in cost.worlds.items())
         for cost in costs
     )
-    svg = plots.pages("plot-pages", "Instructions for each page of guest memory", f"{told}.", panels)
+    svg = pages("plot-pages", "Instructions for each page of guest memory", f"{told}.", panels)
     caption = "Making and ending a guest: instructions of the whole machine for each 4 KiB page of its memory, medians."
     return Plot("pages", svg, caption + " Whiskers: 95 % intervals, where there is more than one sample.")
 
@@ -99,8 +99,15 @@ def _slopes(costs: list[PageCost]) -> list[str]:
         for world in (World.VM, World.REALM):
             line = slope(costs, phase, world)
             if line is not None:
-                text = f"{phase_name(phase).capitalize()} of a {WORLD_NAMES[world]} over the sizes of this run: "
+                text = f"{phase_name(phase).capitalize()} of a {world_name(world)} over the sizes of this run: "
                 found.append(
                     f"{text}{whole(line[0])} instructions for each further page (least squares, R\u00b2 {line[1]:.4f})."
                 )
     return found
+
+
+def _shows(metric: str, phase: str) -> bool:
+    return metric in {"instructions", "pages"} and phase in LIFE
+
+
+RECORD = SectionKind("life", "Creation and end of a guest", build, shows=_shows)

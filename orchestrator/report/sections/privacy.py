@@ -10,11 +10,13 @@ import pandas as pd
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.privacy.attack import Outside, is_exposure, metric_of
 from orchestrator.registry import ATTACKS
-from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
-from orchestrator.report.plots import Exposed, Range, number
-from orchestrator.report.style import WORLD_NAMES
-from orchestrator.report.wording import NONE, ditto, fraction, percent_over, whole
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Word
+from orchestrator.report.naming import word_of
+from orchestrator.report.plots.exposure import Exposed, exposure
+from orchestrator.report.section import SectionKind
+from orchestrator.report.sections.privacy_alarms import privacy_alarms
+from orchestrator.report.style import world_name
+from orchestrator.report.wording import NONE, Range, ditto, fraction, number, percent_over, whole
 from orchestrator.words import INFER, Status, World
 
 _NO_REASON = Outside("Others outside the verdict on CCA", "Their notes say why.")
@@ -32,11 +34,11 @@ _HEADINGS = (
 )
 
 
-def section(facts: RunFacts) -> Section | None:
-    """Nothing without attacks."""
+def build(facts: RunFacts) -> list[Item]:
+    """Nothing without attacks; all of privacy.csv that has no section of its own."""
     rows = facts.run.privacy
     if rows.empty:
-        return None
+        return []
     judged, controls = rows[rows["in_verdict"] & ~rows["control"]], rows[rows["control"]]
     limits = rows[~rows["in_verdict"] & ~rows["control"]]
     items: list[Item] = []
@@ -52,7 +54,7 @@ def section(facts: RunFacts) -> Section | None:
         items.append(_table("Controls: the attack can succeed where it should", controls, facts))
     for outside, part in _by_reason(limits):
         items += [_table(outside.title, part, facts), Paragraph(outside.why, "note")]
-    return Section("privacy", "What the host gets", tuple(items))
+    return items
 
 
 def exposures(judged: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
@@ -91,15 +93,15 @@ def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
         if cell is not None and world != World.VM and (ratio := cell.over_vm.get((world, INFER))) is not None:
             over = percent_over(ratio)
         if cell is not None and over is not None:
-            points.append(Exposed(cell.line, cell.regime, world, _share(row), over))
+            points.append(Exposed(cell.line, cell.regime, world, share(row), over))
     if not points:
         return None
     told = "; ".join(
-        f"{point.label}, {WORLD_NAMES[point.world]}: {number(point.exposure.value)} % recovered, "
+        f"{point.label}, {world_name(point.world)}: {number(point.exposure.value)} % recovered, "
         f"{number(point.overhead.value)} % overhead"
         for point in points
     )
-    svg = plots.exposure("plot-exposure", "Overhead against exposure", f"{told}.", points, attack.replace("_", " "))
+    svg = exposure("plot-exposure", "Overhead against exposure", f"{told}.", points, attack.replace("_", " "))
     caption = (
         "What protection costs and what it gives: overhead of an inference over the normal VM against the share of the "
         "model that "
@@ -111,7 +113,7 @@ def _plot(facts: RunFacts, judged: pd.DataFrame) -> Plot | None:
 def _matrix(attack: str, rows: pd.DataFrame, facts: RunFacts) -> Grid:
     """Exposure by cell and world."""
     worlds = [str(world) for world in World if (rows["world"] == world).any()]
-    headings = (Heading("Cell", numeric=False), *(Heading(WORLD_NAMES[world], "and 95 % interval") for world in worlds))
+    headings = (Heading("Cell", numeric=False), *(Heading(world_name(world), "and 95 % interval") for world in worlds))
     found: list[tuple[Content, ...]] = []
     for cell, part in rows.groupby("cell_id", sort=False):
         by_world = {str(row["world"]): row for row in part.to_dict("records")}
@@ -119,12 +121,13 @@ def _matrix(attack: str, rows: pd.DataFrame, facts: RunFacts) -> Grid:
             Word(_value(row["value"], row), below=_interval(row)) if (row := by_world.get(world)) else NONE
             for world in worlds
         ]
-        found.append((facts.word(str(cell)), *told))
+        found.append((word_of(facts, str(cell)), *told))
     what = attack.replace("_", " ")
     return Grid(f"Exposure: share of the model that root on the host recovers ({what})", headings, tuple(found))
 
 
-def _share(row: dict[Any, Any]) -> Range:
+def share(row: dict[Any, Any]) -> Range:
+    """A row's figure with its interval, percent."""
     low, high = (None if pd.isna(row[end]) else 100 * float(row[end]) for end in ("ci_low", "ci_high"))
     return Range(100 * float(row["value"]), low, high)
 
@@ -144,8 +147,8 @@ def _row(row: dict[Any, Any], facts: RunFacts) -> tuple[Content, ...]:
         verdict = Word(status, "bad")
     return (
         str(row["attack"]),
-        facts.word(str(row["cell_id"])),
-        WORLD_NAMES.get(str(row["world"]), str(row["world"])),
+        word_of(facts, str(row["cell_id"])),
+        world_name(str(row["world"])),
         _text(row["access"]),
         str(row["metric"]).replace("_", " "),
         Word(_value(row["value"], row), below=_interval(row)),
@@ -181,3 +184,6 @@ def _interval(row: dict[Any, Any]) -> str:
         return ""
     ends = (_value(float(row[end]), row) for end in ("ci_low", "ci_high"))
     return f"[{', '.join(ends)}]"
+
+
+RECORD = SectionKind("privacy", "What the host gets", build, alarms=privacy_alarms, rest=True)

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.privacy.attack import metric_of
-from orchestrator.report.style import WORLD_NAMES
+from orchestrator.report.naming import place
 from orchestrator.words import Status, World
 
 
@@ -22,16 +20,14 @@ def privacy_alarms(facts: RunFacts) -> list[str]:
     for row in bad.drop_duplicates(["attack", "cell_id", "world"]).to_dict("records"):
         if (row["cell_id"], row["world"]) not in told:
             why = row["note"] if isinstance(row["note"], str) else "no reason given"
-            found.append(f"{row['status']}: {row['attack']}: {_place(facts, row)}: {why}")
+            found.append(
+                f"{row['status']}: {row['attack']}: {place(facts, str(row['cell_id']), str(row['world']))}: {why}"
+            )
     realm = rows[(rows["world"] == World.REALM) & rows["in_verdict"] & (rows["status"] == Status.OK)]
     for row in realm.to_dict("records"):
         metric = metric_of(str(row["attack"]), str(row["metric"]))
         words = metric.alarm.told(row["value"]) if metric is not None and metric.alarm is not None else None
         if words:
-            found.append(f"{row['attack']}: {_place(facts, row)}: {words}")
+            where = place(facts, str(row["cell_id"]), str(row["world"]))
+            found.append(f"{row['attack']}: {where}: {words}")
     return found
-
-
-def _place(facts: RunFacts, row: dict[Any, Any]) -> str:
-    world = str(row["world"])
-    return f"{facts.name(str(row['cell_id']))} in {WORLD_NAMES.get(world, world)}"

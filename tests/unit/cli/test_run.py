@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.cli.main import orch
-from orchestrator.cli.run import _add_cost
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import conduct
+from orchestrator.runs.costs import add_cost
 from orchestrator.runs.folder import RunFolder
 
 NIGHT = Plan(name="night", cells=(Cell(),), boots=2, iterations=3, warmups=1)
@@ -68,7 +68,7 @@ def test_tables_are_part_of_the_costs_that_the_report_shows(results: Path, monke
 def test_tables_that_are_made_again_count_once(results: Path) -> None:
     journal = RunFolder(make_run(results, NOW, privacy=False))
     for seconds in (4.0, 3.0):
-        _add_cost(journal, "tables_s", seconds, sums=("wall_s", "orchestration_s"))
+        add_cost(journal, "tables_s", seconds, sums=("wall_s", "orchestration_s"))
     cost = journal.read_run().facts()["cost"]
     assert (cost["tables_s"], cost["wall_s"], cost["orchestration_s"]) == (4.0, 254.0, 22.5)
 

@@ -50,7 +50,8 @@ def test_each_boot_has_a_seed_of_its_own_and_its_rows_say_which(tmp_path: Path) 
         shard.make()
         job = a_job(workload, boot, index)
         rows = RowMaker(shard, job.facts)
-        steps = Steps(job, shard, rows, cast("Any", None), Silent(), Costs())
+        attacks = SimpleNamespace(left=lambda *_: [])
+        steps = Steps(job, shard, rows, cast("Any", attacks), Silent(), Costs())
         BootRun(job, cast("Any", bed), shard, steps, Silent()).run()
     assert [options.seed for options in bed.asked] == [700, 701, 702]
     found = []

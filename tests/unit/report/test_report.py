@@ -16,11 +16,11 @@ from synthetic import QUIET, Cell, Plan, make_run
 
 from orchestrator.report.html import render
 from orchestrator.report.model import Facts, Grid, Heading, Page, Paragraph, Points, Section, Word
-from orchestrator.report.plots import number, signed
 from orchestrator.report.tables import write_tables
+from orchestrator.report.wording import number, signed
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-SECTIONS = ["result", "what", "where", "exits", "life", "privacy", "correctness", "cost", "method", "caveats"]
+SECTIONS = ["result", "what", "where", "exits", "life", "privacy", "other", "correctness", "cost", "method", "caveats"]
 FIGURES = {"phases", "worlds", "shares", "exit-figure", "pages", "exposure", "samples"}
 PLAN = Plan(cells=(Cell(), QUIET), boots=3, iterations=4, warmups=1)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from orchestrator.analysis.decompose import PARTS, UNATTRIBUTED, Decomposition
 from orchestrator.analysis.facts import CellFacts, RunFacts
-from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Item, Plot, Section
-from orchestrator.report.plots import Bar, Range, signed
-from orchestrator.report.style import COMPONENT_NAMES, WORLD_NAMES, phase_name
-from orchestrator.report.wording import millions, percent_over, points
-from orchestrator.words import INFER, Component, World
+from orchestrator.report.model import Content, Grid, Heading, Item, Plot
+from orchestrator.report.naming import cell_label, cell_word
+from orchestrator.report.plots.components import Bar, shares, world_bars
+from orchestrator.report.section import SectionKind
+from orchestrator.report.style import component_heading, component_name, phase_name, world_name
+from orchestrator.report.wording import Range, millions, percent_over, points, signed
+from orchestrator.words import INFER, Component, World, phases_in_total
 
 
-def section(facts: RunFacts) -> Section | None:
+def build(facts: RunFacts) -> list[Item]:
     """Nothing without an inference."""
     items: list[Item] = []
     bars = _bars(facts)
@@ -23,7 +24,7 @@ def section(facts: RunFacts) -> Section | None:
     if split:
         items += [_shares_plot(split), _components(split)]
     items += [_matrix(cell, cell.all_phases) for cell in facts.cells if cell.all_phases is not None]
-    return Section("where", "Where the instructions go", tuple(items)) if items else None
+    return items
 
 
 def _bars(facts: RunFacts) -> list[tuple[str, list[Bar]]]:
@@ -48,9 +49,9 @@ def _bars(facts: RunFacts) -> list[tuple[str, list[Bar]]]:
 
 def _bars_plot(groups: list[tuple[str, list[Bar]]]) -> Plot:
     told = "; ".join(
-        f"{label}: " + ", ".join(f"{WORLD_NAMES[bar.world]} {bar.text}" for bar in bars) for label, bars in groups
+        f"{label}: " + ", ".join(f"{world_name(bar.world)} {bar.text}" for bar in bars) for label, bars in groups
     )
-    svg = plots.world_bars(
+    svg = world_bars(
         "plot-worlds", "Instructions of one inference by world and component", f"Mean instructions. {told}.", groups
     )
     caption = "Who executes the instructions of one inference, by world. Means, relative to the normal VM; M: millions."
@@ -62,13 +63,13 @@ def _shares_plot(cells: list[CellFacts]) -> Plot:
     for cell in cells:
         parts = _by_component(cell.infer)
         total = percent_over(cell.over_vm[World.REALM, INFER]) or Range(0.0)
-        rows.append((cell.label, parts, Range(sum(parts.values()), total.low, total.high)))
+        rows.append((cell_label(cell), parts, Range(sum(parts.values()), total.low, total.high)))
     told = "; ".join(
         f"{cell.line}: "
-        + ", ".join(f"{COMPONENT_NAMES[part]} {signed(value)}" for part, value in parts.items() if value)
+        + ", ".join(f"{component_name(part)} {signed(value)}" for part, value in parts.items() if value)
         for cell, (_, parts, _) in zip(cells, rows, strict=True)
     )
-    svg = plots.shares(
+    svg = shares(
         "plot-shares",
         "What each component adds to an inference in a realm",
         f"Points of the VM's inference. {told}.",
@@ -94,7 +95,7 @@ def _components(cells: list[CellFacts]) -> Grid:
     headings = (
         Heading("Cell", numeric=False),
         Heading("", numeric=False),
-        *(Heading(COMPONENT_NAMES[name].split(", ")[0], COMPONENT_NAMES[name].partition(", ")[2]) for name in names),
+        *(Heading(*component_heading(name)) for name in names),
         Heading("all"),
     )
     rows: list[tuple[Content, ...]] = []
@@ -107,7 +108,7 @@ def _components(cells: list[CellFacts]) -> Grid:
         realm = [millions(sum(share.realm for share in by_name[name])) for name in names]
         added = [points(split.points(component=name)) for name in names]
         rows += [
-            (cell.word, "VM, million", *vm, millions(split.vm)),
+            (cell_word(cell), "VM, million", *vm, millions(split.vm)),
             ("", "realm, million", *realm, millions(split.realm)),
             ("", "added, points", *added, points(split.overhead)),
         ]
@@ -121,7 +122,7 @@ def _matrix(cell: CellFacts, split: Decomposition) -> Grid:
     names = [str(part) for part in PARTS]
     if split.points(component=UNATTRIBUTED):
         names.append(UNATTRIBUTED)
-    headings = (Heading("Phase", numeric=False), *(Heading(COMPONENT_NAMES[name]) for name in names), Heading("all"))
+    headings = (Heading("Phase", numeric=False), *(Heading(component_name(name)) for name in names), Heading("all"))
     rows = [
         (
             phase_name(phase),
@@ -134,3 +135,10 @@ def _matrix(cell: CellFacts, split: Decomposition) -> Grid:
     note = f"Points of the {millions(split.vm)} million instructions that the normal VM's load and one inference take."
     caption = f"Decomposition by phase and component, {cell.line}: load + one inference, points"
     return Grid(caption, headings, tuple(rows), (note,), folded=True)
+
+
+def _shows(metric: str, phase: str) -> bool:
+    return metric == "instructions" and phase in phases_in_total()
+
+
+RECORD = SectionKind("where", "Where the instructions go", build, shows=_shows)

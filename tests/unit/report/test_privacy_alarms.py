@@ -10,7 +10,7 @@ import pytest
 from synthetic import Plan, make_run
 
 from orchestrator.analysis.facts import gather
-from orchestrator.report.sections.provenance import alarms
+from orchestrator.report.story import alarms
 from orchestrator.runs.reading import load_run
 from orchestrator.schema.samples import PrivacyRow, append_privacy
 

@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was run, with what, where, and what that took on the build computer."""
+"""What was run, with what and where."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.facts import RunFacts
-from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Paragraph, Section, Word
-from orchestrator.report.sections.privacy_alarms import privacy_alarms
-from orchestrator.report.style import WORLD_NAMES
-from orchestrator.report.wording import NONE, TIMES, plural, seconds, whole
-from orchestrator.runs.events import Part
-from orchestrator.runs.run_file import RunFile
+from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Paragraph, Word
+from orchestrator.report.section import SectionKind
+from orchestrator.report.sections.step_alarms import step_alarms
+from orchestrator.report.wording import NONE, TIMES, plural, whole
 from orchestrator.schema.samples import PRIVACY, SAMPLES
+from orchestrator.words import Status
 
-OK = "ok"
 
-
-def what_was_run(facts: RunFacts) -> Section:
+def build(facts: RunFacts) -> list[Item]:
     """Matrix, machine, checkout, models' files, artifacts, tools, data."""
     info = facts.run.info
     items: list[Item] = []
@@ -42,89 +38,7 @@ def what_was_run(facts: RunFacts) -> Section:
     items += _pairs("Tools", ("Tool", "Version"), tools)
     items += _pairs("Workload as resolved", ("Key", "Value"), _flat(info.workload) if info.workload else [])
     items += _pairs("Testbed as resolved", ("Key", "Value"), _flat(info.testbed) if info.testbed else [])
-    return Section("what", "What was run", tuple(items))
-
-
-def harness(facts: RunFacts) -> Section | None:
-    """Wall time, and what of it is orchestration; nothing if run.yaml does not tell."""
-    cost = facts.run.info.cost
-    if cost.wall_s is None:
-        return None
-    steps = cost.steps or len(facts.run.info.steps)
-    each = cost.orchestration_s / steps if cost.orchestration_s is not None and steps else None
-    rows: list[tuple[str, Content]] = [
-        ("Wall time", seconds(cost.wall_s)),
-        ("Emulation", seconds(cost.emulation_s)),
-        ("Orchestration", seconds(cost.orchestration_s) + (f" ({each:.2f} s a step)" if each is not None else "")),
-        ("Steps", whole(steps) if steps else NONE),
-    ]
-    if cost.tables_s is not None:
-        told = f"{seconds(cost.tables_s)} of it; to draw this page is not in it: cost.report_s in run.yaml"
-        rows.insert(3, ("Tables", told))
-    if cost.build_s is not None:
-        rows.insert(1, ("Building", seconds(cost.build_s)))
-    items: list[Item] = [
-        Paragraph("Time of the build computer. It says what a run costs, and nothing about the emulated system."),
-        Facts(tuple(rows)),
-    ]
-    parts = _parts(facts)
-    if parts:
-        headings = (Heading("Part", numeric=False), Heading("Times"), Heading("Total", "s"))
-        items.append(Grid("Where the time went", headings, parts, folded=True))
-    return Section("cost", "Cost of the harness", tuple(items))
-
-
-def alarms(facts: RunFacts) -> list[str]:
-    """Everything that did not go well, and what steps that passed warn of, one line each."""
-    info = facts.run.info
-    found = []
-    if info.cause:
-        found.append(f"The run ended early: {info.cause}")
-    steps = [step for step in info.steps if step.status != OK or step.note]
-    boots: dict[tuple[str, str, str, str | None], list[str]] = {}
-    for step in steps:
-        key = (step.status, step.cell_id, step.world or "?", step.note)
-        boots.setdefault(key, []).append("?" if step.boot_id is None else str(step.boot_id))
-    for (status, cell, world, note), where in boots.items():
-        place = f"{facts.name(cell)} in {WORLD_NAMES.get(world, world)}, boot{'s' if len(where) > 1 else ''}"
-        found.append(
-            f"{'warning' if status == OK else status}: {place} {', '.join(where)}: {note or 'no reason given'}"
-        )
-    if all(step.status == OK for step in steps):
-        found += _alarms_of_rows(facts)
-    found += privacy_alarms(facts)
-    if facts.run.samples.empty:
-        found.append("There are no samples.")
-    elif facts.rows.empty:
-        found.append("No sample can be used: all are warm-ups or not ok.")
-    return found
-
-
-def subtitle(info: RunFile) -> str:
-    """When, and of which revision."""
-    revision = (info.git.revision or "unknown revision")[:12] + (" with changes" if info.git.dirty else "")
-    return " \u00b7 ".join(part for part in (info.run_id, info.started_utc, revision) if part)
-
-
-def status_word(info: RunFile) -> Word:
-    """The run's status with its tone."""
-    tones = {OK: "good", "running": "warn", "unknown": "warn"}
-    return Word(info.status, tones.get(info.status, "bad"))
-
-
-def _alarms_of_rows(facts: RunFacts) -> list[str]:
-    """Failed observations, where run.yaml does not tell the steps."""
-    samples = facts.run.samples
-    bad = samples[samples["status"] != OK]
-    keys = ["cell_id", "world", "status"]
-    found = []
-    for (cell, world, status), part in bad.groupby(keys, sort=False):
-        notes = [str(note) for note in part["note"].dropna().unique()]
-        told = f": {'; '.join(notes[:3])}" if notes else ""
-        found.append(
-            f"{status}: {facts.name(str(cell))} in {WORLD_NAMES.get(str(world), world)}, {len(part)} rows{told}"
-        )
-    return found
+    return items
 
 
 def _facts(facts: RunFacts) -> list[tuple[str, Content]]:
@@ -179,7 +93,7 @@ def _host(host: dict[str, Any]) -> list[str]:
 
 def _cells(facts: RunFacts) -> Grid:
     """One row a cell: what it is, and in how many steps it passed."""
-    steps = Counter((step.cell_id, step.status == OK) for step in facts.run.info.steps)
+    steps = Counter((step.cell_id, step.status == Status.OK) for step in facts.run.info.steps)
     about = {cell.cell_id: cell for cell in facts.run.info.cells}
     known = list(dict.fromkeys([*about, *map(str, facts.run.samples["cell_id"].unique())]))
     rows: list[tuple[Content, ...]] = []
@@ -215,18 +129,6 @@ def _cells(facts: RunFacts) -> Grid:
     return Grid("Cells: points of the matrix, each measured in every world", headings, tuple(rows))
 
 
-def _parts(facts: RunFacts) -> tuple[tuple[Content, ...], ...]:
-    """Seconds by kind of event; journals have `event`, `seconds`."""
-    total: dict[str, float] = {}
-    times: Counter[str] = Counter()
-    for event in facts.run.events:
-        if isinstance(event, Part) and math.isfinite(event.seconds):
-            total[event.event] = total.get(event.event, 0.0) + event.seconds
-            times[event.event] += 1
-    ordered = sorted(total.items(), key=lambda item: (-item[1], item[0]))
-    return tuple((name, str(times[name]), f"{spent:,.1f}") for name, spent in ordered)
-
-
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
     """Nested keys as `a.b`, scalars as text."""
     if isinstance(value, dict) and value:
@@ -239,3 +141,6 @@ def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+RECORD = SectionKind("what", "What was run", build, alarms=step_alarms)

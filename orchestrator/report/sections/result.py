@@ -6,12 +6,14 @@ from __future__ import annotations
 from orchestrator.analysis import paper
 from orchestrator.analysis.bootstrap import FEW_BOOTS, FEW_SAMPLES, Interval
 from orchestrator.analysis.facts import TOTAL, CellFacts, RunFacts
-from orchestrator.report import plots
-from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Section, Word
-from orchestrator.report.plots import signed
+from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Word
+from orchestrator.report.naming import cell_label, cell_word
+from orchestrator.report.plots.overheads import phases
+from orchestrator.report.section import SectionKind
 from orchestrator.report.wording import (
     DAGGER,
     DASH,
+    MINUS,
     NONE,
     TIMES,
     ends,
@@ -19,6 +21,7 @@ from orchestrator.report.wording import (
     overhead,
     percent_over,
     plural,
+    signed,
     verdict_word,
 )
 from orchestrator.words import INFER, Verdict, World, phases_in_total
@@ -26,20 +29,20 @@ from orchestrator.words import INFER, Verdict, World, phases_in_total
 _REALM_INFER = (World.REALM, INFER)
 
 
-def section(facts: RunFacts) -> Section:
-    """The run's result."""
+def build(facts: RunFacts) -> list[Item]:
+    """Sentences, a table and a figure."""
     compared = [cell for cell in facts.cells if _REALM_INFER in cell.over_vm]
     if not compared:
-        return Section("result", "Result", (Paragraph("No cell has inferences of both normal VM and realm.", "lead"),))
+        return [Paragraph("No cell has inferences of both normal VM and realm.", "lead")]
     margin = facts.run.info.margin
     items: list[Item] = [Paragraph(sentence, "lead") for sentence in sentences(facts)]
     items.append(_table(compared, margin))
     items.append(_plot(compared, margin))
-    return Section("result", "Result", tuple(items))
+    return items
 
 
 def sentences(facts: RunFacts) -> list[str]:
-    """One sentence for all cells that have the same ticks; also what `orch run` and `orch report` print."""
+    """One sentence for all cells that have the same ticks."""
     compared = [cell for cell in facts.cells if _REALM_INFER in cell.over_vm]
     regimes = dict.fromkeys((cell.icount_shift, cell.host_hz, cell.guest_hz) for cell in compared)
     return [
@@ -81,7 +84,7 @@ def _sentence(cells: list[CellFacts], facts: RunFacts) -> str:
 def _more(ratio: Interval) -> str:
     """`14.6 % more` or `0.3 % fewer`."""
     text = overhead(ratio)
-    return f"{text.lstrip('+' + plots.MINUS)} {'fewer' if text.startswith(plots.MINUS) else 'more'}"
+    return f"{text.lstrip('+' + MINUS)} {'fewer' if text.startswith(MINUS) else 'more'}"
 
 
 def _table(cells: list[CellFacts], margin: float) -> Grid:
@@ -124,7 +127,7 @@ def _row(cell: CellFacts) -> tuple[Content, ...]:
     each = cell.samples // cell.boots if cell.boots else 0
     stars = ("*" if cell.few_boots else "") + (DAGGER if cell.samples < FEW_SAMPLES else "")
     return (
-        cell.word,
+        cell_word(cell),
         f"{cell.boots} {TIMES} {each}{stars}",
         millions(vm),
         millions(realm),
@@ -148,11 +151,11 @@ def _plot(cells: list[CellFacts], margin: float) -> Plot:
         found = {
             str(phase): percent_over(ratio) for (world, phase), ratio in cell.over_vm.items() if world == World.REALM
         }
-        rows.append((cell.label, {phase: value for phase, value in found.items() if value is not None}))
+        rows.append((cell_label(cell), {phase: value for phase, value in found.items() if value is not None}))
     shown = [str(column) for column in columns if any(column in values for _, values in rows)]
     band = paper.OVERHEAD if any(cell.is_paper_regime for cell in cells) else None
     told = "; ".join(f"{cell.line}: {overhead(cell.over_vm[_REALM_INFER])}" for cell in cells)
-    svg = plots.phases(
+    svg = phases(
         "plot-phases",
         "Overhead of the realm by phase",
         f"Instructions of the realm over those of the normal VM for each phase. Inference: {told}.",
@@ -170,3 +173,10 @@ def _plot(cells: list[CellFacts], margin: float) -> Plot:
             f" Ochre: the published {band[0]:.0f}{DASH}{band[1]:.0f} %, for ticks of 1000 Hz (host) and 100 Hz (guest)."
         )
     return Plot("phases", svg, caption)
+
+
+def _shows(metric: str, phase: str) -> bool:
+    return metric == "instructions" and phase in phases_in_total()
+
+
+RECORD = SectionKind("result", "Result", build, shows=_shows, sentences=sentences)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are replaced at once: whoever reads sees the old content or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def replace_file(path: Path, content: str | bytes, *, durable: bool = False, mode: int = 0o666) -> None:
+    """Write a file in a folder that exists; text is UTF-8. Raises OSError, and leaves nothing of its own behind then.
+
+    `durable`: it is on the disk on return, so that a power cut does not take back what a later write relies on.
+    `mode` is less what the umask takes away.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    # A name of its own for each write: threads share a process id, and computers that share a folder may as well.
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
+            stream.write(data)
+        settle(partial, path, durable=durable)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def settle(partial: Path, path: Path, *, durable: bool) -> None:
+    """Give a whole file its name; if `durable`, its content is on the disk before, and the name on return."""
+    if durable:
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+    partial.replace(path)
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
