@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator import __version__
+from orchestrator import __version__, extensions
 from orchestrator.cli import attack, build, care, machine, measure, models, report, run
 from orchestrator.cli.context import Context
 from orchestrator.errors import BootError, OrchError
@@ -33,6 +33,7 @@ def orch(context: click.Context, testbed_file: Path | None, debug: bool) -> None
     Exit codes: 0 ok, 1 workload failed, 2 usage or configuration, 3 build, 4 boot or time-out, 5 attestation,
     6 environment.
     """
+    extensions.load()
     context.obj = Context(testbed_file=testbed_file, debug=debug)
 
 

@@ -138,6 +138,7 @@ class Conductor:
             "git": git,
             "tools": provenance.tool_facts(),
             "host": provenance.host_facts(),
+            "extensions": provenance.extension_facts(),
         }
 
     def _save_inputs(self, revision: str | None) -> None:

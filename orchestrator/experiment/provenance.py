@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import yaml
 
-from orchestrator import __version__
+from orchestrator import __version__, extensions
+from orchestrator.build.graph import file_digest
 from orchestrator.build.run import CommandError, run
 from orchestrator.errors import OrchError
 
@@ -59,6 +60,11 @@ def tool_facts() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _LIBRARIES},
     }
+
+
+def extension_facts() -> dict[str, str]:
+    """SHA-256 of each file outside the package that registered something, by its path."""
+    return {str(path): file_digest(path) for path in extensions.paths()}
 
 
 def testbed_text(project: Project) -> str:

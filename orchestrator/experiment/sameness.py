@@ -9,6 +9,7 @@ from orchestrator.errors import UsageError
 from orchestrator.experiment.parts import artifact_keys
 from orchestrator.experiment.plan import cells_of, input_digests
 from orchestrator.experiment.prepare import chosen
+from orchestrator.experiment.provenance import extension_facts
 from orchestrator.runs.matrix import SubjectKey
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def check_same(
     cells = cells_of(workload, folder)
     changed += _changed_models(begun, project, cells)
     changed += _changed_inputs(begun, workload, folder, cells)
+    if begun.extensions is not None and sorted(begun.extensions.values()) != sorted(extension_facts().values()):
+        changed.append("extensions")
     if begun.artifacts:
         artifacts = artifact_keys(beds, cells, workload)
         changed += [name for name, key in begun.artifacts.items() if artifacts.get(name) != key]

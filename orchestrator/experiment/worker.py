@@ -13,6 +13,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import extensions
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.execute import execute
 from orchestrator.experiment.relay import Sender
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupted)
     if cores:
         os.sched_setaffinity(0, cores)
+    extensions.load()
     # What the client wrote into this pipe a moment ago: the same program of the same user.
     job, place = _job()
     sender = Sender(sys.stdout)

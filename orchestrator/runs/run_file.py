@@ -108,6 +108,7 @@ class RunFile(_Part):
     git: Git = Git()
     resumed: list[Resumption] = Field(default_factory=list)
     host: dict[str, Any] = Field(default_factory=dict)
+    extensions: dict[str, str] | None = None
     cost: Cost = Cost()
     cells: list[CellFacts] = Field(default_factory=list)
     steps: list[StepFacts] = Field(default_factory=list)

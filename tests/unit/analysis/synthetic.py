@@ -222,6 +222,15 @@ def _privacy_rows(plan: Plan, cell: Cell) -> Iterator[PrivacyRow]:
               note="emulated devices bypass granule checks")  # fmt: skip
 
 
+COST = {
+    "wall_s": 250.0,
+    "emulation_s": 231.5,
+    "orchestration_s": 18.5,
+    "build_s": 0.0,
+    "parts": {"boot": 31.0, "measure": 170.5, "guest-start": 30.0},
+}
+
+
 def _provenance(plan: Plan) -> dict[str, Any]:
     cells = [
         {
@@ -256,14 +265,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
         "git": {"revision": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
         "resumed": [{"utc": "2026-01-31T12:02:00Z", "revision": "89abcdef", "dirty": True}],
         "host": {"cpu": "x86-64", "cores": 2, "memory_mib": 16000, "os": "Debian 12"},
-        "cost": {
-            "wall_s": 250.0,
-            "emulation_s": 231.5,
-            "orchestration_s": 18.5,
-            "build_s": 0.0,
-            "steps": len(steps),
-            "parts": {"boot": 31.0, "measure": 170.5, "guest-start": 30.0},
-        },
+        "cost": COST | {"steps": len(steps)},
         "cells": cells,
         "steps": steps,
         "margin": plan.margin,

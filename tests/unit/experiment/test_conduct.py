@@ -82,7 +82,12 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
                 model = SimpleNamespace(bytes=path.stat().st_size, trained=True)
                 files = SimpleNamespace(files={"model.tflite": path})
                 return SimpleNamespace(
-                    model=model, sha256=file_digest(path), deployable=files, needed_mib=1, inputs=path
+                    model=model,
+                    sha256=file_digest(path),
+                    deployable=files,
+                    needed_mib=1,
+                    inputs=path,
+                    tensors=SimpleNamespace(count=1),
                 )
 
             return {SubjectKey.of(cell): subject(cell.own.path) for cell in self.cells if cell.own}

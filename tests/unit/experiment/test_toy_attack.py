@@ -37,6 +37,8 @@ SHARE = AttackMetric(
 )  # fmt: skip
 SECONDS = AttackMetric("time_needed", "how long that takes", unit="s", role=Role.OUTSIDE)
 
+PROJECT = Project.open(Path(__file__).resolve().parents[3] / "testbed.yaml")
+
 
 def play(victim: Victim) -> list[PrivacyRow]:
     """Reads half of a file in a realm and all of it elsewhere."""
@@ -69,7 +71,7 @@ def attacks(text: str = TEXT, **changes: Any) -> Attacks:
 
 
 def steps(of: Attacks, world: str = "realm") -> list[Step]:
-    return [step for boot in plan(of.workload) for step in boot.steps if step.world == world]
+    return [step for boot in plan(of.workload).values() for step in boot.steps if step.world == world]
 
 
 def subject(*labels: int) -> Any:
@@ -89,7 +91,8 @@ def test_the_schema_has_it_while_it_is_registered() -> None:
 
 def test_the_plan_has_it_and_what_will_not_be_done(tmp_path: Path) -> None:
     workload = loads(TEXT + "boots: 2\n", "w.yaml", Workload)
-    told = [line.partition(", then ")[2] for line in plan_lines(workload, tmp_path / "w.yaml") if ": fashion" in line]
+    lines = plan_lines(workload, tmp_path / "w.yaml", PROJECT)
+    told = [line.partition(", then ")[2] for line in lines if ": fashion" in line]
     assert told == ["memory-scan, toy"] * 3 + [""] * 3
     of = attacks(lacking=frozenset({Need.MEMORY_VIEW}))
     assert of.plan(steps(of)[0]) == (
@@ -104,7 +107,7 @@ def test_the_plan_has_it_and_what_will_not_be_done(tmp_path: Path) -> None:
 
 def test_an_offline_one_has_a_line_of_its_own(tmp_path: Path) -> None:
     workload = loads("name: w\nmodels: fashion_cnn\nattacks: answer-time\n", "w.yaml", Workload)
-    *measured, last = plan_lines(workload, tmp_path / "w.yaml")
+    *measured, last = plan_lines(workload, tmp_path / "w.yaml", PROJECT)
     assert last == "at the end: answer-time"
     assert not any("then" in line for line in measured)
 
