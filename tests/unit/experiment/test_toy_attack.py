@@ -77,7 +77,9 @@ def steps(of: Attacks, world: str = "realm") -> list[Step]:
 def subject(*labels: int) -> Any:
     """A deployed model, of whose inputs these are the right classes."""
     known = tuple((label,) for label in labels)
-    return SimpleNamespace(path=Path("m"), tensors=SimpleNamespace(labels=known), accuracy=lambda _: (1, len(labels)))
+    deployable = SimpleNamespace(plain=Path("m"))
+    tensors = SimpleNamespace(labels=known)
+    return SimpleNamespace(deployable=deployable, tensors=tensors, accuracy=lambda _: (1, len(labels)))
 
 
 def test_the_schema_has_it_while_it_is_registered() -> None:

@@ -21,7 +21,7 @@ from orchestrator.privacy.offline import attack_ended, attack_missing, attack_ru
 from orchestrator.registry import ATTACKS
 from orchestrator.runs.folder import RunFolder
 from orchestrator.runs.merge import merge
-from orchestrator.runs.offline import attacks_in, keep
+from orchestrator.runs.offline import attacks_in
 from orchestrator.schema.samples import PRIVACY, PrivacyRow
 from orchestrator.words import World
 
@@ -78,21 +78,6 @@ def test_a_second_time_replaces_and_touches_nothing_else(folder: Path) -> None:
         (cell.cell_id, world) for cell in PLAN.cells for world in ("vm", "host")
     ]
     assert list(PRIVACY.rows(folder / "privacy.csv"))  # all of them can be read
-
-
-def test_a_run_of_shards_has_a_shard_for_them(folder: Path) -> None:
-    (folder / "shards" / "boot-000").mkdir(parents=True)
-    before, own = lines(folder), folder / "shards" / "offline" / "privacy.csv"
-    with only(toy(), toy("other")):
-        for names in (["toy"], ["other"], ["toy"]):
-            attack_run(folder, names)
-    assert own.read_bytes().splitlines(keepends=True) == [before[0], *lines(folder)[len(before) :]]
-    assert {row.attack for row in PRIVACY.rows(own)} == {"toy", "other"}
-    assert lines(folder)[: len(before)] == before
-    # What a merge of the run's own shards has forgotten comes again.
-    (folder / "privacy.csv").write_bytes(b"".join(before))
-    keep(folder, [], [])
-    assert len(rows(folder, "toy")) == len(rows(folder, "other")) == 2
 
 
 def test_rows_of_attacks_that_nobody_knows_any_more_stay(folder: Path) -> None:
@@ -166,17 +151,18 @@ def test_rows_survive_merging_and_have_a_shard_of_their_own(folder: Path) -> Non
     shard.make()
     for name in ("samples.csv", "privacy.csv"):
         (folder / name).rename(shard.folder / name)
-    with only(toy()):
-        merge(folder)
-        before = lines(folder)
-        attack_run(folder, ["toy"])
+    own = folder / "shards" / "offline" / "privacy.csv"
+    merge(folder)
+    before = lines(folder)
+    with only(toy(), toy("other")):
+        for names in (["toy"], ["other"], ["toy"]):
+            attack_run(folder, names)
         after = lines(folder)
-        assert set(before) < set(after)
+        assert after[: len(before)] == before
+        assert own.read_bytes().splitlines(keepends=True) == [before[0], *after[len(before) :]]
+        assert {row.attack for row in PRIVACY.rows(own)} == {"toy", "other"}
         merge(folder)
         assert lines(folder) == after
-        attack_run(folder, ["toy"])
-        assert lines(folder) == after
-    assert (folder / "shards/offline/privacy.csv").read_text(encoding="utf-8").count("toy,") == len(after) - len(before)
 
 
 def test_at_the_end_of_a_run_what_was_named_and_what_was_there_is_done(folder: Path) -> None:
