@@ -12,11 +12,11 @@ from pathlib import Path
 
 from orchestrator.build.progress import Silent
 from orchestrator.experiment.conduct import machine_testbed
-from orchestrator.experiment.gate import Measurement
-from orchestrator.experiment.measure import Stage, guest_of
+from orchestrator.experiment.gate import CountedExecution
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Preparer, build
 from orchestrator.experiment.replay import DETERMINISTIC, replays
+from orchestrator.experiment.stage import Stage, guest_of
 from orchestrator.runs.matrix import SubjectKey
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
@@ -44,7 +44,7 @@ def replay_world(world: World, times: int, iterations: int, work: Path) -> bool:
         stage.deploy_runner(world, parts.bundles[cell.runtime])
     stage.deploy_model(world, subject.deployable, subject.inputs)
     opening = subject.deployable.opening
-    what = Measurement(cell, opening, stage.take_base(), iterations, workload.warmups, workload.top)
+    what = CountedExecution(cell, opening, stage.take_base(), iterations, workload.warmups, workload.top)
     seen = []
     for number, counts in enumerate(replays(stage, what, world, work / "saved.state", times)):
         seen.append(counts)

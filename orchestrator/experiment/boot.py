@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import BootError, EnvError, OrchError, UsageError
 from orchestrator.experiment import collect, twins
-from orchestrator.experiment.measure import Stage, guest_of
+from orchestrator.experiment.stage import Stage, guest_of
 from orchestrator.schema.workload import machine_seed
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions

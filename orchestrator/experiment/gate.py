@@ -4,7 +4,7 @@
 Everything is copied and the runner waits, armed, in its world: a program that is started only later would have another
 layout of memory after each restore of the machine. The gate, a shell in the emulated host, waits for the start signal,
 which comes through a virtio-serial port when all SSH connections are closed, and sends it on to the runner. Between its
-two markers (MEASURE) the machine is left alone; the orchestrator looks for the second one in the instruction counter.
+two markers (COUNTED) the machine is left alone; the orchestrator looks for the second one in the instruction counter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.matrix import Cell
     from orchestrator.testbed.guest import GuestName
 
-MEASURE = int(Mark.USER) + 1
+COUNTED = int(Mark.USER) + 1
 """Event of the markers around one measurement; its id is `base`."""
 FOLDER = "/tmp/orch"  # noqa: S108 - in every world, which has no other users
 PORT = 7070
@@ -59,7 +59,7 @@ UNQUIET = "connections were still being taken down when counting began"
 
 
 @dataclass(frozen=True)
-class Measurement:
+class CountedExecution:
     """One execution of the cell's runtime, which opens what was deployed as `opening` says.
 
     `base` is its first marker id, unique in the life of a machine.
@@ -84,7 +84,7 @@ class Measurement:
         return f"orch: measured {self.base}"
 
 
-def runner_command(what: Measurement, name: GuestName | None) -> list[str]:
+def runner_command(what: CountedExecution, name: GuestName | None) -> list[str]:
     """The runner's argument vector, with the files of `FOLDER`: it waits for a datagram in the background.
 
     `name` is the guest that it is for, None for the host's own world.
@@ -110,7 +110,7 @@ def clear_script() -> str:
     return f'cd {FOLDER} && for each in *; do [ "$each" = {UNPACKED} ] || rm -rf "./$each"; done'
 
 
-def arm_script(what: Measurement, name: GuestName | None) -> str:
+def arm_script(what: CountedExecution, name: GuestName | None) -> str:
     """Shell for the measured world: arm the runner.
 
     An earlier one whose end was not waited for is ended before: it would be counted as well.
@@ -132,7 +132,7 @@ def _by_itself(seconds: int) -> str:
     return f"{now}; end=$((${{up%.*}} + {seconds})); while [ ${{up%.*}} -lt $end ]; do echo 1 >{REARM}; {now}; done"
 
 
-def _work(what: Measurement, name: GuestName | None) -> str:
+def _work(what: CountedExecution, name: GuestName | None) -> str:
     """Shell: start the runner, wait for its last word, and leave in `code` whether that came.
 
     It is waited for without a limit: seconds of the machine's time say nothing of the user's, and the orchestrator has
@@ -146,7 +146,7 @@ def _work(what: Measurement, name: GuestName | None) -> str:
     return f"{go}; code=$?; [ $code -ne 0 ] || code={_TIMED_OUT}; {again}"
 
 
-def gate_script(what: Measurement, name: GuestName | None, *, after: int | None = None) -> str:
+def gate_script(what: CountedExecution, name: GuestName | None, *, after: int | None = None) -> str:
     """Shell for the host that starts the gate in the background; `name` is the guest, None for the host's own world.
 
     What an earlier gate still does, whose end was not waited for, is ended before: it would be counted as well. With
@@ -161,10 +161,10 @@ def gate_script(what: Measurement, name: GuestName | None, *, after: int | None 
             "read -r go <&3; exec 3<&-" if after is None else _by_itself(after),
             _QUIET,
             f"[ $left -gt 0 ] || echo {shlex.quote(UNQUIET)} >{NOISE}",
-            f"marker begin {MEASURE} {what.base}",
+            f"marker begin {COUNTED} {what.base}",
             _work(what, name),
             f"echo $code >{CODE}",
-            f"marker end {MEASURE} {what.base}",
+            f"marker end {COUNTED} {what.base}",
             spin.format("CONT"),
             f": >{GATE_PID}",
         ]

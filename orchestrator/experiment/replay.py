@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import WorkloadError
 from orchestrator.experiment import collect, gate
-from orchestrator.experiment.measure import Stage
+from orchestrator.experiment.stage import Stage
 from orchestrator.testbed.testbed import UpOptions
 from orchestrator.trace.markers import pair_markers
 from orchestrator.words import INFER, Component, World
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.experiment.gate import Measurement
+    from orchestrator.experiment.gate import CountedExecution
     from orchestrator.trace.markers import MarkerRecord
     from orchestrator.trace.tally import Tally
 
@@ -26,7 +26,7 @@ START_SECONDS = 12
 
 
 def replays(
-    stage: Stage, what: Measurement, world: World, saved: Path, times: int
+    stage: Stage, what: CountedExecution, world: World, saved: Path, times: int
 ) -> Iterator[list[dict[Component, int]]]:
     """Arm the deployed runner, save the machine to `saved`, and measure `times` from there.
 
@@ -41,7 +41,7 @@ def replays(
         again = Stage.on(stage.bed, deploy_seconds=stage.deploy_seconds, run_seconds=stage.run_seconds)
         markers = again.await_end(what, lambda _: None)
         again.check()
-        if not any(each.event == gate.MEASURE and each.id == what.base and not each.end for each in markers):
+        if not any(each.event == gate.COUNTED and each.id == what.base and not each.end for each in markers):
             raise WorkloadError(f"saving the machine took longer than {START_SECONDS} s of its time")
         yield [collect.components(each, world) for each in inferences(markers)]
 

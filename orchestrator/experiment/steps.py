@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchError, WorkloadError
 from orchestrator.experiment import collect
-from orchestrator.experiment.gate import Measurement
+from orchestrator.experiment.gate import CountedExecution
 from orchestrator.models import oracle
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.matrix import SubjectKey
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
     from orchestrator.experiment.attacks import Attacks
     from orchestrator.experiment.job import BootJob
-    from orchestrator.experiment.measure import Measured, Stage
     from orchestrator.experiment.prepare import Subject
+    from orchestrator.experiment.stage import Counted, Stage
     from orchestrator.runs.matrix import Cell, Step
     from orchestrator.runs.observation import Observation
     from orchestrator.runs.shard import Shard
@@ -117,13 +117,13 @@ class Steps:
             stage.need_runner(step.world, self.job.bundles[cell.runtime])
             stage.deploy_model(step.world, subject.deployable, subject.inputs)
         opening = subject.deployable.opening
-        what = Measurement(cell, opening, stage.take_base(), load.iterations, load.warmups, load.top)
-        with self.part("measure", step=step.key):
-            measured = stage.measure(what, step.world, say)
+        what = CountedExecution(cell, opening, stage.take_base(), load.iterations, load.warmups, load.top)
+        with self.part("count", step=step.key):
+            counted = stage.count(what, step.world, say)
         stage.check()
-        self.rows.step(step, self._check(cell, subject, measured, step.world, what.base))
+        self.rows.step(step, self._check(cell, subject, counted, step.world, what.base))
         if cell.machine.deterministic:
-            for text in measured.warnings:
+            for text in counted.warnings:
                 self._warn(step, text)
 
     def _warn(self, step: Step, text: str) -> None:
@@ -131,18 +131,18 @@ class Steps:
         self.shard.log.add("warning", step=step.key, text=text)
         self.progress.notice(f"{step.cell.cell_id} in {step.world}, boot {step.boot + 1}: {text}")
 
-    def _check(self, cell: Cell, subject: Subject, measured: Measured, world: World, base: int) -> list[Observation]:
+    def _check(self, cell: Cell, subject: Subject, counted: Counted, world: World, base: int) -> list[Observation]:
         """The rows of a measurement, when its answers are right and those of the other worlds."""
-        record = measured.record
+        record = counted.record
         if len(record.iterations) != self.job.workload.iterations + self.job.workload.warmups:
             raise WorkloadError(f"{len(record.iterations)} inferences are on record, not as many as were asked for")
         oracle.check_oracle(record, subject.expected)
         check_equal(record.outputs, self.shard.folder / OUTPUTS / f"{cell.cell_id}.jsonl")
         answers = [oracle.top1_of(output) for output in record.outputs]
         return [
-            *collect.inference_rows(measured.markers, record, world, base),
+            *collect.inference_rows(counted.markers, record, world, base),
             *collect.correct_rows(record, subject.tensors, answers),
-            *collect.exit_rows(measured.exits),
+            *collect.exit_rows(counted.exits),
         ]
 
     # --- attacking ------------------------------------------------------------------------------------------------

@@ -107,7 +107,8 @@ class JobLost(Event):
     reason: str
 
 
-PARTS = ("boot", "down", "guest-start", "guest-stop", "deploy", "measure", "attack")
+# `measure` is what `count` was called in runs of before.
+PARTS = ("boot", "down", "guest-start", "guest-stop", "deploy", "count", "measure", "attack")
 _KINDS: dict[str, type[Event]] = {
     "step-done": StepDone,
     "rows": RowsWritten,

@@ -22,9 +22,9 @@ from orchestrator.experiment.attacks import Attacks
 from orchestrator.experiment.boot import BootRun
 from orchestrator.experiment.dispatch import Dispatcher
 from orchestrator.experiment.job import BootJob
-from orchestrator.experiment.measure import Measured
 from orchestrator.experiment.plan import plan
 from orchestrator.experiment.scheduler import Outcome
+from orchestrator.experiment.stage import Counted
 from orchestrator.experiment.steps import Steps
 from orchestrator.models.record import RunnerRecord
 from orchestrator.privacy.attack import AttackMetric, LiveAttack, Need, Victim, find_attack
@@ -126,11 +126,11 @@ class Machine:
         self.linked = True
         self.said.append(f"deploy {world}")
 
-    def measure(self, what: Any, world: str, _say: object) -> Measured:
+    def count(self, what: Any, world: str, _say: object) -> Counted:
         self.linked = True
         self.said.append(f"measure {what.cell.model} {world}")
         record = RunnerRecord(0, (), {"rx_packets_during": self.packets})
-        return Measured((), record, {}, ("packets arrived",) if self.packets else ())
+        return Counted((), record, {}, ("packets arrived",) if self.packets else ())
 
     def check(self) -> None:
         """Nothing was counted wrongly."""

@@ -21,10 +21,10 @@ from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import gate
 from orchestrator.experiment.conduct import open_workload
-from orchestrator.experiment.gate import Measurement, arm_script, gate_script, runner_command
-from orchestrator.experiment.measure import Stage
+from orchestrator.experiment.gate import CountedExecution, arm_script, gate_script, runner_command
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Parts, Preparer, Subject, chosen, nodes_of
+from orchestrator.experiment.stage import Stage
 from orchestrator.models.oracle import Oracle, check_oracle
 from orchestrator.models.record import RunnerRecord
 from orchestrator.models.runtime import Execution, Runtime
@@ -148,8 +148,8 @@ def prepared(folder: Path, text: str = BOTH) -> dict[SubjectKey, Subject]:
     return Preparer(parts, loads(text, "w.yaml", Workload), folder, folder / "work").subjects()
 
 
-def measurement(subject: Subject, cell: Cell) -> Measurement:
-    return Measurement(cell, subject.deployable.opening, gate.ID_STEP, 4, 1, 5)
+def measurement(subject: Subject, cell: Cell) -> CountedExecution:
+    return CountedExecution(cell, subject.deployable.opening, gate.ID_STEP, 4, 1, 5)
 
 
 # --- what a workload may say ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.experiment import gate
-from orchestrator.experiment.gate import Measurement, arm_script, gate_script, runner_command
+from orchestrator.experiment.gate import CountedExecution, arm_script, gate_script, runner_command
 from orchestrator.experiment.plan import cells_of
 from orchestrator.protect.deployable import Opening
 from orchestrator.schema.workload import Workload
@@ -22,9 +22,9 @@ from orchestrator.testbed.guest import GuestName
 from orchestrator.words import World
 
 
-def measurement(output: str = "scores") -> Measurement:
+def measurement(output: str = "scores") -> CountedExecution:
     cells = cells_of(loads(f"name: w\nmodels: fashion_cnn\noutput: {output}\n", "w.yaml", Workload))
-    return Measurement(cells[0], Opening("model.tflite"), gate.ID_STEP, 4, 1, 5)
+    return CountedExecution(cells[0], Opening("model.tflite"), gate.ID_STEP, 4, 1, 5)
 
 
 def test_the_runner_is_told_all_that_the_cell_says() -> None:
@@ -107,7 +107,7 @@ def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | 
         os.write(fifo, b"go\n")
         os.close(fifo)
         called = lines_of(machine / "called", 3)
-        begin, end = f"marker begin {gate.MEASURE} {gate.ID_STEP}", f"marker end {gate.MEASURE} {gate.ID_STEP}"
+        begin, end = f"marker begin {gate.COUNTED} {gate.ID_STEP}", f"marker end {gate.COUNTED} {gate.ID_STEP}"
         assert called == [begin, "runner go T", end]
         assert lines_of(machine / "code", 1) == ["3"]
         spinner.terminate()  # which a stopped process would not see
@@ -141,7 +141,7 @@ def test_the_host_runner_is_waited_for(machine: Path) -> None:
     assert not (machine / "code").exists()
     (machine / "said").write_text(f"{measurement().said}\n")
     assert lines_of(machine / "code", 1) == ["0"]
-    assert lines_of(machine / "called", 2)[-1] == f"marker end {gate.MEASURE} {gate.ID_STEP}"
+    assert lines_of(machine / "called", 2)[-1] == f"marker end {gate.COUNTED} {gate.ID_STEP}"
 
 
 def test_what_an_earlier_gate_still_does_is_ended(machine: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_an_earlier_gate_still_does_is_ended(machine: Path) -> None:
     subprocess.run(["sh", "-c", script], check=True, timeout=20)
     assert not running(int(slow))
     (machine / "go").write_text("go\n")
-    begin, end = f"marker begin {gate.MEASURE} {gate.ID_STEP}", f"marker end {gate.MEASURE} {gate.ID_STEP}"
+    begin, end = f"marker begin {gate.COUNTED} {gate.ID_STEP}", f"marker end {gate.COUNTED} {gate.ID_STEP}"
     called = lines_of(machine / "called", 4)
     assert (called[:2], called[3:]) == ([begin, begin], [end])
     assert called[2].startswith("runner go")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from fabric import Connection
 
-    from orchestrator.experiment.gate import Measurement
+    from orchestrator.experiment.gate import CountedExecution
     from orchestrator.models.record import RunnerRecord
     from orchestrator.protect.deployable import Deployable
     from orchestrator.testbed.testbed import Testbed
@@ -39,7 +39,7 @@ _GO_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Measured:
+class Counted:
     """What one measurement left: its markers, the runner's record, the VMM's count of exits by reason.
 
     `warnings` say what from outside may have been counted as well.
@@ -117,7 +117,7 @@ class Stage:
 
     # --- measure --------------------------------------------------------------------------------------------------
 
-    def measure(self, what: Measurement, world: World, say: Callable[[str], None]) -> Measured:
+    def count(self, what: CountedExecution, world: World, say: Callable[[str], None]) -> Counted:
         """Run the deployed model as `what` says; raises WorkloadError or BootError with the cause."""
         name = guest_of(world)
         before = self.arm(what, world)
@@ -133,9 +133,9 @@ class Stage:
             text = ssh.capture(link, f"cat {gate.FOLDER}/{RESULTS}", self.deploy_seconds)
         spent = {reason: count - before.get(reason, 0) for reason, count in after.items()}
         record = what.runtime.parse(text)
-        return Measured(markers, record, spent, tuple(filter(None, (*noise, record.disturbed))))
+        return Counted(markers, record, spent, tuple(filter(None, (*noise, record.disturbed))))
 
-    def arm(self, what: Measurement, world: World, *, after: int | None = None) -> dict[str, int]:
+    def arm(self, what: CountedExecution, world: World, *, after: int | None = None) -> dict[str, int]:
         """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far.
 
         The gate waits for the start signal, or for `after` seconds of the machine's time.
@@ -159,7 +159,7 @@ class Stage:
         stats = ask(host, stats=True).of(name).stats
         return {key: value for key, value in stats.items() if type(value) is int}
 
-    def await_end(self, what: Measurement, say: Callable[[str], None]) -> tuple[MarkerRecord, ...]:
+    def await_end(self, what: CountedExecution, say: Callable[[str], None]) -> tuple[MarkerRecord, ...]:
         """State 'measured': the gate's second marker; all markers since the last look."""
         deadline = time.monotonic() + self.run_seconds
         found: list[MarkerRecord] = []
@@ -167,7 +167,7 @@ class Stage:
         while True:
             page = self.look()
             found += page
-            if any(each.event == gate.MEASURE and each.id == what.base and each.end for each in page):
+            if any(each.event == gate.COUNTED and each.id == what.base and each.end for each in page):
                 return tuple(found)
             done = sum(each.event == INFER.event and each.end for each in found)
             say(f"inference {done} of {iterations}")
@@ -180,7 +180,7 @@ class Stage:
                 raise BootError(f"the machine ended in a measurement, after {done} of {iterations} inferences")
             time.sleep(_LOOK)
 
-    def _explain(self, what: Measurement, world: World, code: str) -> None:
+    def _explain(self, what: CountedExecution, world: World, code: str) -> None:
         """Raises the best account of a measurement whose gate ended with `code`."""
         try:
             with self.links.to(world) as link:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.experiment.measure import Stage
+from orchestrator.experiment.stage import Stage
 from orchestrator.protect.deployable import Deployable, Opening, Sought
 from orchestrator.shell import ssh
 from orchestrator.testbed.guest import GuestName
