@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _PAGES_OF_A_MIB = 256
 _TEARDOWN_LOOKS = 50
 _LOOK = 0.1  # s
+_HURRY = 3.0  # s for a machine that is switched off
 
 
 @dataclass
@@ -71,6 +72,10 @@ class BootRun:
                 raise
             for step in list(self.steps.open):
                 self.steps.failed(step, error)
+        except KeyboardInterrupt:
+            # Whoever interrupts waits for no guest: the machine is switched off with all that is in it.
+            self.bed.instance.stop(_HURRY)
+            raise
         finally:
             try:
                 if stage is not None:

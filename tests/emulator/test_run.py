@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from emulated import ROOT, Bed
@@ -122,8 +123,9 @@ def await_inference(bed: Bed, seconds: float = 250) -> None:
 
 
 def finished_steps(results: Path) -> int:
-    """Steps of which the journal has the last word."""
-    return sum(path.read_text().count('"event": "step-done"') for path in results.glob("*/events.jsonl"))
+    """Steps of which a shard has the last word."""
+    logs = results.glob("*/shards/boot-*/events.jsonl")
+    return sum(path.read_text().count('"event": "step-done"') for path in logs)
 
 
 def kill_after(command: list[str], results: Path, steps: int, seconds: float = 300) -> None:
@@ -136,10 +138,13 @@ def kill_after(command: list[str], results: Path, steps: int, seconds: float = 3
             assert time.monotonic() < deadline, f"{steps} steps were not done in {seconds:g} s"
             time.sleep(0.05)
     finally:
+        below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
+    assert below, "there was no machine"
+    assert psutil.wait_procs(below, timeout=10)[1] == [], "the machine outlives the run"
 
 
 def test_resume_after_kills(bed: Bed, tmp_path: Path) -> None:
@@ -158,6 +163,36 @@ def test_resume_after_kills(bed: Bed, tmp_path: Path) -> None:
     measured = samples.query("phase == 'infer' and metric == 'instructions' and component == 'all'")
     assert len(measured) == 2 * 2 * 4  # worlds, boots, iterations with the warm-up
     assert set(samples["status"]) == {"ok"}
+
+
+def test_an_interrupted_run_leaves_no_machine(bed: Bed, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    command = bed.command("run", str(SMOKE), *FAST, "--set", "worlds=[host]", "--results", str(results))
+    with subprocess.Popen([*command, "--set", "iterations=400"], start_new_session=True) as process:
+        await_inference(bed)
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    assert process.returncode == 130
+    assert len(below) >= 2
+    assert psutil.wait_procs(below, timeout=10)[1] == []
+    assert yaml.safe_load((only_run(results) / "run.yaml").read_text(encoding="utf-8"))["status"] == "error"
+
+
+def test_two_workers_give_what_one_gives(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
+    """Two boots at once, each on a machine of its own, while the user's own machine would be free to be used."""
+    bed, results = make_bed(), tmp_path / "results"
+    more = ("--set", "boots=2", "--set", "worlds=[host]", "--set", "timing={mode: deterministic, shift: 3}")
+    done = bed.orch("run", str(SMOKE), *more, "--workers", "2", "--results", str(results))
+    assert done.returncode == 0, done.stderr
+    assert "worker 1: " in done.stderr
+    assert "worker 2: " in done.stderr
+    samples = samples_of(only_run(results))
+    no_step_is_doubled(samples)
+    assert sorted(samples["boot_id"].unique()) == [0, 1]
+    counted = samples.query("phase == 'infer' and metric == 'instructions' and component == 'guest_user'")
+    assert len(counted) == 2 * 5
+    assert counted.groupby("iteration")["value"].nunique().max() == 1, "deterministic boots execute the same"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
+
+from orchestrator.runs.merge import merge
 
 ROOT = Path(__file__).resolve().parents[2]
 ORCH = Path(sys.executable).parent / "orch"
@@ -21,12 +24,13 @@ WORKLOAD = ROOT / "workloads/smoke.yaml"
 BOOTS, ITERATIONS, WARMUPS = 3, 3, 1
 CHANGES = ("timing={mode: fast}", f"boots={BOOTS}", f"iterations={ITERATIONS}", f"warmups={WARMUPS}")
 LATEST = 40.0  # s after the steps that an attempt is left to finish: about what a step takes, with its guest's start
+GONE_LIMIT = 10.0  # s for whatever orch started to end when it was killed
 STEP_LIMIT = 900.0  # s for one more step: whatever takes longer hangs
 KEY = ["cell_id", "world", "boot_id", "phase", "component", "metric", "method", "iteration"]
 
 
 def killed_after(arguments: list[str], results: Path, steps: int, seconds: float) -> bool:
-    """Run orch and kill it with all its processes but the machine's, `seconds` after there are so many finished steps.
+    """Run orch and kill it, `seconds` after there are so many finished steps; its machine must end by itself.
 
     False if it ended by itself before.
     """
@@ -38,14 +42,19 @@ def killed_after(arguments: list[str], results: Path, steps: int, seconds: float
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
+        below = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _, left = psutil.wait_procs(below, timeout=GONE_LIMIT)
+        assert not left, f"still running {GONE_LIMIT:g} s after the kill: {left}"
         return True
     return False
 
 
 def ok_rows(results: Path) -> set[tuple[object, ...]]:
     """What is on record as measured; raises AssertionError for doubled rows."""
+    for folder in results.glob("*/shards"):
+        merge(folder.parent)
     files = list(results.glob("*/samples.csv"))
     if not files:
         return set()
@@ -58,7 +67,8 @@ def ok_rows(results: Path) -> set[tuple[object, ...]]:
 
 def finished_steps(results: Path) -> int:
     """Steps that the journal calls done."""
-    return sum(path.read_text().count('"event": "step-done"') for path in results.glob("*/events.jsonl"))
+    logs = results.glob("*/shards/boot-*/events.jsonl")
+    return sum(path.read_text().count('"event": "step-done"') for path in logs)
 
 
 def main() -> None:
