@@ -183,7 +183,8 @@ def test_a_step_that_failed_has_a_row_for_each_attack_it_did_not_come_to(tmp_pat
     found = of.left(step, "the guest ended", table)
     assert [row.attack for row in found] == ["memory-scan", "toy", "plain-channel"]
     assert {(row.status, row.note) for row in found} == {("skipped", "not done: the step has failed: the guest ended")}
-    append_privacy(table, of.run("toy", None, steps(of, "vm")[0], subject()))  # of another world: of no account
+    append_privacy(table, of.run("toy", None, steps(of, "vm")[0], subject()))
+    assert of.left(step, "the guest ended", table) == found  # what is of another world is of no account
     append_privacy(table, of.run("toy", None, step, subject()))
     assert [row.attack for row in of.left(step, "it ended", table)] == ["memory-scan", "plain-channel"]
     append_privacy(table, [of.failed("memory-scan", step, OrchError("it broke"))])

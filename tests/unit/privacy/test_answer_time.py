@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.privacy.answer_time import observe
 from orchestrator.privacy.offline import attack_run
+from orchestrator.runs.reading import load_run
 from orchestrator.schema.samples import PrivacyRow, SampleRow, append_samples
 
 INPUTS, WARMUPS, ROUNDS = 4, 3, 4
@@ -150,6 +152,25 @@ def test_warm_ups_do_not_shift_the_inputs_and_do_not_count(run: Run) -> None:
     found = run.attacked(infer=lambda place, _boot, _step: 10**7 if place < 0 else 50_000 * (place % 2))
     assert found["realm", "told_apart"].value == 1
     assert found["realm", "spread_between_inputs"].value == pytest.approx(50_000 / 2_000_000, rel=0.05)
+
+
+def test_each_inference_is_known_by_its_input_and_round(run: Run) -> None:
+    """As the runner takes them: in turn, and from the first one on after the warm-ups, in each boot."""
+    run.attacked()
+    (folder,) = run.results.iterdir()
+    samples = load_run(folder).samples
+    observed = observe(samples[samples["world"] == "realm"], INPUTS)
+    assert observed is not None
+    seen = observed.seen
+    order = [place for place in range(INPUTS * ROUNDS) for _ in range(2)]  # of two boots, in turn
+    assert seen.inputs.tolist() == [place % INPUTS for place in order]
+    assert seen.boots.tolist() == [0, 1] * INPUTS * ROUNDS
+    assert seen.rounds.tolist() == [
+        ROUNDS * boot + place // INPUTS for place, boot in zip(order, seen.boots, strict=True)
+    ]
+    assert seen.columns == ("time", "host", "exits")
+    assert seen.counts[0].tolist() == [2_001_100 + noise(7 * WARMUPS), 1100, 4]
+    assert (observed.own.counts[0].tolist(), observed.left) == ([2_000_000], 4)
 
 
 def test_what_interrupts_do_to_an_answer_is_not_its_input(run: Run) -> None:
