@@ -82,7 +82,7 @@ def check_markers(bed: Bed) -> None:
             levels = pairs[INFER, start + 2].delta.by_level()
             counts = {f"{place.value}/{level.value}": count for (place, level), count in levels.items()}
             assert counts[inner] > 100_000
-            assert (pairs[INFER, start + 2].begin.world.value, counts["realm/el0"] > 0) == (
+            assert (pairs[INFER, start + 2].begin.state.value, counts["realm/el0"] > 0) == (
                 "realm" if world == "realm" else "non_secure",
                 world == "realm",
             )
