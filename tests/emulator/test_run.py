@@ -72,7 +72,7 @@ def test_smoke_in_all_worlds(bed: Bed, tmp_path: Path) -> None:
 
 def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
     """The VMM is killed in the middle of a long measurement in the realm; the VM is measured all the same."""
-    changes = ("--set", "worlds=[vm, realm]", "--set", "iterations=600")
+    changes = ("--set", "worlds=[vm, realm]", "--set", "iterations=2000")
     command = bed.command("run", str(SMOKE), *FAST, *changes, "--results", str(tmp_path / "results"))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         await_inference(bed)
@@ -86,7 +86,7 @@ def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
     assert "the realm ended" in error["note"]
     inferences = samples.query("status == 'ok' and phase == 'infer' and metric == 'exits'")
     assert set(inferences["world"]) == {"vm"}
-    assert len(inferences) == 601
+    assert len(inferences) == 2001
 
 
 def test_a_connection_that_drops_in_a_copy_costs_its_world(bed: Bed, tmp_path: Path) -> None:
