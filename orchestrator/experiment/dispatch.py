@@ -7,7 +7,6 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.runs.merge import merge
 from orchestrator.runs.rows import RowMaker
 
 if TYPE_CHECKING:
@@ -48,8 +47,6 @@ class Dispatcher:
     def _start(self, job: BootJob) -> None:
         """Begin what is left of a job; an attempt of it has a boot's number of its own, whoever makes it."""
         shard = self.run.shard(job.index)
-        if shard.folder.exists():
-            shard.repair()
         attempt = job.attempt(job.index + shard.attempts() * self.boots, shard.done())
         if attempt is not None:
             shard.make()
@@ -63,10 +60,10 @@ class Dispatcher:
             raise outcome.refused
         job = outcome.job
         if outcome.lost is None:
-            merge(self.run.folder)
             return []
         self._losses[job.index] += 1
         losses, shard = self._losses[job.index], self.run.shard(job.index)
+        shard.repair()
         self.run.log.add("job-lost", shard=shard.name, losses=losses, reason=outcome.lost)
         if losses < LOSSES_MAX:
             self.progress.notice(f"{job.label}: its worker was lost ({outcome.lost}); it is done again")
@@ -78,7 +75,6 @@ class Dispatcher:
         """What is left of a job are errors."""
         self.progress.notice(f"{job.label}: given up: {reason}")
         shard = self.run.shard(job.index)
-        shard.repair()
         rows, done = RowMaker(shard, job.facts), shard.done()
         for step in job.whole.steps:
             if step.key not in done:
