@@ -40,8 +40,9 @@ class Dispatcher:
             while waiting or self._running:
                 while waiting and self._running < self.scheduler.slots:
                     self._start(waiting.popleft())
-                if self._running:
-                    waiting.extend(self._ended(self.scheduler.wait()))
+                if waiting or self._running:
+                    outcome = self.scheduler.wait()
+                    waiting.extend(() if outcome is None else self._ended(outcome))
         finally:
             self.scheduler.close()
 

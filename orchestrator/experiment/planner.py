@@ -35,6 +35,7 @@ class Planner:
     subjects: Mapping[Key, Subject]
     bundle: Path
     scratch: Path
+    artifacts: Mapping[str, str]
 
     @cached_property
     def whole(self) -> dict[int, Boot]:
@@ -68,6 +69,7 @@ class Planner:
                 offset=offset,
                 total=total,
                 keep=keep and index == max(left),
+                artifacts=self.artifacts,
             )
             jobs.append(job)
             offset += len(job.boot.steps)
