@@ -72,6 +72,8 @@ class Conductor:
     run: RunFolder
     progress: Progress
     options: RunOptions
+    workers: int = 1
+    """As many boots were done at once."""
 
     @property
     def folder(self) -> Path:
@@ -160,7 +162,7 @@ class Conductor:
         facts["ended_utc"] = utc_now()
         facts["status"] = status
         facts["steps"] = steps
-        facts["cost"] = cost_of(self.run) | {"steps": len(steps), "workers": self.options.workers}
+        facts["cost"] = cost_of(self.run) | {"steps": len(steps), "workers": self.workers}
         self.run.write_run(facts)
         merge(self.run.folder)
 
@@ -200,8 +202,12 @@ class Conductor:
                 self.run, self.workload, self.folder, beds, subjects, parts.bundle, scratch, parts.keys | machines
             )
             jobs = planner.jobs(facts["tools"]["qemu"], keep=self.options.keep)
-            with costs.spent_on("boots"):
-                Dispatcher(self.run, scheduler, self.progress, planner.boots).work(jobs)
+            dispatcher = Dispatcher(self.run, scheduler, self.progress, planner.boots)
+            try:
+                with costs.spent_on("boots"):
+                    dispatcher.work(jobs)
+            finally:
+                self.workers = dispatcher.most
             for key in compare_boots(self.run):
                 self.progress.notice(f"{key}: its outputs are not those of the other boots")
         finally:

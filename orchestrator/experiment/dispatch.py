@@ -30,6 +30,8 @@ class Dispatcher:
     scheduler: Scheduler
     progress: Progress
     boots: int
+    most: int = 1
+    """As many jobs have run at once."""
     _losses: Counter[int] = field(default_factory=Counter)
     _running: int = 0
 
@@ -55,6 +57,7 @@ class Dispatcher:
         if attempt is not None:
             self.scheduler.start(attempt, shard)
             self._running += 1
+            self.most = max(self.most, self._running)
 
     def _ended(self, outcome: Outcome) -> list[BootJob]:
         """What is to be done again."""

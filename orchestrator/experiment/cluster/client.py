@@ -143,6 +143,7 @@ class Cluster:
         before = self.slots
         while True:
             self._hear(_LOOK)
+            self._check_there()
             for attempt in list(self._running.values()):
                 outcome = self._ended(attempt)
                 if outcome is not None:
@@ -152,7 +153,6 @@ class Cluster:
             if self.slots > before:
                 return None
             before = min(before, self.slots)
-            self._check_there()
 
     def close(self) -> None:
         """End all executions, and wait until they have; a cluster of our own ends as well."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CONNECT = 10.0  # s
 _LEAVE = 5.0  # s
+_NO_DASHBOARD = "127.0.0.1:0"  # there is always a server, but it need not be in anybody's way
 
 
 @dataclass
@@ -74,7 +75,8 @@ def connect(config: ClusterConfig, logs: Path | None) -> Connection:
 
 def _quiet() -> None:
     """Dask's own words about workers that come and go are not for our users; errors are told in ours."""
-    for name in ("distributed", "asyncio", "tornado"):
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    for name in ("distributed", "asyncio", "tornado", *known):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
@@ -99,7 +101,8 @@ def _local(config: ClusterConfig) -> Any:
         processes=True,
         memory_limit=0,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address=_NO_DASHBOARD,
+        worker_dashboard_address=_NO_DASHBOARD,
         silence_logs=logging.CRITICAL,
     )
 
@@ -111,7 +114,7 @@ def _slurm(config: ClusterConfig, logs: Path | None) -> Any:
     assert slurm is not None  # noqa: S101 - by its schema
     assert logs is not None  # noqa: S101
     os.makedirs(logs, exist_ok=True)  # noqa: PTH103 - a name that dask-jobqueue makes as well
-    options = {"dashboard_address": None} | ({"host": slurm.host} if slurm.host else {})
+    options = {"dashboard_address": _NO_DASHBOARD} | ({"host": slurm.host} if slurm.host else {})
     cluster = SLURMCluster(
         queue=slurm.queue,
         account=slurm.account,
