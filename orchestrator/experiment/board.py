@@ -7,13 +7,16 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.build.cache import write_atomic
+from orchestrator.build.progress import Silent
 from orchestrator.machine.process import ProcessId
+from orchestrator.testbed.testbed import Testbed
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from orchestrator.testbed.project import Project
 
 BOARD = "workers.json"  # in the testbed's state folder
 _PERIOD = 0.5  # s; a terminal is read by people
@@ -21,7 +24,10 @@ _PERIOD = 0.5  # s; a terminal is read by people
 
 @dataclass
 class Post:
-    """One worker: the job that it does, how far that is, and where (its state folder, or the computer)."""
+    """One worker: the job that it does, how far that is, and where (its state folder, or the computer).
+
+    `machine` is empty where the state folder tells.
+    """
 
     worker: str
     job: str
@@ -62,6 +68,24 @@ class Board:
     def clear(self) -> None:
         """No worker is left."""
         self.path.unlink(missing_ok=True)
+
+
+def machine_line(project: Project) -> str:
+    """State of the machine of a worker, whose state folder is that of `project`, for people."""
+    now = Testbed(project, Silent()).instance.status()
+    return f"{now.state} since {now.since}" if now.alive else str(now.state)
+
+
+def workers_of(project: Project) -> list[dict[str, Any]]:
+    """The workers of a run that goes on with this testbed: what each does, and how its machine is."""
+    board = read_board(project.state_folder() / BOARD)
+    if board is None:
+        return []
+    for each in board["workers"]:
+        state = Path(each["place"])
+        if not each["machine"] and state.is_absolute():  # of this computer, whose own word is newer
+            each["machine"] = machine_line(project.with_state(state))
+    return [{"run": board["run"], **each} for each in board["workers"]]
 
 
 def read_board(path: Path) -> dict[str, Any] | None:

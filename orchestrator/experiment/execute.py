@@ -30,6 +30,7 @@ def execute(job: BootJob, place: Place, progress: Progress) -> None:
     project = Project(CHECKOUT, job.testbed_file, job.config)
     if place.state is not None:
         project = project.with_state(place.state, place.keys)
+    job.scratch.mkdir(parents=True, exist_ok=True)
     costs = Costs(shard.cost())
     steps = Steps(
         job=job,

@@ -17,7 +17,7 @@ from orchestrator.experiment.processes import how_it_ended
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from orchestrator.experiment.cluster.lease import Lease
@@ -46,7 +46,7 @@ class Channel:
     lease: Lease
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _told: float = 0.0
+    _alive: float = 0.0
 
     def send(self, **item: Any) -> None:
         """Put one item where the client reads, however long that takes it."""
@@ -60,13 +60,18 @@ class Channel:
                 except Exception:  # the scheduler may be gone; then the lease will be over
                     time.sleep(_AGAIN)
                     continue
-                self._told = time.monotonic()
+                self._alive = self._alive if "messages" in item else time.monotonic()
                 return
         raise OverError
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a sign of life."""
+        return time.monotonic() - self._alive > ALIVE
+
     def alive(self) -> None:
-        """A sign of life, if none was given lately."""
-        if time.monotonic() - self._told > ALIVE:
+        """A sign of life, if it is time."""
+        if self.due:
             self.send()
 
     def ask(self, need: Need) -> None:
@@ -92,6 +97,7 @@ class Pump:
     channel: Channel
     child: subprocess.Popen[bytes]
     shard: Path
+    machine: Callable[[], str]
     _rest: bytes = b""
     _result: dict[str, Any] = field(default_factory=dict)
 
@@ -138,7 +144,8 @@ class Pump:
             messages = []
         if messages:
             self.channel.send(messages=messages)
-        self.channel.alive()
+        if self.channel.due:
+            self.channel.send(machine=self.machine())
 
 
 def _batches(changes: Iterable[Change]) -> Iterator[list[Change]]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import orchestrator
 from orchestrator.build.cache import Cache, default_cache
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.experiment.board import machine_line
 from orchestrator.experiment.cluster.lease import Lease
 from orchestrator.experiment.cluster.parcel import Unpacked, sources_digest
 from orchestrator.experiment.cluster.pump import Channel, OverError, Pump
@@ -30,6 +31,7 @@ from orchestrator.experiment.cluster.transfer import SHARD, Intake
 from orchestrator.experiment.job import Place
 from orchestrator.experiment.processes import handed_over
 from orchestrator.runs.shard import Shard
+from orchestrator.testbed.project import CHECKOUT, Project
 
 if TYPE_CHECKING:
     from orchestrator.experiment.job import BootJob
@@ -125,7 +127,8 @@ class _Execution:
                 env={**os.environ, "PYTHONPATH": _package_path()},
                 start_new_session=True,
             )
-        pump = Pump(self.channel, child, shard)
+        project = Project(CHECKOUT, job.testbed_file, job.config).with_state(state)
+        pump = Pump(self.channel, child, shard, lambda: machine_line(project))
         telling = threading.Thread(target=pump.run, name="orch-pump", daemon=True)
         try:
             handed_over(child, (job, place))

@@ -26,10 +26,12 @@ from orchestrator.machine.needs import Needs
 from orchestrator.runs.folder import RunFolder
 from orchestrator.runs.merge import merge
 from orchestrator.schema.cluster import ClusterConfig
+from orchestrator.schema.testbed import TestbedConfig
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load, loads
 
 TEXT = "name: w\nmodels: [a, b]\nboots: {boots}\nticks: [{{host_hz: 100}}, {{host_hz: 1000}}]\nworlds: [vm, realm]\n"
+ROOT = Path(__file__).resolve().parents[4]
 BOOTS = int(os.environ.get("FAKE_BOOTS", "2"))
 
 
@@ -37,7 +39,8 @@ def the_jobs(run: RunFolder, model: Path | None) -> list[BootJob]:
     workload = loads(TEXT.format(boots=BOOTS), "w.yaml", Workload)
     made = [a_job(workload, boot, index) for index, boot in plan(workload).items()]
     scratch = run.folder / ".scratch"
-    made = [replace(job, scratch=scratch / f"boot-{job.index}") for job in made]
+    config = load(ROOT / "testbed.yaml", TestbedConfig)
+    made = [replace(job, scratch=scratch / f"boot-{job.index}", config=config) for job in made]
     if model is not None:
         subject = SimpleNamespace(path=model, inputs=Path("i"))
         made = [replace(job, subjects=dict.fromkeys(job.subjects, subject), bundle=model) for job in made]

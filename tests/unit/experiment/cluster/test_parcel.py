@@ -97,7 +97,7 @@ def test_a_job_arrives_with_all_that_it_names(tmp_path: Path) -> None:
     assert os.access(subject.path, os.X_OK)
     assert subject.inputs.read_bytes() == b"pictures"
     assert subject.same == Path("relative")
-    assert got.scratch == two.folder / "scratch/boot-000"
+    assert got.scratch == two.folder / "scratch"
     kernel, vmm = got.config.stack.host_kernel, got.config.stack.vmm
     assert kernel is not None
     assert vmm is not None
