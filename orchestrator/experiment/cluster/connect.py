@@ -58,7 +58,7 @@ def need_dask(*modules: str) -> None:
             ) from None
 
 
-def connect(config: ClusterConfig, logs: Path | None) -> Connection:
+def connect(config: ClusterConfig, logs: Path) -> Connection:
     """Reach or make the cluster; Slurm's jobs leave their logs in the folder `logs`. Raises EnvError."""
     need_dask(*(("distributed", "dask_jobqueue") if config.kind == "slurm" else ("distributed",)))
     _quiet()
@@ -107,12 +107,11 @@ def _local(config: ClusterConfig) -> Any:
     )
 
 
-def _slurm(config: ClusterConfig, logs: Path | None) -> Any:
+def _slurm(config: ClusterConfig, logs: Path) -> Any:
     from dask_jobqueue import SLURMCluster  # noqa: PLC0415
 
     slurm = config.slurm
     assert slurm is not None  # noqa: S101 - by its schema
-    assert logs is not None  # noqa: S101
     os.makedirs(logs, exist_ok=True)  # noqa: PTH103 - a name that dask-jobqueue makes as well
     options = {"dashboard_address": _NO_DASHBOARD} | ({"host": slurm.host} if slurm.host else {})
     cluster = SLURMCluster(

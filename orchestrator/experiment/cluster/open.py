@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
@@ -48,7 +49,7 @@ def offered(config: ClusterConfig, boots: Sequence[Boot], testbed: TestbedConfig
     """For people: how many boots it does at once; that of an address is asked, others are read from their file."""
     needs = _needs(config, boots, testbed)
     if config.kind == "address":
-        connection = connect(config, None)
+        connection = connect(config, Path())
         try:
             workers = offer.workers_of(connection.client.scheduler_info(n_workers=-1))
         finally:

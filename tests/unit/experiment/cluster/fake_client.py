@@ -55,7 +55,7 @@ def main() -> int:
     keys = run.folder.parent / "keys"
     keys.mkdir(exist_ok=True)
     try:
-        connection = connect(load(Path(sys.argv[2]), ClusterConfig), None)
+        connection = connect(load(Path(sys.argv[2]), ClusterConfig), run.folder / "slurm")
         board = Board(run.folder.parent / "workers.json", run.run_id)
         cluster = Cluster(connection, Needs(1, 256), progress, board, keys, pin=True, program="fake_worker")
         Dispatcher(run, cluster, progress, 2 * BOOTS).work(the_jobs(run, Path(sys.argv[3]) if sys.argv[3:] else None))
