@@ -61,6 +61,10 @@ bench-rmm: venv ## what calls into the RMM cost, in instructions by world
 bench-replay: testbed ## one saved moment of a deterministic machine, replayed five times: identical counts
 	@$(BIN)/python benchmarks/replay.py
 
+.PHONY: bench-sweep
+bench-sweep: testbed ## throughput of a sweep of 8 boots: one worker, two, a Dask cluster of two (30 min)
+	@$(BIN)/python benchmarks/sweep.py
+
 .PHONY: bench-guests
 bench-guests: testbed ## creation, boot and end of guests in instructions by world; 20 boots of each
 	@$(BIN)/python benchmarks/guests.py
@@ -72,6 +76,10 @@ soak: testbed ## two realms and a VM under load for 10 min: SECONDS=600
 .PHONY: soak-run
 soak-run: testbed ## one `orch run`, killed ten times at random and resumed: no row lost, none doubled
 	@$(BIN)/python tests/soak/soak_run.py
+
+.PHONY: soak-workers
+soak-workers: testbed ## a sweep by workers and by a Dask cluster: 20 kills of workers, client, scheduler
+	@$(BIN)/python tests/soak/soak_workers.py
 
 soak-kill: testbed ## 100 kills of the VMM, 20 of the emulator; goes on where it was interrupted
 	@$(BIN)/python tests/soak/soak_kill.py

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from orchestrator.errors import EnvError
 from orchestrator.files import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Manifest = dict[str, Any]
 
@@ -71,12 +71,24 @@ class Cache:
         return (self.root / key / "manifest.json").is_file()
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Exclusive right to build `key`, across processes; released by the kernel if the holder dies."""
+    def lock(self, key: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Exclusive right to build `key`, across processes; released by the kernel if the holder dies.
+
+        `waiting` is called once a second until then.
+        """
         folder = self.root / "locks"
         make_folder(folder)
-        with FileLock(folder / f"{key}.lock"):
+        lock = FileLock(folder / f"{key}.lock")
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=-1 if waiting is None else 1)
+            except Timeout:
+                assert waiting is not None  # noqa: S101 - without it there is no time-out
+                waiting()
+        try:
             yield
+        finally:
+            lock.release()
 
     def scratch(self, key: str) -> Scratch:
         """Fresh build folders; leftovers of a killed build of the same key are removed. Call with the lock held."""

@@ -127,17 +127,22 @@ def down(context: Context, world: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="machine-readable")
 @pass_context
 def status(context: Context, *, as_json: bool) -> None:
-    """State of the machine; exit code 0 whether it is up or not."""
-    table = context.testbed.status()
+    """State of the machine, and of the workers of a run that goes on; exit code 0 whether any is up or not."""
+    from orchestrator.experiment.board import workers_of  # noqa: PLC0415
+
+    table = context.testbed.status() | {"workers": workers_of(context.project)}
     if as_json:
         click.echo(json.dumps(table, indent=1, sort_keys=True))
         return
-    guests = table.pop("guests")
+    guests, workers = table.pop("guests"), table.pop("workers")
     table["untested"] = "; ".join(table["untested"])
     for key, value in table.items():
         click.echo(f"{key:14} {'' if value is None else value}")
     for name, facts in guests.items():
         click.echo(f"{name:14} {in_one_line(facts)}")
+    for each in workers:
+        told = (each["place"], each["machine"], each["job"], each["doing"])
+        click.echo(f"{each['worker']:14} {'; '.join(filter(None, told))}")
 
 
 @click.command("ssh", context_settings={"ignore_unknown_options": True})

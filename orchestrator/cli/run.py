@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.runs.folder import RunFolder
+    from orchestrator.schema.cluster import ClusterConfig
 
 
 @click.command("run")
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(1), default=1, metavar="N", help="boots at once, each a machine of its own [1]"
 )
-@click.option("--pin", is_flag=True, help="with --workers: give each worker a core of its own")
+@click.option("--pin", is_flag=True, help="give each worker a core of its own")
+@click.option("--scheduler", metavar="URL", help="boots on the Dask cluster whose scheduler is at tcp://HOST:PORT")
+@click.option(
+    "--cluster", "cluster_file", type=click.Path(path_type=Path), metavar="FILE", help="boots on that cluster"
+)
 @click.option("--dry-run", is_flag=True, help="print the plan (of --resume: what is left), build and boot nothing")
 @pass_context
 def run(
@@ -40,6 +45,8 @@ def run(
     keep: bool,
     workers: int,
     pin: bool,
+    scheduler: str | None,
+    cluster_file: Path | None,
     dry_run: bool,
 ) -> None:
     """Measure a workload's models in its worlds; leaves a folder with tables and a report in results/.
@@ -52,28 +59,45 @@ def run(
 
     if (workload_file is None) == (resumed is None):
         raise UsageError("give either a workload file or --resume RUN", hint="`orch run workloads/quickstart.yaml`")
-    if keep and workers > 1:
-        raise UsageError("--keep leaves one machine up, and --workers has several", hint="leave out one of them")
-    options = conduct.RunOptions(keep=keep, resume=resumed is not None, workers=workers, pin=pin)
+    cluster = _cluster(scheduler, cluster_file, workers)
+    if keep and (workers > 1 or pin or cluster is not None):
+        raise UsageError("--keep leaves the testbed's own machine up, and workers have others", hint="leave out one")
+    options = conduct.RunOptions(keep=keep, resume=resumed is not None, workers=workers, pin=pin, cluster=cluster)
     folder = results or context.project.root / "results"
     if resumed is not None:
         if changes:
             raise UsageError("--set cannot change a run that was begun", hint="start a new one")
         journal = RunFolder(find_run(resumed, folder, context.progress.notice))
         if dry_run:
-            click.echo("\n".join(conduct.left_lines(journal, context.project, workers)))
+            click.echo("\n".join(conduct.left_lines(journal, context.project, workers, cluster)))
             return
         failures = conduct.resume(context.project, journal, context.progress, options)
     else:
         assert workload_file is not None  # noqa: S101
         workload = conduct.open_workload(workload_file, changes, context.project)
         if dry_run:
-            click.echo("\n".join(conduct.plan_lines(workload, workload_file, context.project, workers)))
+            lines = conduct.plan_lines(workload, workload_file, context.project, workers, cluster=cluster)
+            click.echo("\n".join(lines))
             return
         journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, options)
     _finish(context, journal)
     if failures:
         raise WorkloadError(f"{failures} steps failed", hint=f"`orch run --resume {journal.run_id}` repeats them")
+
+
+def _cluster(scheduler: str | None, file: Path | None, workers: int) -> ClusterConfig | None:
+    """What --scheduler or --cluster says; raises UsageError."""
+    if scheduler is None and file is None:
+        return None
+    if workers > 1 or (scheduler is not None and file is not None):
+        raise UsageError("of --workers, --scheduler and --cluster one says who does the boots", hint="leave out others")
+    from orchestrator.experiment.cluster.connect import at_address, need_dask  # noqa: PLC0415
+    from orchestrator.schema.cluster import ClusterConfig  # noqa: PLC0415
+    from orchestrator.schema.yamlfile import load  # noqa: PLC0415
+
+    found = at_address(scheduler) if scheduler is not None else load(Path(str(file)), ClusterConfig)
+    need_dask()
+    return found
 
 
 def _finish(context: Context, journal: RunFolder) -> None:

@@ -37,7 +37,7 @@ def admit(wanted: int, boots: Sequence[Boot], config: TestbedConfig) -> Admissio
     """
     if wanted == 1 or not boots:
         return Admission(1, "")
-    each = _largest(boots, config)
+    each = largest(boots, config)
     cores, free = len(os.sched_getaffinity(0)), psutil.virtual_memory().available >> 20
     memory = each.memory_mib + WORKER_MIB
     rooms = {
@@ -51,6 +51,7 @@ def admit(wanted: int, boots: Sequence[Boot], config: TestbedConfig) -> Admissio
     return Admission(min(wanted, room), reason if room < wanted else "")
 
 
-def _largest(boots: Sequence[Boot], config: TestbedConfig) -> Needs:
+def largest(boots: Sequence[Boot], config: TestbedConfig) -> Needs:
+    """What the largest machine of these boots takes."""
     needs = [needs_of(config, deterministic=boot.machine.deterministic) for boot in boots]
     return Needs(max(each.cores for each in needs), max(each.memory_mib for each in needs))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
 from orchestrator.experiment.admission import admit
 from orchestrator.experiment.attacks import Attacks, lacking_of
+from orchestrator.experiment.board import BOARD, Board
+from orchestrator.experiment.cluster.open import offered, open_cluster
 from orchestrator.experiment.dispatch import Dispatcher
 from orchestrator.experiment.parts import machine_keys, machine_nodes, testbeds
 from orchestrator.experiment.plan import cells_of, input_digests, plan
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
     from orchestrator.experiment.scheduler import Scheduler
     from orchestrator.runs.matrix import Boot, Cell, MachineKind
+    from orchestrator.schema.cluster import ClusterConfig
     from orchestrator.testbed.project import Project
 
 WORKLOAD_FILE = "workload.yaml"
@@ -57,6 +61,7 @@ class RunOptions:
     resume: bool = False
     workers: int = 1
     pin: bool = False
+    cluster: ClusterConfig | None = None
 
 
 @dataclass
@@ -69,6 +74,8 @@ class Conductor:
     run: RunFolder
     progress: Progress
     options: RunOptions
+    workers: int = 1
+    """As many boots were done at once."""
 
     @property
     def folder(self) -> Path:
@@ -160,7 +167,7 @@ class Conductor:
         facts["ended_utc"] = utc_now()
         facts["status"] = status
         facts["steps"] = steps
-        facts["cost"] = cost_of(self.run) | {"steps": len(steps), "workers": self.options.workers}
+        facts["cost"] = cost_of(self.run) | {"steps": len(steps), "workers": self.workers}
         self.run.write_run(facts)
         merge(self.run.folder)
 
@@ -169,7 +176,17 @@ class Conductor:
     def _do(
         self, cells: Sequence[Cell], beds: Mapping[MachineKind, Testbed], costs: Costs, facts: dict[str, Any]
     ) -> None:
-        scheduler = self._scheduler(beds)
+        with closing(self._scheduler(beds)) as scheduler:
+            self._do_on(scheduler, cells, beds, costs, facts)
+
+    def _do_on(
+        self,
+        scheduler: Scheduler,
+        cells: Sequence[Cell],
+        beds: Mapping[MachineKind, Testbed],
+        costs: Costs,
+        facts: dict[str, Any],
+    ) -> None:
         with costs.spent_on("build"):
             bed = Testbed(self.project, self.progress)
             bed.keys.ensure()
@@ -187,10 +204,16 @@ class Conductor:
             facts["artifacts"] = parts.keys | machines | facts.get("artifacts", {})
             facts["cells"] = [self._cell_facts(cell, subjects) for cell in cells]
             self.run.write_run(facts)
-            planner = Planner(self.run, self.workload, self.folder, beds, subjects, parts.bundles, scratch)
+            planner = Planner(
+                self.run, self.workload, self.folder, beds, subjects, parts.bundles, scratch, parts.keys | machines
+            )
             jobs = planner.jobs(f"{platform}-{version.split(maxsplit=1)[0]}", keep=self.options.keep)
-            with costs.spent_on("boots"):
-                Dispatcher(self.run, scheduler, self.progress, planner.boots).work(jobs)
+            dispatcher = Dispatcher(self.run, scheduler, self.progress, planner.boots)
+            try:
+                with costs.spent_on("boots"):
+                    dispatcher.work(jobs)
+            finally:
+                self.workers = dispatcher.most
             for key in compare_boots(self.run):
                 self.progress.notice(f"{key}: its outputs are not those of the other boots")
         finally:
@@ -198,13 +221,16 @@ class Conductor:
 
     def _scheduler(self, beds: Mapping[MachineKind, Testbed]) -> Scheduler:
         """Who does the boots; raises UsageError if there is no room, or a machine in the way."""
-        left = plan(self.workload, self.run.done(), self.folder)
-        admission = admit(self.options.workers, list(left.values()), self.project.config)
+        left = list(plan(self.workload, self.run.done(), self.folder).values())
+        if self.options.cluster is not None:
+            return open_cluster(self.options.cluster, left, self.project, self.run, self.progress, self.options.pin)
+        admission = admit(self.options.workers, left, self.project.config)
         if admission.reason:
             self.progress.notice(f"{admission.workers} workers instead of {self.options.workers}: {admission.reason}")
-        if admission.workers > 1:
-            state = self.project.state_folder() / WORKERS
-            return Processes(admission.workers, state, self.progress, pin=self.options.pin)
+        if admission.workers > 1 or self.options.pin:
+            state = self.project.state_folder()
+            board = Board(state / BOARD, self.run.run_id)
+            return Processes(admission.workers, state / WORKERS, self.progress, pin=self.options.pin, board=board)
         self._clear(Testbed(self.project, self.progress))
         return Inline(self.progress)
 
@@ -285,16 +311,21 @@ def _saved(run: RunFolder) -> tuple[Workload, Path]:
     return load(saved, Workload), saved
 
 
-def left_lines(run: RunFolder, project: Project, workers: int = 1) -> list[str]:
+def left_lines(run: RunFolder, project: Project, workers: int = 1, cluster: ClusterConfig | None = None) -> list[str]:
     """What going on with a run would do, for people."""
     workload, saved = _saved(run)
     with run.held():
         run.read_run()
-        return plan_lines(workload, saved, project, workers, run.done())
+        return plan_lines(workload, saved, project, workers, run.done(), cluster)
 
 
-def plan_lines(
-    workload: Workload, workload_file: Path, project: Project, workers: int = 1, done: frozenset[str] = frozenset()
+def plan_lines(  # noqa: PLR0917 - what a run is made of
+    workload: Workload,
+    workload_file: Path,
+    project: Project,
+    workers: int = 1,
+    done: frozenset[str] = frozenset(),
+    cluster: ClusterConfig | None = None,
 ) -> list[str]:
     """What a run would do, for people; `done` are keys of steps that need no repetition."""
     folder = workload_file.resolve().parent
@@ -302,6 +333,8 @@ def plan_lines(
     attacks = Attacks(workload, cells, run_id="", work=folder, lacking=lacking_of(project.platform))
     lines = [f"{len(cells)} cells, {len(boots)} boots, {sum(len(each.steps) for each in boots.values())} steps"]
     admission = admit(workers, list(boots.values()), project.config)
+    if cluster is not None:
+        lines.append(offered(cluster, list(boots.values()), project.config))
     if workers > 1:
         lines.append(f"{admission.workers} workers" + (f": {admission.reason}" if admission.reason else ""))
     for boot in boots.values():

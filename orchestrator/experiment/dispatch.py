@@ -29,6 +29,8 @@ class Dispatcher:
     scheduler: Scheduler
     progress: Progress
     boots: int
+    most: int = 1
+    """As many jobs have run at once."""
     _losses: Counter[int] = field(default_factory=Counter)
     _running: int = 0
 
@@ -39,8 +41,9 @@ class Dispatcher:
             while waiting or self._running:
                 while waiting and self._running < self.scheduler.slots:
                     self._start(waiting.popleft())
-                if self._running:
-                    waiting.extend(self._ended(self.scheduler.wait()))
+                if waiting or self._running:
+                    outcome = self.scheduler.wait()
+                    waiting.extend(() if outcome is None else self._ended(outcome))
         finally:
             self.scheduler.close()
 
@@ -52,6 +55,7 @@ class Dispatcher:
             shard.make()
             self.scheduler.start(attempt, shard)
             self._running += 1
+            self.most = max(self.most, self._running)
 
     def _ended(self, outcome: Outcome) -> list[BootJob]:
         """What is to be done again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.build.given import GivenBuilder
 from orchestrator.experiment.attacks import Attacks, lacking_of
 from orchestrator.experiment.boot import BootRun
 from orchestrator.experiment.steps import Steps
@@ -28,7 +29,8 @@ def execute(job: BootJob, place: Place, progress: Progress) -> None:
     shard.make()
     project = Project(CHECKOUT, job.testbed_file, job.config)
     if place.state is not None:
-        project = project.with_state(place.state)
+        project = project.with_state(place.state, place.keys)
+    job.scratch.mkdir(parents=True, exist_ok=True)
     costs = Costs(shard.cost())
     steps = Steps(
         job=job,
@@ -38,4 +40,7 @@ def execute(job: BootJob, place: Place, progress: Progress) -> None:
         progress=progress,
         costs=costs,
     )
-    BootRun(job, Testbed(project, progress), shard, steps, progress, tied=place.tied).run()
+    bed = Testbed(project, progress)
+    if place.artifacts is not None:
+        bed.builder = GivenBuilder(bed.builder, place.artifacts)
+    BootRun(job, bed, shard, steps, progress, tied=place.tied).run()

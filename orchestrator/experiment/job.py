@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,8 @@ class BootJob:
     offset: int
     total: int
     keep: bool = False
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    """Keys of all that the run is made of, by label: what another computer would have to be given."""
 
     @property
     def label(self) -> str:
@@ -58,9 +60,12 @@ class BootJob:
 class Place:
     """Where a job is done: its shard, and a state folder for its machine (None: the user's own testbed).
 
-    `tied`: the machine ends with the process that does the job, whatever ends that.
+    `tied`: the machine ends with the process that does the job, whatever ends that. On another computer than that of
+    the run, `keys` is the folder of the machine's SSH keys, and `artifacts` are those that came, keys by label.
     """
 
     shard: Path
     state: Path | None = None
     tied: bool = True
+    keys: Path | None = None
+    artifacts: Mapping[str, str] | None = None

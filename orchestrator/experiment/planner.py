@@ -36,6 +36,7 @@ class Planner:
     subjects: Mapping[SubjectKey, Subject]
     bundles: Mapping[str, Path]
     scratch: Path
+    artifacts: Mapping[str, str]
 
     @cached_property
     def whole(self) -> dict[int, Boot]:
@@ -69,6 +70,7 @@ class Planner:
                 offset=offset,
                 total=total,
                 keep=keep and index == max(left),
+                artifacts=self.artifacts,
             )
             jobs.append(job)
             offset += len(job.boot.steps)

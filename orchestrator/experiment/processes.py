@@ -16,18 +16,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EnvError, OrchError, UsageError
+from orchestrator.experiment.board import Post
 from orchestrator.experiment.job import Place
 from orchestrator.experiment.relay import Receiver
 from orchestrator.experiment.scheduler import Outcome
 
 if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
+    from orchestrator.experiment.board import Board
     from orchestrator.experiment.job import BootJob
     from orchestrator.runs.shard import Shard
 
 LOG = "worker.log"
 _END = 6.0  # s for workers that are told to end; their machines take up to 5
+_LOOK = 1.0  # s between looks at what is to be shown
 _REFUSALS: dict[str, type[OrchError]] = {"UsageError": UsageError, "EnvError": EnvError}
+
+
+def refusal(message: dict[str, Any]) -> OrchError:
+    """The error that a worker's word `refused` stands for."""
+    kind = _REFUSALS.get(message["refused"], OrchError)
+    return kind(message["message"], hint=message["hint"])
+
+
+def how_it_ended(code: int, log: Path) -> str:
+    """Of a process that had no last word: its signal or exit code, and the last line of its log."""
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    words = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return f"{how}: {words[-1].strip()}" if words and words[-1].strip() else how
+
+
+def handed_over(process: subprocess.Popen[bytes], work: tuple[BootJob, Place]) -> None:
+    """Give a worker its work; one that has ended takes none, and how it ended is told elsewhere."""
+    assert process.stdin is not None  # noqa: S101
+    try:
+        with process.stdin:
+            pickle.dump(work, process.stdin)
+    except BrokenPipeError:
+        pass
 
 
 @dataclass
@@ -37,6 +63,7 @@ class _Child:
     process: subprocess.Popen[bytes]
     receiver: Receiver
     log: Path
+    post: Post
     rest: bytes = b""
     done: bool = False
     refused: OrchError | None = None
@@ -48,19 +75,15 @@ class _Child:
             message: dict[str, Any] = json.loads(line)
             self.done = self.done or "done" in message
             if "refused" in message:
-                kind = _REFUSALS.get(message["refused"], OrchError)
-                self.refused = kind(message["message"], hint=message["hint"])
+                self.refused = refusal(message)
             self.receiver.take(message)
+        self.post.doing = self.receiver.doing or self.post.doing
 
     def outcome(self) -> Outcome:
         """When it has ended."""
         if self.done or self.refused is not None:
             return Outcome(self.job, refused=self.refused)
-        code = self.process.returncode
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        words = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
-        said = f": {words[-1].strip()}" if words and words[-1].strip() else ""
-        return Outcome(self.job, lost=f"{how}{said}; {self.log}")
+        return Outcome(self.job, lost=f"{how_it_ended(self.process.returncode, self.log)}; {self.log}")
 
 
 @dataclass
@@ -74,6 +97,7 @@ class Processes:
     state: Path
     progress: Progress
     pin: bool = False
+    board: Board | None = None
     _children: list[_Child] = field(default_factory=list)
 
     def start(self, job: BootJob, shard: Shard) -> None:
@@ -90,14 +114,12 @@ class Processes:
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C is for the client, which tells its workers
             )
-        self._children.append(_Child(job, slot, process, Receiver(self.progress, f"worker {slot + 1}"), log))
         place = Place(shard.folder, self.state / str(slot + 1))
-        assert process.stdin is not None  # noqa: S101
-        try:
-            with process.stdin:
-                pickle.dump((job, place), process.stdin)
-        except BrokenPipeError:  # `wait` tells how it ended
-            pass
+        tag = f"worker {slot + 1}"
+        post = Post(tag, job.label, str(place.state))
+        self._children.append(_Child(job, slot, process, Receiver(self.progress, tag), log, post))
+        self._show(at_once=True)
+        handed_over(process, (job, place))
 
     def wait(self) -> Outcome:
         """Draw what workers say until one has ended."""
@@ -106,13 +128,18 @@ class Processes:
                 assert child.process.stdout is not None  # noqa: S101
                 selector.register(child.process.stdout, selectors.EVENT_READ, child)
             while True:
-                for key, _ in selector.select():
+                self._show()
+                for key, _ in selector.select(_LOOK):
                     child = key.data
                     data = os.read(key.fd, 1 << 16)
                     if data:
                         child.take(data)
                     else:  # nobody but the worker has its end of the pipe
                         return self._ended(child)
+
+    def _show(self, *, at_once: bool = False) -> None:
+        if self.board is not None:
+            self.board.show([child.post for child in self._children], at_once=at_once)
 
     def _ended(self, child: _Child) -> Outcome:
         child.process.wait()
@@ -132,3 +159,5 @@ class Processes:
             except subprocess.TimeoutExpired:
                 child.process.kill()
             self._ended(child)
+        if self.board is not None:
+            self.board.clear()

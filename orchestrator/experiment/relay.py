@@ -72,6 +72,15 @@ class Receiver:
     tag: str
     _stages: dict[int, ExitStack] = field(default_factory=dict)
     _lines: dict[int, str] = field(default_factory=dict)
+    _names: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def doing(self) -> str:
+        """The newest stage that lasts, with its last line; empty between stages."""
+        for number in reversed(self._stages):
+            line = self._lines.get(number, "")
+            return f"{self._names[number]}: {line}" if line else self._names[number]
+        return ""
 
     def take(self, message: dict[str, Any]) -> None:
         """One message of a `Sender`; others are ignored."""
@@ -91,7 +100,7 @@ class Receiver:
 
     def _begin(self, number: int, name: str, estimate: float | None) -> None:
         stack = self._stages[number] = ExitStack()
-        self._lines[number] = ""
+        self._lines[number], self._names[number] = "", name
         last_line = lambda: self._lines.get(number, "")  # noqa: E731
         stack.enter_context(self.progress.stage(f"{self.tag}: {name}", estimate=estimate, last_line=last_line))
 

@@ -35,8 +35,8 @@ class Scheduler(Protocol):
     def start(self, job: BootJob, shard: Shard) -> None:
         """Begin a job in a free slot; nobody else writes into the shard until it has ended."""
 
-    def wait(self) -> Outcome:
-        """Block until one of the jobs that were started has ended."""
+    def wait(self) -> Outcome | None:
+        """Block until one of the jobs that were started has ended; None when there are more slots than before."""
 
     def close(self) -> None:
         """End whatever still runs, with its machines; harmless if nothing does."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from emulated import ROOT, Bed, build, host
-from orchestrator.trace.counters import pair_markers
 
 from orchestrator.models.litert import RECORD
 from orchestrator.models.runtime import Armed, Execution
+from orchestrator.trace.markers import pair_markers
 
 FASHION = ROOT / "workloads" / "models" / "fashion_cnn"
 PIXELS = 28 * 28
