@@ -57,16 +57,13 @@ def run(
     from orchestrator.runs.folder import RunFolder  # noqa: PLC0415
     from orchestrator.runs.reading import find_run  # noqa: PLC0415
 
-    if (workload_file is None) == (resumed is None):
-        raise UsageError("give either a workload file or --resume RUN", hint="`orch run workloads/quickstart.yaml`")
+    _check_asked(workload_file, resumed, changes)
     cluster = _cluster(scheduler, cluster_file, workers)
     if keep and (workers > 1 or pin or cluster is not None):
         raise UsageError("--keep leaves the testbed's own machine up, and workers have others", hint="leave out one")
     options = conduct.RunOptions(keep=keep, resume=resumed is not None, workers=workers, pin=pin, cluster=cluster)
     folder = results or context.project.root / "results"
     if resumed is not None:
-        if changes:
-            raise UsageError("--set cannot change a run that was begun", hint="start a new one")
         journal = RunFolder(find_run(resumed, folder, context.progress.notice))
         if dry_run:
             click.echo("\n".join(conduct.left_lines(journal, context.project, workers, cluster)))
@@ -83,6 +80,14 @@ def run(
     _finish(context, journal)
     if failures:
         raise WorkloadError(f"{failures} steps failed", hint=f"`orch run --resume {journal.run_id}` repeats them")
+
+
+def _check_asked(workload_file: Path | None, resumed: str | None, changes: tuple[str, ...]) -> None:
+    """Raises UsageError unless one run is asked for, a new one or one that was begun."""
+    if (workload_file is None) == (resumed is None):
+        raise UsageError("give either a workload file or --resume RUN", hint="`orch run workloads/quickstart.yaml`")
+    if resumed is not None and changes:
+        raise UsageError("--set cannot change a run that was begun", hint="start a new one")
 
 
 def _cluster(scheduler: str | None, file: Path | None, workers: int) -> ClusterConfig | None:

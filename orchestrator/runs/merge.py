@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.files import settle
 from orchestrator.runs.events import EVENTS
 from orchestrator.runs.folder import RunFolder
 from orchestrator.runs.offline import OFFLINE
@@ -118,5 +119,5 @@ class _Replaced:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
-            self.partial.replace(self.path)
+            settle(self.partial, self.path, durable=False)
         self.partial.unlink(missing_ok=True)

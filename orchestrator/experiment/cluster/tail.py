@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.build.cache import make_folder
 from orchestrator.errors import EnvError
+from orchestrator.files import settle
 from orchestrator.runs.events import EVENTS
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Mirror:
         partial = path.with_name(f".{path.name}.mirrored")
         _append(partial, change["data"])
         if not change["more"]:
-            partial.replace(path)
+            settle(partial, path, durable=False)
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -12,6 +12,7 @@ from orchestrator.build.cache import Cache, make_folder, remove_tree
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import EnvError
 from orchestrator.experiment.cluster.tail import sent
+from orchestrator.files import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,7 +152,7 @@ class Intake:
             if file_digest(partial) != digest:
                 raise EnvError(f"a file came that is not {digest[:12]}", hint="it was changed while the run began")
             partial.chmod(0o555 if executable else 0o444)
-            partial.replace(path)
+            settle(partial, path, durable=False)
 
     def unpack(self, need: Need, folder: Path) -> None:
         """The files of a stream of tar, in a folder."""
