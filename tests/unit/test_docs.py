@@ -27,6 +27,7 @@ _END = re.compile(r"(?<=[.!?])[)*\"]*\s+(?=[A-Z0-9`*(\[\"])")
 _CODE = re.compile(r"`[^`]*`")
 _TOP = ("orchestrator", "images", "guest", "tests", "benchmarks", "workloads", "docs")
 _PATH = re.compile(r"^(?:\.?[\w-]+/)+[\w.-]*$")
+_PLACEHOLDER = re.compile(r"(?:^|/)[A-Z]+(?:/|$)")
 _SOURCE = re.compile(r"\.(?:py|c|h|S|sh|yaml|md|lds|patch)$")
 
 
@@ -53,11 +54,11 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
     inside = False  # of a list item, whose further paragraphs are indented
     empty = True
     for number, line in enumerate(text.splitlines(), start=1):
-        if _ITEM.match(line):
+        code = line.startswith("      " if inside else "    ") and empty
+        if not code and _ITEM.match(line):
             inside = True
         elif line.strip() and not line.startswith(" "):
             inside = False
-        code = line.startswith("      " if inside else "    ") and empty
         table = line.startswith("|")
         empty = not line.strip() or code
         yield number, "" if code or table else line
@@ -120,7 +121,7 @@ def dead_paths(text: str) -> Iterator[str]:
     for code in _CODE.findall(_FENCE.sub("", text)):
         name = code.strip("`")
         top = name.partition("/")[0]
-        if not _PATH.match(name) or not (top in _TOP or (top in ROOMS and _SOURCE.search(name))):
+        if _PLACEHOLDER.search(name) or not _PATH.match(name) or not (top in _TOP or (top in ROOMS and _SOURCE.search(name))):
             continue
         if not (ROOT / name).exists() and not (PACKAGE / name).exists():
             yield name
