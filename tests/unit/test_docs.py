@@ -121,7 +121,11 @@ def dead_paths(text: str) -> Iterator[str]:
     for code in _CODE.findall(_FENCE.sub("", text)):
         name = code.strip("`")
         top = name.partition("/")[0]
-        if _PLACEHOLDER.search(name) or not _PATH.match(name) or not (top in _TOP or (top in ROOMS and _SOURCE.search(name))):
+        if (
+            _PLACEHOLDER.search(name)
+            or not _PATH.match(name)
+            or not (top in _TOP or (top in ROOMS and _SOURCE.search(name)))
+        ):
             continue
         if not (ROOT / name).exists() and not (PACKAGE / name).exists():
             yield name
