@@ -38,7 +38,7 @@ earlier deployment left in the host's memory."""
 
 
 class Mark(IntEnum):
-    """Numbers of markers that are no phase: `enum orch_event` of the marker ABI's header has them all."""
+    """Numbers of markers that are no phase: the marker ABI's header (guest/abi) has them all."""
 
     CALIBRATE = 0
     HOST_READY = 1
@@ -247,7 +247,8 @@ class Access(StrEnum):
 class Metric:
     """A measured quantity: its unit by method of observation, and what it is.
 
-    `judged`: less is better, so that a ratio gets a verdict. `flag`: 0 or 1, so that medians have no ratio.
+    `judged`: less is better, so that a ratio gets a verdict. `flag`: 0 or 1, so that medians have no ratio. `record` is
+    the key of the last line of a runtime's record that has its value, if it comes from there (docs/runner.md).
     """
 
     name: str
@@ -255,6 +256,7 @@ class Metric:
     meaning: str
     judged: bool = False
     flag: bool = False
+    record: str | None = None
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -287,10 +289,15 @@ for _metric in (
         "computer, the cost of the harness and not of the system",
         judged=True,
     ),
-    Metric("peak_rss", {Method.PROCFS: "KiB"}, "largest resident memory of the runner"),
-    Metric("minor_faults", {Method.PROCFS: "1"}, "page faults of the runner without I/O"),
-    Metric("major_faults", {Method.PROCFS: "1"}, "page faults of the runner with I/O"),
-    Metric("rx_packets", {Method.PROCFS: "1"}, "packets that reached the guest between the first and the last marker"),
+    Metric("peak_rss", {Method.PROCFS: "KiB"}, "largest resident memory of the runner", record="peak_rss_kib"),
+    Metric("minor_faults", {Method.PROCFS: "1"}, "page faults of the runner without I/O", record="minor_faults"),
+    Metric("major_faults", {Method.PROCFS: "1"}, "page faults of the runner with I/O", record="major_faults"),
+    Metric(
+        "rx_packets",
+        {Method.PROCFS: "1"},
+        "packets that reached the guest between the first and the last marker",
+        record="rx_packets_during",
+    ),
     Metric("granules", {Method.PROCFS: "1"}, "4 KiB granules delegated to the realm world once the realm was made"),
     Metric("pages", {Method.PROCFS: "1"}, "4 KiB pages of guest memory"),
     Metric("correct", {Method.PROCFS: "1"}, "1 if the released label is the known one, else 0", flag=True),

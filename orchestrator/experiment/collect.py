@@ -11,7 +11,20 @@ from orchestrator.errors import WorkloadError
 from orchestrator.runs.observation import Observation
 from orchestrator.trace.markers import MarkerPair, pair_markers
 from orchestrator.trace.tally import Level, SecurityState, Tally
-from orchestrator.words import INFER, LOAD, REALM_CREATE, WRITE, Component, Mark, Method, Owner, Phase, World, phases_of
+from orchestrator.words import (
+    INFER,
+    LOAD,
+    METRICS,
+    REALM_CREATE,
+    WRITE,
+    Component,
+    Mark,
+    Method,
+    Owner,
+    Phase,
+    World,
+    phases_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,19 +128,13 @@ def _pair(pairs: Mapping[tuple[int, int], MarkerPair], phase: Phase, k: int) -> 
     return found
 
 
-_PROCFS = {
-    "peak_rss_kib": "peak_rss",
-    "minor_faults": "minor_faults",
-    "major_faults": "major_faults",
-    "rx_packets_during": "rx_packets",
-}
-
-
 def _procfs(record: RunnerRecord) -> Iterator[Observation]:
-    for name, metric in _PROCFS.items():
-        if record.end.get(name) is not None:
-            note = record.disturbed if metric == "rx_packets" else None
-            yield Observation(INFER, Component.GUEST_USER, metric, record.end[name], Method.PROCFS, note=note)
+    """What the runtime says of itself in its last word, of all metrics that are found there."""
+    for metric in METRICS.values():
+        value = record.end.get(metric.record) if metric.record is not None else None
+        if value is not None:
+            note = record.disturbed if metric.name == "rx_packets" else None
+            yield Observation(INFER, Component.GUEST_USER, metric.name, value, Method.PROCFS, note=note)
 
 
 # As guest/host/rvmm/stats.h calls what a guest was left for; its other figures count work, not exits.

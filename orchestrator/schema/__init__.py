@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models of every file that orch reads or writes; imports nothing from the rest of the package but errors."""
+"""Models of every file that orch reads or writes; stands on the vocabulary and the registries alone."""
