@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from orchestrator.schema.testbed import Machine as MachineConfig
 
-# Beside RAM and translated code: QEMU's program, page tables and device models, and the supervisor.
+# Beside RAM and translated code: QEMU's program, page tables and device models, and the supervisor (24 MiB). Seen of a
+# deterministic machine with a realm of 256 MiB: 426 MiB of RAM touched, 229 MiB beside it with its translated code.
 EMULATOR_MIB = 128
 # Artifacts in whose place the testbed file may put a part of its own; our module fits our own kernel only.
 _NODES = {

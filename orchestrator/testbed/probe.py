@@ -41,7 +41,8 @@ class GuestState(StrEnum):
 def probe_script(*, stats: bool = False) -> str:
     """Shell for the host that reports on all guests and the driver, one fact a line; `read_probe` understands it.
 
-    It costs the measured machine instructions, hence shell built-ins where they will do, and statistics when asked for.
+    It costs instructions, which may be counted: hence shell built-ins where they will do, and statistics when asked
+    for.
     """
     # A killed VMM loses its memory and with it `exe` before the realm is taken apart; `comm` stays until the very end.
     running = f"{_ASK_STATS}; {_SHOW_RESIDENT}" if stats else _SHOW_RESIDENT
