@@ -38,6 +38,7 @@ SILENCE = 20.0  # s without a sign of life of an execution that has begun
 _LOOK = 0.5  # s
 _WORKERS = 1.0  # s between looks at who is there
 _END = 8.0  # s for the executions of a run that ends
+_TOO_SMALL = 10.0  # s for a larger worker to come, when none that is there has room
 _QUEUED = 64  # items, of about a MiB at most
 
 
@@ -76,6 +77,7 @@ class Cluster:
     program: str = PROGRAM
     _running: dict[str, _Attempt] = field(default_factory=dict)
     _workers: list[offer.Worker] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
     _looked: float = 0.0
     _alone: float = field(default_factory=time.monotonic)
     _closed: bool = False
@@ -104,22 +106,21 @@ class Cluster:
         name = f"{self._channel}-{shard.name}-{secrets.token_hex(4)}"
         cache = Cache(default_cache())
         parcel = pack(job, cache.root)
-        tag = f"worker {self._workers.index(worker) + 1}"
+        tag = f"worker {self._numbers[worker.address] + 1}"
         attempt = _Attempt(
             name=name,
             job=job,
             worker=worker,
-            core=offer.free_core([each.core for each in self._running.values() if each.worker.host == worker.host]),
+            core=offer.lowest_free([each.core for each in self._running.values() if each.worker.host == worker.host]),
             receiver=Receiver(self.progress, tag),
             mirror=Mirror(shard.folder),
-            supply=Supply(cache, parcel.files, shard.folder),
+            supply=Supply(cache, parcel, shard.folder),
             post=Post(tag, job.label, worker.address, "waits for the worker"),
         )
         order = {
             "sources": self._sources,
             "channel": self._channel,
             "attempt": name,
-            "job": parcel.data,
             "files": sorted(parcel.files),
             "needs": sorted(parcel.keys | {key for key in job.artifacts.values() if cache.has(key)}),
             "artifacts": dict(job.artifacts),
@@ -180,14 +181,17 @@ class Cluster:
         if time.monotonic() - self._looked < _WORKERS:
             return
         self._looked = time.monotonic()
-        self._workers = offer.workers_of(self._client.scheduler_info(n_workers=-1))
+        with suppress(OSError):  # of a scheduler that is gone, which is told elsewhere
+            self._workers = offer.workers_of(self._client.scheduler_info(n_workers=-1))
+        self._numbers = offer.numbered(self._workers, self._numbers)
         if self._running or self.slots:
             self._alone = time.monotonic()
 
     def _check_there(self) -> None:
         if self._client.status != "running":
             raise EnvError(f"{self.connection.name}: the Dask scheduler is gone", hint="`orch run --resume`")
-        if time.monotonic() - self._alone < self.connection.patience:
+        patience = min(self.connection.patience, _TOO_SMALL) if self._workers else self.connection.patience
+        if time.monotonic() - self._alone < patience:
             return
         if self._workers:
             largest = max(each.threads for each in self._workers)
@@ -205,7 +209,9 @@ class Cluster:
     def _hear(self, seconds: float) -> None:
         """Take what is there, or comes within so many seconds."""
         try:
-            items = [self._queue.get(timeout=seconds), *self._queue.get(batch=True)]
+            items = self._queue.get(batch=True)
+            if not items and seconds:  # a time-out of 0 would take nothing, whatever is there
+                items = [self._queue.get(timeout=seconds)]
         except TimeoutError:
             return
         except Exception:  # the scheduler is gone: who asks next finds out
@@ -281,21 +287,14 @@ class Cluster:
 
     def _outcome(self, attempt: _Attempt) -> Outcome:
         """Of a task that has ended."""
-        if attempt.broken or attempt.future.status != "finished":
-            return Outcome(attempt.job, lost=attempt.broken or self._why(attempt))
+        if attempt.broken:
+            return Outcome(attempt.job, lost=attempt.broken)
+        if attempt.future.status != "finished":
+            return _failed(attempt)
         result = attempt.future.result()
         if "refused" in result:
             return Outcome(attempt.job, refused=refusal(result))
         return Outcome(attempt.job, lost=result.get("lost"))
-
-    def _why(self, attempt: _Attempt) -> str:
-        if attempt.future.status != "error":
-            return f"its task is {attempt.future.status}"
-        try:
-            error = attempt.future.exception(timeout=5)
-        except Exception as failed:  # it cannot even be read here
-            error = failed
-        return f"{type(error).__name__}: {error}"
 
     def _leave(self, attempt: _Attempt, outcome: Outcome | None = None) -> Outcome | None:
         """Nothing more is taken of it, and nothing more is done."""
@@ -309,6 +308,20 @@ class Cluster:
 
     def _show(self, *, at_once: bool = False) -> None:
         self.board.show([each.post for each in self._running.values()], at_once=at_once)
+
+
+def _failed(attempt: _Attempt) -> Outcome:
+    """Of a task without a result; a worker that has no orch to do it with is refused."""
+    if attempt.future.status != "error":
+        return Outcome(attempt.job, lost=f"its task is {attempt.future.status}")
+    try:
+        error = attempt.future.exception(timeout=5)
+    except Exception as failed:  # it cannot even be read here
+        error = failed
+    if isinstance(error, ImportError | AttributeError):
+        reason = f"worker {attempt.worker.address}: has no orch, or another one: {error}"
+        return Outcome(attempt.job, refused=EnvError(reason, hint="the same checkout on all computers"))
+    return Outcome(attempt.job, lost=f"{type(error).__name__}: {error}")
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

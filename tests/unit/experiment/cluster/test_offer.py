@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from orchestrator.cli.main import orch
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.cluster import connect
-from orchestrator.experiment.cluster.offer import Worker, free_core, slots_of, told, workers_of
+from orchestrator.experiment.cluster.offer import Worker, lowest_free, numbered, slots_of, told, workers_of
 from orchestrator.machine.needs import Needs
 from orchestrator.schema.cluster import ClusterConfig
 from orchestrator.schema.yamlfile import load, loads
@@ -45,7 +45,14 @@ def test_the_schedulers_account_is_read() -> None:
 
 
 def test_cores_are_given_from_below() -> None:
-    assert [free_core([]), free_core([0, 2]), free_core([1, 0])] == [0, 1, 2]
+    assert [lowest_free([]), lowest_free([0, 2]), lowest_free([1, 0])] == [0, 1, 2]
+
+
+def test_a_worker_keeps_its_number() -> None:
+    a, b, c = (Worker(f"tcp://{name}:1", name, 1, 0) for name in "abc")
+    first = numbered([a, b], {})
+    assert first == {a.address: 0, b.address: 1}
+    assert numbered([b, c], first) == {b.address: 1, c.address: 0}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("cluster-*.yaml")), ids=lambda path: path.name)
