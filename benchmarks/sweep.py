@@ -23,7 +23,7 @@ BARS = {"two": 1.7, "dask": 1.6}
 
 
 def sweep(name: str, options: list[str], boots: int, worlds: str, folder: Path) -> tuple[float, str]:
-    """Seconds that `orch run` takes from its start to its end, and what its programs executed as text, which no arm may change."""
+    """Seconds of `orch run` from start to end, and what its programs executed, as text, which no arm may change."""
     results = folder / f"{name}-{time.monotonic_ns()}"
     changes = [f"boots={boots}", f"worlds={worlds}", "iterations=2", "warmups=1", "inputs.count=2"]
     sets = [part for change in changes for part in ("--set", change)]
