@@ -16,7 +16,7 @@ from orchestrator.experiment.board import Board, Post
 from orchestrator.experiment.cluster import offer
 from orchestrator.experiment.cluster.lease import Beat
 from orchestrator.experiment.cluster.parcel import pack, sources_digest
-from orchestrator.experiment.cluster.tail import Mirror
+from orchestrator.experiment.cluster.tail import LOG, Mirror
 from orchestrator.experiment.cluster.task import do
 from orchestrator.experiment.cluster.transfer import Supply
 from orchestrator.experiment.processes import refusal
@@ -294,7 +294,8 @@ class Cluster:
         result = attempt.future.result()
         if "refused" in result:
             return Outcome(attempt.job, refused=refusal(result))
-        return Outcome(attempt.job, lost=result.get("lost"))
+        lost, log = result.get("lost"), attempt.supply.shard / LOG
+        return Outcome(attempt.job, lost=f"{lost}; {log}" if lost and log.exists() else lost)
 
     def _leave(self, attempt: _Attempt, outcome: Outcome | None = None) -> Outcome | None:
         """Nothing more is taken of it, and nothing more is done."""

@@ -82,6 +82,23 @@ def test_a_mistake_in_the_file_is_told_with_its_place(text: str, words: str) -> 
         loads(text, "c.yaml", ClusterConfig)
 
 
+def test_slurm_is_asked_for_what_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = pytest.importorskip("dask_jobqueue").SLURMCluster
+    asked: list[int] = []
+    monkeypatch.setattr(slurm, "scale", lambda _self, jobs=0: asked.append(jobs))
+    section = "{queue: main, directives: [--exclude=x], prologue: [export A=1], host: 127.0.0.1}"
+    text = f"kind: slurm\nworkers: 3\nslurm: {section}"
+    cluster = connect._slurm(loads(text, "c", ClusterConfig), tmp_path / "logs")
+    try:
+        script = cluster.job_script()
+    finally:
+        cluster.close(timeout=5)
+    assert asked[0] == 3
+    for line in ("#SBATCH -p main", "#SBATCH --exclude=x", "#SBATCH -t 04:00:00", "export A=1", "--memory-limit 0"):
+        assert line in script
+    assert "tcp://127.0.0.1:" in script
+
+
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> object:
         raise ImportError(name)
