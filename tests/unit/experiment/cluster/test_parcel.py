@@ -67,11 +67,12 @@ def a_real_job(tmp_path: Path, two: Two) -> BootJob:
     scratch.mkdir(parents=True)
     (scratch / "inputs.bin").write_bytes(b"pictures")
     artifact = two.here.artifact(KEY)
-    subject = SimpleNamespace(path=artifact / "bin/run", inputs=scratch / "inputs.bin", same=Path("relative"))
+    subject = SimpleNamespace(
+        path=artifact / "bin/run", inputs=scratch / "inputs.bin", link=artifact / "link", same=Path("relative")
+    )
     job = a_job(workload, plan(workload)[0], 0, scratch=scratch / "boot-000")
     return replace(
         job,
-        bundle=artifact / "link",
         subjects=dict.fromkeys(job.subjects, subject),
         config=config,
         testbed_file=bed / "testbed.yaml",
@@ -92,7 +93,7 @@ def test_a_job_arrives_with_all_that_it_names(tmp_path: Path) -> None:
     assert len(two.asked) == 4
     got = Unpacked(two.there.root, intake.store, two.folder).job(intake.job())
     (subject,) = got.subjects.values()
-    assert got.bundle == two.there.artifact(KEY) / "link"
+    assert subject.link == two.there.artifact(KEY) / "link"
     assert subject.path.read_bytes() == (two.here.artifact(KEY) / "bin/run").read_bytes()
     assert os.access(subject.path, os.X_OK)
     assert subject.inputs.read_bytes() == b"pictures"
