@@ -49,6 +49,7 @@ class _Attempt:
     name: str
     job: BootJob
     worker: offer.Worker
+    place: int
     core: int
     receiver: Receiver
     mirror: Mirror
@@ -103,24 +104,47 @@ class Cluster:
     def start(self, job: BootJob, shard: Shard) -> None:
         """Give a job to the worker with the most room."""
         worker = max(self._workers, key=self._room)
-        name = f"{self._channel}-{shard.name}-{secrets.token_hex(4)}"
         cache = Cache(default_cache())
-        parcel = pack(job, cache.root)
-        tag = f"worker {self._numbers[worker.address] + 1}"
-        attempt = _Attempt(
-            name=name,
+        supply = Supply(cache, pack(job, cache.root), shard.folder)
+        attempt = self._attempt(job, worker, supply)
+        self._running[attempt.name] = attempt
+        self._beat.want(attempt.name)
+        # A key of its own, for equal arguments would be one task; that worker alone, as its room was counted.
+        attempt.future = self._client.submit(
+            do,
+            self._order(attempt),
+            key=attempt.name,
+            pure=False,
+            retries=0,
+            workers=[worker.address],
+            allow_other_workers=False,
+        )
+        self._show(at_once=True)
+
+    def _attempt(self, job: BootJob, worker: offer.Worker, supply: Supply) -> _Attempt:
+        others = [each for each in self._running.values() if each.worker.host == worker.host]
+        place = offer.lowest_free([each.place for each in others if each.worker.address == worker.address])
+        several = f".{place + 1}" if worker.room(self.needs) > 1 else ""
+        tag = f"worker {self._numbers[worker.address] + 1}{several}"
+        return _Attempt(
+            name=f"{self._channel}-{supply.shard.name}-{secrets.token_hex(4)}",
             job=job,
             worker=worker,
-            core=offer.lowest_free([each.core for each in self._running.values() if each.worker.host == worker.host]),
+            place=place,
+            core=offer.lowest_free([each.core for each in others]),
             receiver=Receiver(self.progress, tag),
-            mirror=Mirror(shard.folder),
-            supply=Supply(cache, parcel, shard.folder),
+            mirror=Mirror(supply.shard),
+            supply=supply,
             post=Post(tag, job.label, worker.address, "waits for the worker"),
         )
-        order = {
+
+    def _order(self, attempt: _Attempt) -> dict[str, Any]:
+        """What `do` is asked for."""
+        job, parcel, cache = attempt.job, attempt.supply.parcel, attempt.supply.cache
+        return {
             "sources": self._sources,
             "channel": self._channel,
-            "attempt": name,
+            "attempt": attempt.name,
             "files": sorted(parcel.files),
             "needs": sorted(parcel.keys | {key for key in job.artifacts.values() if cache.has(key)}),
             "artifacts": dict(job.artifacts),
@@ -128,13 +152,6 @@ class Cluster:
             "core": attempt.core if self.pin else None,
             "program": self.program,
         }
-        self._running[name] = attempt
-        self._beat.want(name)
-        # A key of its own, for equal arguments would be one task; that worker alone, as its room was counted.
-        attempt.future = self._client.submit(
-            do, order, key=name, pure=False, retries=0, workers=[worker.address], allow_other_workers=False
-        )
-        self._show(at_once=True)
 
     def wait(self) -> Outcome | None:
         """Take what workers tell until a job has ended; None when there are more slots than before.
