@@ -33,10 +33,10 @@ check: venv ## formatting, lint and types
 	@$(BIN)/mypy --no-error-summary
 
 unit: venv ## tests without an emulator (seconds)
-	@$(BIN)/pytest -q -n 2 tests/unit
+	@$(BIN)/pytest -q -n 2 -m "not long" tests/unit
 
 test: check testbed ## check, then all tests: unit and emulator
-	@$(BIN)/pytest -q -n 2 tests/unit
+	@$(BIN)/pytest -q -n 2 -m "not long" tests/unit
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not alone and not long" --durations 15 tests/emulator
 	@$(BIN)/pytest -q -m alone tests/emulator
 
@@ -45,7 +45,8 @@ dictionary: venv ## bring the tables of results/README.md up to date with the vo
 	@$(BIN)/python -c "from pathlib import Path; from orchestrator.report.dictionary import update; update(Path('results/README.md'))"
 
 .PHONY: test-long
-test-long: testbed ## the emulator tests that `make test` leaves out
+test-long: testbed ## the tests that `make test` leaves out
+	@$(BIN)/pytest -q -n 2 -m long tests/unit
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m long tests/emulator
 
 bench: testbed ## boot, restore and counting costs, starts of guests step by step, as medians and ratios

@@ -23,7 +23,7 @@ BARS = {"two": 1.7, "dask": 1.6}
 
 
 def sweep(name: str, options: list[str], boots: int, worlds: str, folder: Path) -> tuple[float, str]:
-    """Seconds that `orch run` takes from its start to its end, and its counts as text, which no arm may change."""
+    """Seconds of `orch run` from start to end, and what its programs executed, as text, which no arm may change."""
     results = folder / f"{name}-{time.monotonic_ns()}"
     changes = [f"boots={boots}", f"worlds={worlds}", "iterations=2", "warmups=1", "inputs.count=2"]
     sets = [part for change in changes for part in ("--set", change)]
@@ -35,8 +35,8 @@ def sweep(name: str, options: list[str], boots: int, worlds: str, folder: Path) 
         sys.exit(f"{name}: orch run ended with {done.returncode}:\n{done.stderr[-2000:]}")
     (run,) = (path for path in results.iterdir() if path.is_dir())
     with (run / "samples.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["method"] != "host_clock"]
-    keep = ("cell_id", "world", "boot_id", "iteration", "phase", "component", "metric", "value")
+        rows = [row for row in csv.DictReader(stream) if (row["phase"], row["component"]) == ("infer", "guest_user")]
+    keep = ("cell_id", "world", "boot_id", "iteration", "metric", "value")
     return seconds, "\n".join(",".join(row[column] for column in keep) for row in rows)
 
 
@@ -67,7 +67,9 @@ def main() -> None:
                 seen[arm].append(seconds)
                 first = first or counts
                 rate, load = 60 * options.boots / seconds, os.getloadavg()[0]
-                told = f"{differing(first, counts)} of {len(first.splitlines())} rows differ from the first"
+                told = (
+                    f"{differing(first, counts)} of {len(first.splitlines())} counts of programs differ from the first"
+                )
                 print(
                     f"{number + 1} {arm:5} {seconds:6.1f} s  {rate:5.2f} boots/min  load {load:.1f}  {told}", flush=True
                 )

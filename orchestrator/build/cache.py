@@ -62,6 +62,11 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def files(self) -> Path:
+        """Files by what is in them, which came from another computer."""
+        return self.root / "files"
+
     def artifact(self, key: str) -> Path:
         """The folder of a finished artifact (it may not exist)."""
         return self.root / key / "out"

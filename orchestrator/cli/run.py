@@ -57,37 +57,41 @@ def run(
     from orchestrator.runs.folder import RunFolder  # noqa: PLC0415
     from orchestrator.runs.reading import find_run  # noqa: PLC0415
 
-    _check_asked(workload_file, resumed, changes)
+    _check_asked(workload_file, resumed)
     cluster = _cluster(scheduler, cluster_file, workers)
-    if keep and (workers > 1 or pin or cluster is not None):
-        raise UsageError("--keep leaves the testbed's own machine up, and workers have others", hint="leave out one")
+    _check(keep=keep, others=pin or workers > 1 or cluster is not None, changed=resumed is not None and bool(changes))
     options = conduct.RunOptions(keep=keep, resume=resumed is not None, workers=workers, pin=pin, cluster=cluster)
-    folder = results or context.project.root / "results"
+    folder, project = results or context.project.root / "results", context.project
     if resumed is not None:
         journal = RunFolder(find_run(resumed, folder, context.progress.notice))
         if dry_run:
-            click.echo("\n".join(conduct.left_lines(journal, context.project, workers, cluster)))
+            click.echo("\n".join(conduct.left_lines(journal, project, workers, cluster)))
             return
-        failures = conduct.resume(context.project, journal, context.progress, options)
+        failures = conduct.resume(project, journal, context.progress, options)
     else:
         assert workload_file is not None  # noqa: S101
-        workload = conduct.open_workload(workload_file, changes, context.project)
+        workload = conduct.open_workload(workload_file, changes, project)
         if dry_run:
-            lines = conduct.plan_lines(workload, workload_file, context.project, workers, cluster=cluster)
-            click.echo("\n".join(lines))
+            click.echo("\n".join(conduct.plan_lines(workload, workload_file, project, workers, cluster=cluster)))
             return
-        journal, failures = conduct.start(context.project, workload, workload_file, folder, context.progress, options)
+        journal, failures = conduct.start(project, workload, workload_file, folder, context.progress, options)
     _finish(context, journal)
     if failures:
         raise WorkloadError(f"{failures} steps failed", hint=f"`orch run --resume {journal.run_id}` repeats them")
 
 
-def _check_asked(workload_file: Path | None, resumed: str | None, changes: tuple[str, ...]) -> None:
+def _check_asked(workload_file: Path | None, resumed: str | None) -> None:
     """Raises UsageError unless one run is asked for, a new one or one that was begun."""
     if (workload_file is None) == (resumed is None):
         raise UsageError("give either a workload file or --resume RUN", hint="`orch run workloads/quickstart.yaml`")
-    if resumed is not None and changes:
+
+
+def _check(*, keep: bool, others: bool, changed: bool) -> None:
+    """Raises UsageError for options that do not go together: `others` than the testbed's own machine do the boots."""
+    if changed:
         raise UsageError("--set cannot change a run that was begun", hint="start a new one")
+    if keep and others:
+        raise UsageError("--keep leaves the testbed's own machine up, and workers have others", hint="leave out one")
 
 
 def _cluster(scheduler: str | None, file: Path | None, workers: int) -> ClusterConfig | None:

@@ -37,3 +37,6 @@ def _remove_unused(testbed: Testbed) -> Iterator[str]:
         if key not in kept:
             testbed.cache.remove(key)
             yield f"removed artifact {key[:12]}"
+    if testbed.cache.files.exists():
+        remove_tree(testbed.cache.files)
+        yield "removed files that came with jobs of other computers"

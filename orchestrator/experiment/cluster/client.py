@@ -16,7 +16,7 @@ from orchestrator.experiment.board import Board, Post
 from orchestrator.experiment.cluster import offer
 from orchestrator.experiment.cluster.lease import Beat
 from orchestrator.experiment.cluster.parcel import pack, sources_digest
-from orchestrator.experiment.cluster.tail import Mirror
+from orchestrator.experiment.cluster.tail import LOG, Mirror
 from orchestrator.experiment.cluster.task import do
 from orchestrator.experiment.cluster.transfer import Supply
 from orchestrator.experiment.processes import refusal
@@ -38,6 +38,7 @@ SILENCE = 20.0  # s without a sign of life of an execution that has begun
 _LOOK = 0.5  # s
 _WORKERS = 1.0  # s between looks at who is there
 _END = 8.0  # s for the executions of a run that ends
+_TOO_SMALL = 10.0  # s for a larger worker to come, when none that is there has room
 _QUEUED = 64  # items, of about a MiB at most
 
 
@@ -48,6 +49,7 @@ class _Attempt:
     name: str
     job: BootJob
     worker: offer.Worker
+    place: int
     core: int
     receiver: Receiver
     mirror: Mirror
@@ -76,6 +78,7 @@ class Cluster:
     program: str = PROGRAM
     _running: dict[str, _Attempt] = field(default_factory=dict)
     _workers: list[offer.Worker] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
     _looked: float = 0.0
     _alone: float = field(default_factory=time.monotonic)
     _closed: bool = False
@@ -101,25 +104,47 @@ class Cluster:
     def start(self, job: BootJob, shard: Shard) -> None:
         """Give a job to the worker with the most room."""
         worker = max(self._workers, key=self._room)
-        name = f"{self._channel}-{shard.name}-{secrets.token_hex(4)}"
         cache = Cache(default_cache())
-        parcel = pack(job, cache.root)
-        tag = f"worker {self._workers.index(worker) + 1}"
-        attempt = _Attempt(
-            name=name,
+        supply = Supply(cache, pack(job, cache.root), shard.folder)
+        attempt = self._attempt(job, worker, supply)
+        self._running[attempt.name] = attempt
+        self._beat.want(attempt.name)
+        # A key of its own, for equal arguments would be one task; that worker alone, as its room was counted.
+        attempt.future = self._client.submit(
+            do,
+            self._order(attempt),
+            key=attempt.name,
+            pure=False,
+            retries=0,
+            workers=[worker.address],
+            allow_other_workers=False,
+        )
+        self._show(at_once=True)
+
+    def _attempt(self, job: BootJob, worker: offer.Worker, supply: Supply) -> _Attempt:
+        others = [each for each in self._running.values() if each.worker.host == worker.host]
+        place = offer.lowest_free([each.place for each in others if each.worker.address == worker.address])
+        several = f".{place + 1}" if worker.room(self.needs) > 1 else ""
+        tag = f"worker {self._numbers[worker.address] + 1}{several}"
+        return _Attempt(
+            name=f"{self._channel}-{supply.shard.name}-{secrets.token_hex(4)}",
             job=job,
             worker=worker,
-            core=offer.free_core([each.core for each in self._running.values() if each.worker.host == worker.host]),
+            place=place,
+            core=offer.lowest_free([each.core for each in others]),
             receiver=Receiver(self.progress, tag),
-            mirror=Mirror(shard.folder),
-            supply=Supply(cache, parcel.files, shard.folder),
+            mirror=Mirror(supply.shard),
+            supply=supply,
             post=Post(tag, job.label, worker.address, "waits for the worker"),
         )
-        order = {
+
+    def _order(self, attempt: _Attempt) -> dict[str, Any]:
+        """What `do` is asked for."""
+        job, parcel, cache = attempt.job, attempt.supply.parcel, attempt.supply.cache
+        return {
             "sources": self._sources,
             "channel": self._channel,
-            "attempt": name,
-            "job": parcel.data,
+            "attempt": attempt.name,
             "files": sorted(parcel.files),
             "needs": sorted(parcel.keys | {key for key in job.artifacts.values() if cache.has(key)}),
             "artifacts": dict(job.artifacts),
@@ -127,13 +152,6 @@ class Cluster:
             "core": attempt.core if self.pin else None,
             "program": self.program,
         }
-        self._running[name] = attempt
-        self._beat.want(name)
-        # A key of its own, for equal arguments would be one task; that worker alone, as its room was counted.
-        attempt.future = self._client.submit(
-            do, order, key=name, pure=False, retries=0, workers=[worker.address], allow_other_workers=False
-        )
-        self._show(at_once=True)
 
     def wait(self) -> Outcome | None:
         """Take what workers tell until a job has ended; None when there are more slots than before.
@@ -180,14 +198,17 @@ class Cluster:
         if time.monotonic() - self._looked < _WORKERS:
             return
         self._looked = time.monotonic()
-        self._workers = offer.workers_of(self._client.scheduler_info(n_workers=-1))
+        with suppress(OSError):  # of a scheduler that is gone, which is told elsewhere
+            self._workers = offer.workers_of(self._client.scheduler_info(n_workers=-1))
+        self._numbers = offer.numbered(self._workers, self._numbers)
         if self._running or self.slots:
             self._alone = time.monotonic()
 
     def _check_there(self) -> None:
         if self._client.status != "running":
             raise EnvError(f"{self.connection.name}: the Dask scheduler is gone", hint="`orch run --resume`")
-        if time.monotonic() - self._alone < self.connection.patience:
+        patience = min(self.connection.patience, _TOO_SMALL) if self._workers else self.connection.patience
+        if time.monotonic() - self._alone < patience:
             return
         if self._workers:
             largest = max(each.threads for each in self._workers)
@@ -205,7 +226,9 @@ class Cluster:
     def _hear(self, seconds: float) -> None:
         """Take what is there, or comes within so many seconds."""
         try:
-            items = [self._queue.get(timeout=seconds), *self._queue.get(batch=True)]
+            items = self._queue.get(batch=True)
+            if not items and seconds:  # a time-out of 0 would take nothing, whatever is there
+                items = [self._queue.get(timeout=seconds)]
         except TimeoutError:
             return
         except Exception:  # the scheduler is gone: who asks next finds out
@@ -281,21 +304,15 @@ class Cluster:
 
     def _outcome(self, attempt: _Attempt) -> Outcome:
         """Of a task that has ended."""
-        if attempt.broken or attempt.future.status != "finished":
-            return Outcome(attempt.job, lost=attempt.broken or self._why(attempt))
+        if attempt.broken:
+            return Outcome(attempt.job, lost=attempt.broken)
+        if attempt.future.status != "finished":
+            return _failed(attempt)
         result = attempt.future.result()
         if "refused" in result:
             return Outcome(attempt.job, refused=refusal(result))
-        return Outcome(attempt.job, lost=result.get("lost"))
-
-    def _why(self, attempt: _Attempt) -> str:
-        if attempt.future.status != "error":
-            return f"its task is {attempt.future.status}"
-        try:
-            error = attempt.future.exception(timeout=5)
-        except Exception as failed:  # it cannot even be read here
-            error = failed
-        return f"{type(error).__name__}: {error}"
+        lost, log = result.get("lost"), attempt.supply.shard / LOG
+        return Outcome(attempt.job, lost=f"{lost}; {log}" if lost and log.exists() else lost)
 
     def _leave(self, attempt: _Attempt, outcome: Outcome | None = None) -> Outcome | None:
         """Nothing more is taken of it, and nothing more is done."""
@@ -309,6 +326,20 @@ class Cluster:
 
     def _show(self, *, at_once: bool = False) -> None:
         self.board.show([each.post for each in self._running.values()], at_once=at_once)
+
+
+def _failed(attempt: _Attempt) -> Outcome:
+    """Of a task without a result; a worker that has no orch to do it with is refused."""
+    if attempt.future.status != "error":
+        return Outcome(attempt.job, lost=f"its task is {attempt.future.status}")
+    try:
+        error = attempt.future.exception(timeout=5)
+    except Exception as failed:  # it cannot even be read here
+        error = failed
+    if isinstance(error, ImportError | AttributeError):
+        reason = f"worker {attempt.worker.address}: has no orch, or another one: {error}"
+        return Outcome(attempt.job, refused=EnvError(reason, hint="the same checkout on all computers"))
+    return Outcome(attempt.job, lost=f"{type(error).__name__}: {error}")
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

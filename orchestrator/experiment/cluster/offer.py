@@ -53,6 +53,15 @@ def told(workers: Sequence[Worker], needs: Needs) -> str:
     )
 
 
-def free_core(taken: Sequence[int]) -> int:
+def numbered(workers: Sequence[Worker], before: Mapping[str, int]) -> dict[str, int]:
+    """A number for each worker by address: that it had, or the lowest that is free."""
+    found = {each.address: before[each.address] for each in workers if each.address in before}
+    for each in workers:
+        if each.address not in found:
+            found[each.address] = lowest_free(list(found.values()))
+    return found
+
+
+def lowest_free(taken: Sequence[int]) -> int:
     """The lowest number that is not taken."""
     return min(set(range(len(taken) + 1)) - set(taken))

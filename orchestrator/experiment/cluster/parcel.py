@@ -6,6 +6,7 @@ What lies in the artifact cache is named by its key, a file by its content, and 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import pickle
@@ -151,8 +152,9 @@ class Unpacked:
         return path
 
 
+@functools.cache
 def sources_digest() -> str:
-    """SHA-256 of the package's own files, hex: client and workers must be the same orch."""
+    """SHA-256 of the package's own files when it was first asked for, hex: client and workers must be the same orch."""
     root = Path(orchestrator.__path__[0])
     total = hashlib.sha256()
     for path in sorted(path for pattern in ("*.py", "*.j2") for path in root.rglob(pattern)):

@@ -110,7 +110,7 @@ class _Execution:
         for name, content in self.order["keys"].items():
             (keys / name).touch(mode=0o600)
             (keys / name).write_bytes(content)
-        return Unpacked(cache.root, intake.store, self._folder).job(self.order["job"])
+        return Unpacked(cache.root, intake.store, self._folder).job(intake.job())
 
     # --- meanwhile ------------------------------------------------------------------------------------------------
 

@@ -15,15 +15,16 @@ from orchestrator.experiment.cluster.tail import sent
 from orchestrator.files import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
+
+    from orchestrator.experiment.cluster.parcel import Parcel
 
 PIECE = 4 << 20
 """Bytes that travel at once."""
-ARTIFACT, FILE, SHARD = "artifact", "file", "shard"
+ARTIFACT, FILE, SHARD, JOB = "artifact", "file", "shard", "job"
 Need = tuple[str, str]
 """A kind, and which of it: a key, a place in the store, or nothing."""
-STORE = "cluster-files"  # in the cache
 _TRUSTED: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
 
 
@@ -54,15 +55,17 @@ class Supply:
     """The client's side: what it has for the job of one shard."""
 
     cache: Cache
-    files: Mapping[str, Path]
+    parcel: Parcel
     shard: Path
 
     def send(self, need: Need, put: Callable[[bytes], None]) -> None:
         """All pieces of one thing, and an empty one; raises EnvError for what is not here."""
         kind, which = need
         out: Any = _Pieces(put)
-        if kind == FILE:
-            with self._known(self.files.get(which), need).open("rb") as stream:
+        if kind == JOB:
+            out.write(self.parcel.data)
+        elif kind == FILE:
+            with self._known(self.parcel.files.get(which), need).open("rb") as stream:
                 while data := stream.read(PIECE):
                     out.write(data)
         else:
@@ -117,7 +120,7 @@ class Intake:
     @property
     def store(self) -> Path:
         """Where files are kept."""
-        return self.cache.root / STORE
+        return self.cache.files
 
     def artifact(self, key: str) -> None:
         """Have an artifact in the cache, complete."""
@@ -153,6 +156,11 @@ class Intake:
                 raise EnvError(f"a file came that is not {digest[:12]}", hint="it was changed while the run began")
             partial.chmod(0o555 if executable else 0o444)
             settle(partial, path, durable=False)
+
+    def job(self) -> bytes:
+        """The packed job."""
+        self.ask((JOB, ""))
+        return b"".join(iter(self.get, b""))
 
     def unpack(self, need: Need, folder: Path) -> None:
         """The files of a stream of tar, in a folder."""

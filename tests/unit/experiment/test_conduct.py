@@ -22,7 +22,8 @@ from orchestrator.experiment.conduct import RunOptions
 from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Subject, nodes_of
-from orchestrator.experiment.scheduler import Outcome
+from orchestrator.experiment.processes import Processes
+from orchestrator.experiment.scheduler import Inline, Outcome
 from orchestrator.models.runtime import Execution
 from orchestrator.models.tensors import Tensors
 from orchestrator.models.zoo import Zoo
@@ -356,3 +357,16 @@ def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path) -
     assert subject.accuracy(tmp_path / "rebuilt") == (2, 3)
     (what,) = asked
     assert (what.model, what.inputs, what.iterations) == (str(tmp_path / "rebuilt"), str(tmp_path / "i"), 3)
+
+
+def test_one_worker_that_is_pinned_is_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an arm of one worker can be compared with one of two."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    project = Project.open(ROOT / "testbed.yaml")
+    workload = load(project.root / "workloads/smoke.yaml", Workload)
+    run_folder = RunFolder.create(tmp_path / "results", "w")
+    for pin, kind in ((True, Processes), (False, Inline)):
+        conductor = conduct.Conductor(
+            project, workload, project.root / "workloads/smoke.yaml", run_folder, Silent(), RunOptions(pin=pin)
+        )
+        assert isinstance(conductor._scheduler({}), kind)

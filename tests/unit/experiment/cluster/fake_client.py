@@ -43,7 +43,7 @@ def the_jobs(run: RunFolder, model: Path | None) -> list[BootJob]:
     made = [replace(job, scratch=scratch / f"boot-{job.index}", config=config) for job in made]
     if model is not None:
         subject = SimpleNamespace(path=model, inputs=Path("i"))
-        made = [replace(job, subjects=dict.fromkeys(job.subjects, subject), bundle=model) for job in made]
+        made = [replace(job, subjects=dict.fromkeys(job.subjects, subject)) for job in made]
     return [job for job in made if job.whole.without(run.done()).sessions]
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from orchestrator.cli.main import orch
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.cluster import connect
-from orchestrator.experiment.cluster.offer import Worker, free_core, slots_of, told, workers_of
+from orchestrator.experiment.cluster.offer import Worker, lowest_free, numbered, slots_of, told, workers_of
 from orchestrator.machine.needs import Needs
 from orchestrator.schema.cluster import ClusterConfig
 from orchestrator.schema.yamlfile import load, loads
@@ -45,7 +45,14 @@ def test_the_schedulers_account_is_read() -> None:
 
 
 def test_cores_are_given_from_below() -> None:
-    assert [free_core([]), free_core([0, 2]), free_core([1, 0])] == [0, 1, 2]
+    assert [lowest_free([]), lowest_free([0, 2]), lowest_free([1, 0])] == [0, 1, 2]
+
+
+def test_a_worker_keeps_its_number() -> None:
+    a, b, c = (Worker(f"tcp://{name}:1", name, 1, 0) for name in "abc")
+    first = numbered([a, b], {})
+    assert first == {a.address: 0, b.address: 1}
+    assert numbered([b, c], first) == {b.address: 1, c.address: 0}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("cluster-*.yaml")), ids=lambda path: path.name)
@@ -73,6 +80,23 @@ def test_there_is_an_example_of_each_kind() -> None:
 def test_a_mistake_in_the_file_is_told_with_its_place(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         loads(text, "c.yaml", ClusterConfig)
+
+
+def test_slurm_is_asked_for_what_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = pytest.importorskip("dask_jobqueue").SLURMCluster
+    asked: list[int] = []
+    monkeypatch.setattr(slurm, "scale", lambda _self, jobs=0: asked.append(jobs))
+    section = "{queue: main, directives: [--exclude=x], prologue: [export A=1], host: 127.0.0.1}"
+    text = f"kind: slurm\nworkers: 3\nslurm: {section}"
+    cluster = connect._slurm(loads(text, "c", ClusterConfig), tmp_path / "logs")
+    try:
+        script = cluster.job_script()
+    finally:
+        cluster.close(timeout=5)
+    assert asked[0] == 3
+    for line in ("#SBATCH -p main", "#SBATCH --exclude=x", "#SBATCH -t 04:00:00", "export A=1", "--memory-limit 0"):
+        assert line in script
+    assert "tcp://127.0.0.1:" in script
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

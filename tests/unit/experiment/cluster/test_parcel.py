@@ -16,7 +16,7 @@ from jobs import a_job
 
 from orchestrator.build.cache import Cache
 from orchestrator.errors import EnvError
-from orchestrator.experiment.cluster.parcel import Unpacked, pack, sources_digest
+from orchestrator.experiment.cluster.parcel import Parcel, Unpacked, pack, sources_digest
 from orchestrator.experiment.cluster.transfer import Intake, Need, Supply
 from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.plan import plan
@@ -67,11 +67,12 @@ def a_real_job(tmp_path: Path, two: Two) -> BootJob:
     scratch.mkdir(parents=True)
     (scratch / "inputs.bin").write_bytes(b"pictures")
     artifact = two.here.artifact(KEY)
-    subject = SimpleNamespace(path=artifact / "bin/run", inputs=scratch / "inputs.bin", same=Path("relative"))
+    subject = SimpleNamespace(
+        path=artifact / "bin/run", inputs=scratch / "inputs.bin", link=artifact / "link", same=Path("relative")
+    )
     job = a_job(workload, plan(workload)[0], 0, scratch=scratch / "boot-000")
     return replace(
         job,
-        bundle=artifact / "link",
         subjects=dict.fromkeys(job.subjects, subject),
         config=config,
         testbed_file=bed / "testbed.yaml",
@@ -84,15 +85,15 @@ def test_a_job_arrives_with_all_that_it_names(tmp_path: Path) -> None:
     parcel = pack(job, two.here.root)
     assert parcel.keys == {KEY}
     assert len(parcel.files) == 3
-    intake = two.intake(Supply(two.here, parcel.files, tmp_path))
+    intake = two.intake(Supply(two.here, parcel, tmp_path))
     for _ in range(2):  # the second time nothing is sent
         intake.artifact(KEY)
         for place in parcel.files:
             intake.file(place)
     assert len(two.asked) == 4
-    got = Unpacked(two.there.root, intake.store, two.folder).job(parcel.data)
+    got = Unpacked(two.there.root, intake.store, two.folder).job(intake.job())
     (subject,) = got.subjects.values()
-    assert got.bundle == two.there.artifact(KEY) / "link"
+    assert subject.link == two.there.artifact(KEY) / "link"
     assert subject.path.read_bytes() == (two.here.artifact(KEY) / "bin/run").read_bytes()
     assert os.access(subject.path, os.X_OK)
     assert subject.inputs.read_bytes() == b"pictures"
@@ -115,7 +116,7 @@ def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
     def change(_need: Need) -> None:
         (tmp_path / "run/.scratch/inputs.bin").write_bytes(b"others")
 
-    intake = two.intake(Supply(two.here, parcel.files, tmp_path), change)
+    intake = two.intake(Supply(two.here, parcel, tmp_path), change)
     with pytest.raises(EnvError, match="a file came that is not"):
         intake.file(place)
     assert not (intake.store / place).exists()
@@ -123,7 +124,7 @@ def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
 
 def test_only_what_the_job_needs_is_given(tmp_path: Path) -> None:
     two = Two(tmp_path)
-    supply = Supply(two.here, {}, tmp_path)
+    supply = Supply(two.here, Parcel(), tmp_path)
     for need in (("artifact", "0d" * 32), ("file", "../../etc/passwd"), ("artifact", "..")):
         with pytest.raises(EnvError, match="what the job does not need"):
             supply.send(need, lambda _piece: None)
@@ -136,7 +137,7 @@ def test_a_shard_is_sent_without_what_nobody_reads_there(tmp_path: Path) -> None
     (near.console / "boot0-uart0.log").write_text("said", encoding="utf-8")
     far = Shard(tmp_path / "far")
     far.make()
-    two.intake(Supply(two.here, {}, near.folder)).unpack(("shard", ""), far.folder)
+    two.intake(Supply(two.here, Parcel(), near.folder)).unpack(("shard", ""), far.folder)
     assert far.attempts() == 1
     assert not list(far.console.iterdir())
 
