@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+INTERRUPTED = 130
+"""Exit code of `orch` that Ctrl-C ended: 128 + SIGINT, as shells report it."""
+
 
 class OrchError(Exception):
     """A failure with one clear line for the user, an optional hint, and the exit code of `orch`.

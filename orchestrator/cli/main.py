@@ -15,9 +15,7 @@ import click
 from orchestrator import __version__, extensions
 from orchestrator.cli import attack, build, care, machine, measure, models, report, run
 from orchestrator.cli.context import Context
-from orchestrator.errors import BootError, OrchError
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+from orchestrator.errors import INTERRUPTED, BootError, OrchError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -143,3 +143,17 @@ def test_fvp_is_a_command_line_and_nothing_else(tmp_path: Path) -> None:
         assert done.returncode == 2, command
         assert "machine.platform: fvp: its command line is all that orch makes" in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_an_interrupt_while_modules_are_read_is_no_traceback() -> None:
+    """The module that takes its time is replaced by one that is interrupted."""
+    lines = [
+        "import sys, types",
+        "class Interrupted(types.ModuleType):",
+        "    def __getattr__(self, name): raise KeyboardInterrupt",
+        "from orchestrator.cli import start",
+        "sys.modules['orchestrator.cli.main'] = Interrupted('orchestrator.cli.main')",
+        "start.entry()",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "orch: interrupted\n")
