@@ -30,6 +30,11 @@ def sweep(bed: Bed, results: Path, *options: str) -> list[str]:
     return bed.command("run", str(SMOKE), *sets, "--results", str(results), *options)
 
 
+def marked(folder: Path) -> str:
+    """A PATH by which `emulators` knows those of a test: of the environment it is what they are given."""
+    return f"{folder / 'dask'}:{os.environ['PATH']}"
+
+
 def emulators(folder: Path) -> list[int]:
     """Those whose environment names the folder in which the cluster's workers work."""
     found = []
@@ -65,7 +70,7 @@ def check(results: Path, shards: int = BOOTS) -> pd.DataFrame:
 def test_a_local_cluster_whose_client_is_killed_and_resumed(bed: Bed, tmp_path: Path) -> None:
     results, file = tmp_path / "results", tmp_path / "cluster.yaml"
     file.write_text("kind: local\nworkers: 2\n", encoding="utf-8")
-    dask = {"DASK_TEMPORARY_DIRECTORY": str(tmp_path / "dask")}
+    dask = {"DASK_TEMPORARY_DIRECTORY": str(tmp_path / "dask"), "PATH": marked(tmp_path)}
     command = sweep(bed, results, "--cluster", str(file))
     with subprocess.Popen(command, env=os.environ | dask, start_new_session=True) as client:
         until(lambda: len(emulators(tmp_path / "dask")) == 2, LIMIT / 2)
@@ -96,7 +101,8 @@ def test_workers_that_slurm_starts_and_that_have_nothing_yet(bed: Bed, tmp_path:
             encoding="utf-8",
         )
         command = sweep(bed, results, "--cluster", str(file))
-        with subprocess.Popen(command, env=os.environ | slurm.environment, stderr=subprocess.PIPE, text=True) as client:
+        environment = os.environ | slurm.environment | {"PATH": marked(tmp_path)}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as client:
             until(lambda: len(emulators(tmp_path / "dask")) == 2 or client.poll() is not None, LIMIT / 2)
             _, said = client.communicate(timeout=LIMIT)
         assert client.returncode == 0, said
