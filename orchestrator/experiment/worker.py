@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.experiment.cluster.parcel import Arrived
 from orchestrator.experiment.execute import execute
 from orchestrator.experiment.relay import Sender
 
@@ -59,8 +60,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _job() -> tuple[BootJob, Place]:
     loaded: Any = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own client
-    job, place = loaded
-    return job, place
+    work, place = loaded
+    return (work.job() if isinstance(work, Arrived) else work), place
 
 
 if __name__ == "__main__":
