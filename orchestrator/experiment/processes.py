@@ -24,6 +24,7 @@ from orchestrator.experiment.scheduler import Outcome
 if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
     from orchestrator.experiment.board import Board
+    from orchestrator.experiment.cluster.parcel import Arrived
     from orchestrator.experiment.job import BootJob
     from orchestrator.runs.shard import Shard
 
@@ -46,7 +47,7 @@ def how_it_ended(code: int, log: Path) -> str:
     return f"{how}: {words[-1].strip()}" if words and words[-1].strip() else how
 
 
-def handed_over(process: subprocess.Popen[bytes], work: tuple[BootJob, Place]) -> None:
+def handed_over(process: subprocess.Popen[bytes], work: tuple[BootJob | Arrived, Place]) -> None:
     """Give a worker its work; one that has ended takes none, and how it ended is told elsewhere."""
     assert process.stdin is not None  # noqa: S101
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import extensions
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.experiment.cluster.parcel import Arrived
 from orchestrator.experiment.execute import execute
 from orchestrator.experiment.relay import Sender
 
@@ -61,8 +62,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _job() -> tuple[BootJob, Place]:
     loaded: Any = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own client
-    job, place = loaded
-    return job, place
+    work, place = loaded
+    return (work.job() if isinstance(work, Arrived) else work), place
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ CHANGES = (f"boots={BOOTS}", "worlds=[vm]", f"iterations={ITERATIONS}", f"warmup
 GONE = 10.0  # s
 LATEST = 30.0  # s after a job began: about what one takes
 LIMIT = 900.0  # s: whatever takes longer hangs
-MARK = "ORCH_SOAK"  # in the environment of everything that is started here
 JOB = "orchestrator.experiment.worker"
 KEY = ["cell_id", "world", "boot_id", "phase", "component", "metric", "method", "iteration"]
 Rows = set[tuple[object, ...]]
@@ -52,14 +51,15 @@ class Scene:
     lost: int = 0
 
     def __post_init__(self) -> None:
-        self.token = f"{os.getpid()}-{self.folder.name}"
         self.folder.mkdir()
         self.results = self.folder / "results-0"
 
     # --- processes ------------------------------------------------------------------------------------------------
 
     def spawn(self, *argv: object) -> subprocess.Popen[bytes]:
-        local = {"DASK_TEMPORARY_DIRECTORY": str(self.folder / "dask"), MARK: self.token}
+        # The folder in PATH is the mark of all that is started here: of the environment, emulators are given that.
+        path = f"{self.folder}:{os.environ['PATH']}"
+        local = {"DASK_TEMPORARY_DIRECTORY": str(self.folder / "dask"), "PATH": path}
         with (self.folder / "log").open("ab") as log:
             environment = os.environ | local
             argv_text = [str(each) for each in argv]
@@ -70,7 +70,8 @@ class Scene:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == self.token and process.status() != psutil.STATUS_ZOMBIE:
+                mine = process.environ().get("PATH", "").startswith(f"{self.folder}:")
+                if mine and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except psutil.Error:
                 continue

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 import secrets
 import threading
 import time
@@ -148,6 +149,8 @@ class Cluster:
             "files": sorted(parcel.files),
             "needs": sorted(parcel.keys | {key for key in job.artifacts.values() if cache.has(key)}),
             "artifacts": dict(job.artifacts),
+            "extensions": [list(each) for each in parcel.extensions],
+            "bed": pickle.dumps((job.testbed_file, job.config)),
             "keys": _contents(self.keys),
             "core": attempt.core if self.pin else None,
             "program": self.program,

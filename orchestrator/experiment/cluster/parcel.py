@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import os
 import pickle
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.experiment.job import BootJob
 
 _KEY_LENGTH = 64
+EXTENSIONS = "ORCH_EXTENSIONS"
+"""In the environment: files outside the package that register records, separated as in PATH."""
 _ARTIFACT, _FILE, _FOLDER, _SCRATCH = "artifact", "file", "folder", "scratch"
 
 
@@ -48,6 +51,8 @@ class Parcel:
     data: bytes = b""
     keys: set[str] = field(default_factory=set)
     files: dict[str, Path] = field(default_factory=dict)
+    extensions: list[tuple[str, bytes]] = field(default_factory=list)
+    """Names and contents."""
 
 
 class _Packer(pickle.Pickler):
@@ -91,7 +96,13 @@ def pack(job: BootJob, cache: Path) -> Parcel:
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from None
     parcel.data = stream.getvalue()
+    parcel.extensions = [(path.name, path.read_bytes()) for path in extension_files()]
     return parcel
+
+
+def extension_files() -> list[Path]:
+    """The extensions of this process, in order."""
+    return [Path(text) for text in os.environ.get(EXTENSIONS, "").split(os.pathsep) if text]
 
 
 def _settled(value: Any, testbed_file: Path) -> Any:
@@ -118,16 +129,20 @@ class _Unpacker(pickle.Unpickler):
 
 
 @dataclass(frozen=True)
-class Unpacked:
-    """Where a job's paths lead here: the artifact `cache`, the `store` of files, a `folder` of its own."""
+class Arrived:
+    """A packed job, and where its paths lead here: the artifact `cache`, the `store` of files, a `folder` of its own.
 
+    The process that does the job opens it: it may be made of records that only extensions know.
+    """
+
+    data: bytes
     cache: Path
     store: Path
     folder: Path
 
-    def job(self, data: bytes) -> BootJob:
+    def job(self) -> BootJob:
         """The job; whatever it names must be there."""
-        job: BootJob = _Unpacker(io.BytesIO(data), self._place).load()
+        job: BootJob = _Unpacker(io.BytesIO(self.data), self._place).load()
         return job
 
     def _place(self, pid: tuple[Any, ...]) -> Path:

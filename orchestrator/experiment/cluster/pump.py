@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import OrchError
 from orchestrator.experiment.cluster.tail import PIECE, Tail
 from orchestrator.experiment.processes import how_it_ended
 
@@ -119,6 +120,12 @@ class Pump:
         """How the child ended, from its own words if it had any."""
         return self._result or {"lost": how_it_ended(self.child.returncode, log)}
 
+    def _machine(self) -> str:
+        try:
+            return self.machine()
+        except OrchError:  # of a platform that only extensions know
+            return ""
+
     def _hear(self) -> bytes | None:
         """What the child said in the next moment; nothing at all at its end."""
         assert self.child.stdout is not None  # noqa: S101
@@ -145,7 +152,7 @@ class Pump:
         if messages:
             self.channel.send(messages=messages)
         if self.channel.due:
-            self.channel.send(machine=self.machine())
+            self.channel.send(machine=self._machine())
 
 
 def _batches(changes: Iterable[Change]) -> Iterator[list[Change]]:

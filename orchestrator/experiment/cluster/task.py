@@ -8,6 +8,7 @@ thread by the kernel (PR_SET_PDEATHSIG is about the thread that forked, and this
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from orchestrator.build.cache import Cache, default_cache
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.board import machine_line
 from orchestrator.experiment.cluster.lease import Lease
-from orchestrator.experiment.cluster.parcel import Unpacked, sources_digest
+from orchestrator.experiment.cluster.parcel import EXTENSIONS, Arrived, sources_digest
 from orchestrator.experiment.cluster.pump import Channel, OverError, Pump
 from orchestrator.experiment.cluster.tail import LOG
 from orchestrator.experiment.cluster.transfer import SHARD, Intake
@@ -34,7 +35,7 @@ from orchestrator.runs.shard import Shard
 from orchestrator.testbed.project import CHECKOUT, Project
 
 if TYPE_CHECKING:
-    from orchestrator.experiment.job import BootJob
+    from collections.abc import Iterable, Sequence
 
 _LOOK = 0.2  # s
 _ORDERLY = 2.0  # s for a job whose client is there and wants it no more
@@ -87,14 +88,13 @@ class _Execution:
                 raise OverError
         self._folder = Path(tempfile.mkdtemp(prefix="orch-", dir=local))
         try:
-            job = self._receive()
-            return self._child(job)
+            return self._child(self._receive())
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     # --- before ---------------------------------------------------------------------------------------------------
 
-    def _receive(self) -> BootJob:
+    def _receive(self) -> Arrived:
         """Have all that the job needs on this computer."""
         cache = Cache(default_cache())
         intake = Intake(cache, self.channel.ask, self.channel.piece, self.channel.alive)
@@ -105,16 +105,22 @@ class _Execution:
         shard = Shard(self._folder / "shard")
         shard.make()
         intake.unpack((SHARD, ""), shard.folder)
-        keys = self._folder / "keys"
-        keys.mkdir(mode=0o700)
-        for name, content in self.order["keys"].items():
-            (keys / name).touch(mode=0o600)
-            (keys / name).write_bytes(content)
-        return Unpacked(cache.root, intake.store, self._folder).job(intake.job())
+        self._write("keys", self.order["keys"].items())
+        return Arrived(intake.job(), cache.root, intake.store, self._folder)
+
+    def _write(self, name: str, files: Iterable[Sequence[Any]]) -> list[Path]:
+        """Small files that came with the order, in a folder that others cannot read; returns their paths."""
+        folder = self._folder / name
+        folder.mkdir(mode=0o700)
+        paths = [folder / file for file, _ in files]
+        for path, (_, content) in zip(paths, files, strict=True):
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+        return paths
 
     # --- meanwhile ------------------------------------------------------------------------------------------------
 
-    def _child(self, job: BootJob) -> dict[str, Any]:
+    def _child(self, job: Arrived) -> dict[str, Any]:
         shard, state = self._folder / "shard", self._folder / "state"
         place = Place(shard, state, keys=self._folder / "keys", artifacts=self.order["artifacts"])
         log = shard / LOG
@@ -124,10 +130,10 @@ class _Execution:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "PYTHONPATH": _package_path()},
+                env=self._environment(),
                 start_new_session=True,
             )
-        project = Project(CHECKOUT, job.testbed_file, job.config).with_state(state)
+        project = Project(CHECKOUT, *pickle.loads(self.order["bed"])).with_state(state)  # noqa: S301 - of our client
         pump = Pump(self.channel, child, shard, lambda: machine_line(project))
         telling = threading.Thread(target=pump.run, name="orch-pump", daemon=True)
         try:
@@ -137,6 +143,12 @@ class _Execution:
         finally:
             self._end(child)
         return pump.result(log)
+
+    def _environment(self) -> dict[str, str]:
+        """That of this worker, with the client's extensions."""
+        extensions = enumerate(self.order["extensions"])  # two may have one name
+        named = os.pathsep.join(str(self._write(f"extension-{number}", [each])[0]) for number, each in extensions)
+        return {**os.environ, "PYTHONPATH": _package_path(), EXTENSIONS: named}
 
     def _core(self) -> str:
         """The core that the client's number leads to among those that this worker may use."""

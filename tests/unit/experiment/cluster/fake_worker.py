@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from orchestrator.experiment.cluster.parcel import extension_files
 from orchestrator.experiment.relay import Sender
 from orchestrator.runs.observation import Observation
 from orchestrator.runs.outputs import OUTPUTS, check_equal
@@ -36,7 +37,8 @@ def _note(folder: Path, pid: int, what: str) -> None:
 def main() -> int:
     _die_with_parent()
     pids, pace = Path(os.environ["FAKE_PIDS"]), float(os.environ["FAKE_PACE"])
-    job, place = pickle.load(sys.stdin.buffer)
+    arrived, place = pickle.load(sys.stdin.buffer)
+    job = arrived.job()
     sender = Sender(sys.stdout)
     if os.environ.get("FAKE_FAILS"):
         sys.stderr.write("the fake worker fails\n")
@@ -56,7 +58,9 @@ def main() -> int:
         rows.step(step, [Observation(INFER, Component.ALL, "instructions", count, Method.TCG_PLUGIN, 0)])
         check_equal([{"label": 1}], shard.folder / OUTPUTS / f"{step.cell.cell_id}.jsonl")
         shard.step_done(step.key, status="ok", boot_id=job.facts.boot_id, world=step.world)
-    (shard.console / f"boot{job.facts.boot_id}-uart0.log").write_text("the machine says\n", encoding="utf-8")
+    (shard.console / f"boot{job.facts.boot_id}-uart0.log").write_text(
+        "".join(map(Path.read_text, extension_files())), encoding="utf-8"
+    )
     machine.kill()
     machine.wait()
     sender.send(done=True)

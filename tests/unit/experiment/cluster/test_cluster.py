@@ -58,6 +58,7 @@ class Scene:
             "XDG_CACHE_HOME": str(self.folder / f"cache-{cache}"),
             "FAKE_PIDS": str(self.pids),
             "FAKE_PACE": str(self.pace),
+            "ORCH_EXTENSIONS": str(self.extension()) if cache == "client" else "",
         }
         return subprocess.Popen(
             [sys.executable, str(HERE / program), *map(str, arguments)],
@@ -66,6 +67,12 @@ class Scene:
             stderr=(self.folder / f"{program}.log").open("a"),
             text=True,
         )
+
+    def extension(self) -> Path:
+        """A file of the client's that registers something."""
+        path = self.folder / "mine.py"
+        path.write_text("# registers something\n", encoding="utf-8")
+        return path
 
     def client(self, *model: Path) -> subprocess.Popen[str]:
         self.clients.append(self.spawn("fake_client.py", self.run.folder, self.file, *model))
@@ -148,7 +155,8 @@ def test_all_comes_home_and_a_lost_worker_costs_what_it_had_not_told(scene: Scen
     lost = scene.run.log.of(JobLost)
     assert [each.losses for each in lost] == [1]
     assert "gone" in lost[0].reason or "lost" in lost[0].reason
-    assert len(list((scene.run.folder / "console").glob("boot*-uart0.log"))) == 4
+    consoles = sorted((scene.run.folder / "console").glob("boot*-uart0.log"))
+    assert [path.read_text() for path in consoles] == ["# registers something\n"] * 4
     assert len(list((scene.run.folder / "outputs").glob("*.jsonl"))) == 4
     received = scene.folder / "cache-workers/orch" / KEY / "out/model"
     assert received.read_bytes() == model.read_bytes()

@@ -16,7 +16,7 @@ from jobs import a_job
 
 from orchestrator.build.cache import Cache
 from orchestrator.errors import EnvError
-from orchestrator.experiment.cluster.parcel import Parcel, Unpacked, pack, sources_digest
+from orchestrator.experiment.cluster.parcel import Arrived, Parcel, pack, sources_digest
 from orchestrator.experiment.cluster.transfer import Intake, Need, Supply
 from orchestrator.experiment.job import BootJob
 from orchestrator.experiment.plan import plan
@@ -91,7 +91,7 @@ def test_a_job_arrives_with_all_that_it_names(tmp_path: Path) -> None:
         for place in parcel.files:
             intake.file(place)
     assert len(two.asked) == 4
-    got = Unpacked(two.there.root, intake.store, two.folder).job(intake.job())
+    got = Arrived(intake.job(), two.there.root, intake.store, two.folder).job()
     (subject,) = got.subjects.values()
     assert subject.link == two.there.artifact(KEY) / "link"
     assert subject.path.read_bytes() == (two.here.artifact(KEY) / "bin/run").read_bytes()
