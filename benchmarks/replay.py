@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from orchestrator.build.progress import Silent
-from orchestrator.experiment.conduct import machine_testbed
 from orchestrator.experiment.gate import CountedExecution
+from orchestrator.experiment.parts import machine_testbed
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Preparer, build
 from orchestrator.experiment.replay import DETERMINISTIC, replays

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,3 +156,22 @@ def test_an_upward_import_for_types_is_seen(tmp_path: Path) -> None:
 def test_a_long_function_is_seen() -> None:
     text = "def f():\n" + "    pass\n" * LONGEST
     assert long_functions(ast.parse(text)) == [f"f: {LONGEST + 1} lines"]
+
+
+@pytest.mark.parametrize("top", ["benchmarks", "tests/soak", "tests/emulator", "workloads"])
+def test_what_is_not_run_here_imports_what_there_is(top: str) -> None:
+    """Benchmarks and soaks have no other test: a name that moved would be found by whoever runs them."""
+    missing = []
+    for path in sorted((ROOT / top).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("orchestrator"):
+                missing += [f"{path.name}: {node.module}.{each.name}" for each in node.names if not there(node, each)]
+    assert missing == []
+
+
+def there(node: ast.ImportFrom, name: ast.alias) -> bool:
+    try:
+        module = importlib.import_module(str(node.module))
+        return hasattr(module, name.name) or importlib.import_module(f"{node.module}.{name.name}") is not None
+    except ModuleNotFoundError:
+        return False
