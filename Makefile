@@ -63,7 +63,7 @@ bench-replay: testbed ## one saved moment of a deterministic machine, replayed f
 	@$(BIN)/python benchmarks/replay.py
 
 .PHONY: bench-sweep
-bench-sweep: testbed ## throughput of a sweep of 8 boots: one worker, two, a Dask cluster of two (30 min)
+bench-sweep: testbed ## throughput of a sweep of 8 boots: one worker, two, a Dask cluster of two (25 min)
 	@$(BIN)/python benchmarks/sweep.py
 
 .PHONY: bench-guests

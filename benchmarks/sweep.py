@@ -20,10 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 ORCH = Path(sys.executable).parent / "orch"
 BARS = {"two": 1.7, "dask": 1.6}
 """Least throughput of an arm, of that of `one`."""
+Counts = dict[tuple[str | None, ...], float]
+_WHAT, _WHICH = ("phase", "component", "metric"), ("infer", "guest_user", "instructions")
+_KEY = ("cell_id", "world", "boot_id", "iteration")
 
 
-def sweep(name: str, options: list[str], boots: int, worlds: str, folder: Path) -> tuple[float, str]:
-    """Seconds of `orch run` from start to end, and what its programs executed, as text, which no arm may change."""
+def sweep(name: str, options: list[str], boots: int, worlds: str, folder: Path) -> tuple[float, Counts]:
+    """Seconds of `orch run` from start to end, and the instructions of its programs in each inference."""
     results = folder / f"{name}-{time.monotonic_ns()}"
     changes = [f"boots={boots}", f"worlds={worlds}", "iterations=2", "warmups=1", "inputs.count=2"]
     sets = [part for change in changes for part in ("--set", change)]
@@ -35,22 +38,22 @@ def sweep(name: str, options: list[str], boots: int, worlds: str, folder: Path) 
         sys.exit(f"{name}: orch run ended with {done.returncode}:\n{done.stderr[-2000:]}")
     (run,) = (path for path in results.iterdir() if path.is_dir())
     with (run / "samples.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if (row["phase"], row["component"]) == ("infer", "guest_user")]
-    keep = ("cell_id", "world", "boot_id", "iteration", "metric", "value")
-    return seconds, "\n".join(",".join(row[column] for column in keep) for row in rows)
+        rows = [row for row in csv.DictReader(stream) if tuple(map(row.get, _WHAT)) == _WHICH]
+    return seconds, {tuple(map(row.get, _KEY)): float(row["value"]) for row in rows}
 
 
-def differing(one: str, other: str) -> int:
-    """How many rows of two sweeps are not the same."""
-    pairs = zip(one.splitlines(), other.splitlines(), strict=False)
-    return sum(a != b for a, b in pairs) + abs(one.count("\n") - other.count("\n"))
+def deviation(one: Counts, other: Counts) -> float:
+    """The largest difference of an inference in two sweeps, as a part of it; raises SystemExit if one is missing."""
+    if one.keys() != other.keys():
+        sys.exit("the sweeps have not the same inferences")
+    return max(abs(other[key] / value - 1) for key, value in one.items())
 
 
 def main() -> None:
     """In a state folder of its own, so that a machine of the user is left alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--boots", type=int, default=8)
-    parser.add_argument("--worlds", default="[vm, realm]")
+    parser.add_argument("--worlds", default="[vm]")
     parser.add_argument("--rounds", type=int, default=3, help="of all arms [3]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="orch-sweep-") as name:
@@ -60,16 +63,14 @@ def main() -> None:
         cluster.write_text("kind: local\nworkers: 2\n", encoding="utf-8")
         arms = {"one": ["--workers", "1"], "two": ["--workers", "2"], "dask": ["--cluster", str(cluster)]}
         seen: dict[str, list[float]] = {arm: [] for arm in arms}
-        first = ""
+        first: Counts = {}
         for number in range(options.rounds):
             for arm, choice in arms.items():
                 seconds, counts = sweep(arm, choice, options.boots, options.worlds, folder)
                 seen[arm].append(seconds)
                 first = first or counts
                 rate, load = 60 * options.boots / seconds, os.getloadavg()[0]
-                told = (
-                    f"{differing(first, counts)} of {len(first.splitlines())} counts of programs differ from the first"
-                )
+                told = f"programs as in the first within {1e6 * deviation(first, counts):.1f} ppm"
                 print(
                     f"{number + 1} {arm:5} {seconds:6.1f} s  {rate:5.2f} boots/min  load {load:.1f}  {told}", flush=True
                 )

@@ -43,7 +43,7 @@ def emulators(folder: Path) -> list[int]:
             line, environment = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
         except OSError:
             continue
-        if b"qemu-system" in line.partition(b"\0")[0] and str(folder).encode() in environment:
+        if b"/qemu-system" in line and str(folder).encode() in environment:
             found.append(int(path.name))
     return found
 

@@ -29,7 +29,7 @@ ORCH = Path(sys.executable).parent / "orch"
 BOOTS, ITERATIONS, WARMUPS = 8, 2, 1
 CHANGES = (f"boots={BOOTS}", "worlds=[vm]", f"iterations={ITERATIONS}", f"warmups={WARMUPS}", "inputs.count=2")
 GONE = 10.0  # s
-LATEST = 30.0  # s after a job began: about what one takes
+LATEST = 50.0  # s after a job began: about twice what one takes
 LIMIT = 900.0  # s: whatever takes longer hangs
 JOB = "orchestrator.experiment.worker"
 KEY = ["cell_id", "world", "boot_id", "phase", "component", "metric", "method", "iteration"]

@@ -17,7 +17,7 @@ from orchestrator.schema.cluster import ClusterConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CONNECT = 10.0  # s
+_CONNECT = 20.0  # s
 _LEAVE = 5.0  # s
 _NO_DASHBOARD = "127.0.0.1:0"  # there is always a server, but it need not be in anybody's way
 

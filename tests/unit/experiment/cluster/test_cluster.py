@@ -88,7 +88,7 @@ class Scene:
     def until(self, what: Callable[[], bool], limit: float = LIMIT) -> None:
         deadline = time.monotonic() + limit
         while not what():
-            assert time.monotonic() < deadline, (self.folder / "fake_client.py.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, self.said()
             time.sleep(0.05)
 
     def alive(self, kind: str = "") -> list[ProcessId]:
@@ -101,10 +101,14 @@ class Scene:
         return [each["worker"] for each in board["workers"] if " on " in each["doing"]] if board else []
 
     def in_the_middle(self, client: subprocess.Popen[str]) -> None:
-        """Two machines are up, and steps are on record here that were not before."""
+        """A machine is up, and a step is on record here that was not before."""
         before = self.steps()
-        self.until(lambda: client.poll() is not None or (len(self.alive("machine")) == 2 and self.steps() > before + 1))
-        assert client.poll() is None
+        self.until(lambda: client.poll() is not None or (bool(self.alive("machine")) and self.steps() > before))
+        assert client.poll() is None, self.said()
+
+    def said(self) -> str:
+        """The end of what clients said."""
+        return (self.folder / "fake_client.py.log").read_text()[-2000:]
 
     def check_whole(self) -> None:
         rows = list(csv.DictReader((self.run.folder / "samples.csv").open()))
@@ -143,17 +147,17 @@ def test_all_comes_home_and_a_lost_worker_costs_what_it_had_not_told(scene: Scen
     model = an_artifact(scene)
     client = scene.client(model)
     scene.in_the_middle(client)
-    scene.until(lambda: scene.shown() == ["worker 1", "worker 2"])
-    fake = sorted(scene.pids.glob("worker-*"))[0]
-    victims = [each for each in scene.alive() if each.pid == int(fake.name.rpartition("-")[2])]
+    scene.until(lambda: bool(set(scene.shown()) & {"worker 1", "worker 2"}))
+    scene.until(lambda: bool(scene.alive("worker")))
+    victim = scene.alive("worker")[-1]
     done = scene.run.done()
-    os.kill(int(fake.read_text()), signal.SIGKILL)  # Dask's worker, its parent
-    scene.until(lambda: not any(each.alive() for each in victims), GONE)
+    os.kill(int((scene.pids / f"worker-{victim.pid}").read_text()), signal.SIGKILL)  # Dask's worker, its parent
+    scene.until(lambda: not victim.alive(), GONE)
     assert "exit 0" in scene.finish(client)
     scene.check_whole()
     assert done <= scene.run.done()
     lost = scene.run.log.of(JobLost)
-    assert [each.losses for each in lost] == [1]
+    assert [each.losses for each in lost] == [1], lost
     assert "gone" in lost[0].reason or "lost" in lost[0].reason
     consoles = sorted((scene.run.folder / "console").glob("boot*-uart0.log"))
     assert [path.read_text() for path in consoles] == ["# registers something\n"] * 4
