@@ -176,7 +176,7 @@ class Conductor:
     def _do(
         self, cells: Sequence[Cell], beds: Mapping[MachineKind, Testbed], costs: Costs, facts: dict[str, Any]
     ) -> None:
-        with closing(self._scheduler(beds)) as scheduler:
+        with closing(self._scheduler()) as scheduler:
             self._do_on(scheduler, cells, beds, costs, facts)
 
     def _do_on(
@@ -219,7 +219,7 @@ class Conductor:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _scheduler(self, beds: Mapping[MachineKind, Testbed]) -> Scheduler:
+    def _scheduler(self) -> Scheduler:
         """Who does the boots; raises UsageError if there is no room, or a machine in the way."""
         left = list(plan(self.workload, self.run.done(), self.folder).values())
         if self.options.cluster is not None:

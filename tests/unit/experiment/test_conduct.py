@@ -369,4 +369,4 @@ def test_one_worker_that_is_pinned_is_a_process_of_its_own(tmp_path: Path, monke
         conductor = conduct.Conductor(
             project, workload, project.root / "workloads/smoke.yaml", run_folder, Silent(), RunOptions(pin=pin)
         )
-        assert isinstance(conductor._scheduler({}), kind)
+        assert isinstance(conductor._scheduler(), kind)
