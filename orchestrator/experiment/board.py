@@ -7,6 +7,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,20 @@ class Board:
         self.path.unlink(missing_ok=True)
 
 
-def machine_line(project: Project) -> str:
-    """State of the machine of a worker, whose state folder is that of `project`, for people."""
-    now = Testbed(project, Silent()).instance.status()
-    return f"{now.state} since {now.since}" if now.alive else str(now.state)
+@dataclass
+class Machine:
+    """The machine of a worker, whose state folder is that of `project`."""
+
+    project: Project
+
+    @cached_property
+    def _bed(self) -> Testbed:
+        return Testbed(self.project, Silent())  # which reads all recipes: once is enough
+
+    def line(self) -> str:
+        """Its state, for people; raises UsageError for a platform that is not known here."""
+        now = self._bed.instance.status()
+        return f"{now.state} since {now.since}" if now.alive else str(now.state)
 
 
 def workers_of(project: Project) -> list[dict[str, Any]]:
@@ -84,7 +95,7 @@ def workers_of(project: Project) -> list[dict[str, Any]]:
     for each in board["workers"]:
         state = Path(each["place"])
         if not each["machine"] and state.is_absolute():  # of this computer, whose own word is newer
-            each["machine"] = machine_line(project.with_state(state))
+            each["machine"] = Machine(project.with_state(state)).line()
     return [{"run": board["run"], **each} for each in board["workers"]]
 
 

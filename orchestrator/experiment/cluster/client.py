@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 PROGRAM = "orchestrator.experiment.worker"
 SILENCE = 20.0  # s without a sign of life of an execution that has begun
 _LOOK = 0.5  # s
-_WORKERS = 1.0  # s between looks at who is there
+_MOMENT = 0.01  # s
+_WORKERS = 2.0  # s between looks at who is there
 _END = 8.0  # s for the executions of a run that ends
 _TOO_SMALL = 10.0  # s for a larger worker to come, when none that is there has room
 _QUEUED = 64  # items, of about a MiB at most
@@ -60,6 +61,7 @@ class _Attempt:
     execution: str = ""
     heard: float = 0.0
     number: int = -1
+    ending: bool = False
     broken: str = ""
 
 
@@ -257,6 +259,7 @@ class Cluster:
             attempt.receiver.take(message)
         attempt.post.doing = attempt.receiver.doing or attempt.post.doing
         attempt.post.machine = item.get("machine", attempt.post.machine)
+        attempt.ending = attempt.ending or "ending" in item
         if "need" in item:
             threading.Thread(target=self._supply, args=(attempt, tuple(item["need"])), daemon=True).start()
 
@@ -295,7 +298,7 @@ class Cluster:
     # --- ends -----------------------------------------------------------------------------------------------------
 
     def _ended(self, attempt: _Attempt) -> Outcome | None:
-        if attempt.future.done():
+        if attempt.future.done() or (attempt.ending and _done_soon(attempt)):
             self._hear(0)
             return self._leave(attempt, self._outcome(attempt))
         reason = attempt.broken
@@ -329,6 +332,15 @@ class Cluster:
 
     def _show(self, *, at_once: bool = False) -> None:
         self.board.show([each.post for each in self._running.values()], at_once=at_once)
+
+
+def _done_soon(attempt: _Attempt) -> bool:
+    """Whether a task that has said its last word is done, which is a matter of milliseconds."""
+    attempt.ending = False
+    deadline = time.monotonic() + _LOOK
+    while not attempt.future.done() and time.monotonic() < deadline:
+        time.sleep(_MOMENT)
+    return bool(attempt.future.done())
 
 
 def _failed(attempt: _Attempt) -> Outcome:

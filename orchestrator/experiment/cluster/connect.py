@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 _CONNECT = 20.0  # s
 _LEAVE = 5.0  # s
+_CALM = {
+    "distributed.worker.profile.enabled": False,  # looks a hundred times a second at threads that wait
+    "distributed.admin.tick.interval": "1s",  # of each server's clock, which is 20 ms
+    "distributed.admin.system-monitor.interval": "5s",
+}
+"""For a cluster that shares its cores with the emulators."""
 _NO_DASHBOARD = "127.0.0.1:0"  # there is always a server, but it need not be in anybody's way
 
 
@@ -93,8 +99,10 @@ def _client(where: Any) -> Any:
 
 def _local(config: ClusterConfig) -> Any:
     """Worker processes on this computer, without memory limits: those would not see the emulators anyway."""
+    import dask  # noqa: PLC0415
     from distributed import LocalCluster  # noqa: PLC0415
 
+    dask.config.set(_CALM)
     return LocalCluster(
         n_workers=config.workers,
         threads_per_worker=config.cores,

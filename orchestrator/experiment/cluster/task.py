@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import orchestrator
 from orchestrator.build.cache import Cache, default_cache
 from orchestrator.errors import EnvError, UsageError
-from orchestrator.experiment.board import machine_line
+from orchestrator.experiment.board import Machine
 from orchestrator.experiment.cluster.lease import Lease
 from orchestrator.experiment.cluster.parcel import EXTENSIONS, Arrived, sources_digest
 from orchestrator.experiment.cluster.pump import Channel, OverError, Pump
@@ -134,7 +134,7 @@ class _Execution:
                 start_new_session=True,
             )
         project = Project(CHECKOUT, *pickle.loads(self.order["bed"])).with_state(state)  # noqa: S301 - of our client
-        pump = Pump(self.channel, child, shard, lambda: machine_line(project))
+        pump = Pump(self.channel, child, shard, Machine(project).line)
         telling = threading.Thread(target=pump.run, name="orch-pump", daemon=True)
         try:
             handed_over(child, (job, place))
@@ -142,6 +142,7 @@ class _Execution:
             self._watch(child, telling)
         finally:
             self._end(child)
+        self.channel.send(ending=True)
         return pump.result(log)
 
     def _environment(self) -> dict[str, str]:

@@ -46,8 +46,8 @@ def main() -> int:
     machine = subprocess.Popen(["sleep", "600"], preexec_fn=_die_with_parent)  # noqa: PLW1509 - nothing else runs
     _note(pids, os.getpid(), "worker")
     _note(pids, machine.pid, "machine")
-    for path in [subject.path for subject in job.subjects.values()]:
-        assert not path.is_absolute() or path.exists(), path
+    for path in [getattr(subject, "path", job.scratch) for subject in job.subjects.values()]:
+        assert not path.is_absolute() or path == job.scratch or path.exists(), path
     shard = Shard(place.shard)
     shard.log.add("boot-begin", boot=job.boot.number, boot_id=job.facts.boot_id, machine=job.boot.machine.label)
     rows = RowMaker(shard, job.facts, began=MOMENT)
