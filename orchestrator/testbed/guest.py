@@ -33,6 +33,10 @@ class GuestName:
     world: World
     number: int = 1
 
+    def __post_init__(self) -> None:
+        if self.world not in GUEST_WORLDS:
+            raise ValueError(f"the {self.world} is no guest")
+
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Understand a name; None if it is none."""

@@ -17,7 +17,7 @@ from orchestrator.errors import BootError
 from orchestrator.testbed.guest import INITRD, GuestFile, GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.testbed import UpOptions
-from orchestrator.words import World
+from orchestrator.words import GUEST_WORLDS, World
 
 # Device tree, memory map and interrupt controller are QEMU's own; console and card are of the kinds we have too.
 QEMU = """\
@@ -217,7 +217,7 @@ def test_a_corrupt_initrd_is_told_as_the_panic_it_makes(
     testbed = make_bed().open()
     guests, sound = testbed.guests, testbed.guests.source
     testbed.build()
-    guests.build(list(World))
+    guests.build(list(GUEST_WORLDS))
     (tmp_path / "initrd").write_bytes(sound(INITRD).read_bytes()[:600_000])
 
     def source(file: GuestFile) -> Path:
@@ -225,7 +225,7 @@ def test_a_corrupt_initrd_is_told_as_the_panic_it_makes(
 
     monkeypatch.setattr(guests, "source", source)
     testbed.up(UpOptions())
-    for world in World:
+    for world in GUEST_WORLDS:
         with pytest.raises(BootError, match=f"^{world}: it ended before state 'guest-ready': panic: ") as caught:
             guests.start(GuestName(world), GuestOptions())
         assert any("Kernel panic - not syncing: " in line for line in caught.value.console)

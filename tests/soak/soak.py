@@ -27,7 +27,7 @@ from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions
 from orchestrator.testbed.project import Project
 from orchestrator.testbed.testbed import Testbed, UpOptions
-from orchestrator.words import World
+from orchestrator.words import GUEST_WORLDS, World
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -132,7 +132,7 @@ def complaints(link: Connection) -> list[str]:
 
 def soak(testbed: Testbed, seconds: float) -> list[str]:
     """Run the whole; prints what each guest did and returns what was wrong."""
-    testbed.guests.build(list(World))
+    testbed.guests.build(list(GUEST_WORLDS))
     testbed.up(UpOptions())
     for name in NAMES:
         testbed.guests.start(name, OPTIONS)

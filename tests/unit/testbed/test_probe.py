@@ -14,7 +14,7 @@ import pytest
 from orchestrator.testbed import guest, probe
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.probe import GuestState, Probe, read_exit, read_probe
-from orchestrator.words import World
+from orchestrator.words import GUEST_WORLDS, World
 
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)
 
@@ -57,7 +57,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder in place of the host's, and a shell in place of the VMM: what counts is the name of its file."""
     monkeypatch.setattr(guest, "FOLDER", str(tmp_path))
     shutil.copy("/bin/bash", tmp_path / "rvmm")
-    for world in World:
+    for world in GUEST_WORLDS:
         (tmp_path / world).mkdir()
     yield tmp_path
     for pid in tmp_path.glob("*/pid"):
