@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BEAT = 0.5  # s
+BEAT = 1.0  # s
 LEASE = 6.0  # s; with what a machine takes to end, less than 10 s in all
-_LOOK = 1.0  # s between looks of a worker
 _SOON = 0.1  # s between looks of those that wait for the client's word
 _ANSWER = "2s"
 
@@ -112,7 +111,7 @@ class Lease:
     def _watch(self) -> None:
         while not self._ended.is_set() and not self.over:
             self._look()  # may hang with the scheduler, so that others have to ask whether it is over
-            self._ended.wait(_LOOK if self._granted.is_set() else _SOON)
+            self._ended.wait(BEAT if self._granted.is_set() else _SOON)
 
     def _look(self) -> None:
         try:
