@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import os
 import pickle
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orchestrator
+from orchestrator import extensions
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from orchestrator.experiment.job import BootJob
 
 _KEY_LENGTH = 64
-EXTENSIONS = "ORCH_EXTENSIONS"
-"""In the environment: files outside the package that register records, separated as in PATH."""
 _ARTIFACT, _FILE, _FOLDER, _SCRATCH = "artifact", "file", "folder", "scratch"
 
 
@@ -102,7 +100,7 @@ def pack(job: BootJob, cache: Path) -> Parcel:
 
 def extension_files() -> list[Path]:
     """The extensions of this process, in order."""
-    return [Path(text) for text in os.environ.get(EXTENSIONS, "").split(os.pathsep) if text]
+    return extensions.paths()
 
 
 def _settled(value: Any, testbed_file: Path) -> Any:

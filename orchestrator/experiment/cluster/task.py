@@ -25,12 +25,13 @@ from orchestrator.build.cache import Cache, default_cache
 from orchestrator.errors import EnvError, UsageError
 from orchestrator.experiment.board import Machine
 from orchestrator.experiment.cluster.lease import Lease
-from orchestrator.experiment.cluster.parcel import EXTENSIONS, Arrived, sources_digest
+from orchestrator.experiment.cluster.parcel import Arrived, sources_digest
 from orchestrator.experiment.cluster.pump import Channel, OverError, Pump
 from orchestrator.experiment.cluster.tail import LOG
 from orchestrator.experiment.cluster.transfer import SHARD, Intake
 from orchestrator.experiment.job import Place
 from orchestrator.experiment.processes import handed_over
+from orchestrator.extensions import VARIABLE
 from orchestrator.runs.shard import Shard
 from orchestrator.testbed.project import CHECKOUT, Project
 
@@ -149,7 +150,7 @@ class _Execution:
         """That of this worker, with the client's extensions."""
         extensions = enumerate(self.order["extensions"])  # two may have one name
         named = os.pathsep.join(str(self._write(f"extension-{number}", [each])[0]) for number, each in extensions)
-        return {**os.environ, "PYTHONPATH": _package_path(), EXTENSIONS: named}
+        return {**os.environ, "PYTHONPATH": _package_path(), VARIABLE: named}
 
     def _core(self) -> str:
         """The core that the client's number leads to among those that this worker may use."""
