@@ -11,7 +11,7 @@ import os
 import pickle
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from orchestrator import extensions
 from orchestrator.errors import EnvError, UsageError
@@ -34,6 +34,13 @@ def tie(parent: int) -> None:
         sys.exit(1)
 
 
+def _messages() -> TextIO:
+    """What was stdout, for messages alone: whatever else prints, as an extension may, goes to the log on stderr."""
+    own = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return own
+
+
 def _interrupted(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -45,10 +52,10 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupted)
     if cores:
         os.sched_setaffinity(0, cores)
+    sender = Sender(_messages())
     extensions.load()
     # What the client wrote into this pipe a moment ago: the same program of the same user.
     job, place = _job()
-    sender = Sender(sys.stdout)
     try:
         execute(job, place, sender)
     except (UsageError, EnvError) as error:
