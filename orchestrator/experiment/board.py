@@ -63,6 +63,7 @@ class Board:
         text = json.dumps(table, indent=1) + "\n"
         self._written = time.monotonic()
         if text != self._text:
+            self.path.parent.mkdir(parents=True, exist_ok=True)  # a cluster's client may never have had a machine here
             replace_file(self.path, text)
             self._text = text
 
