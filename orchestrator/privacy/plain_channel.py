@@ -49,7 +49,7 @@ def run_plain_channel(
     with scratch(work) as folder, attacker(testbed, limit) as host:
         needles = folder / "needles"
         needles.write_bytes(blocks.needles)
-        with testbed.world(world).link() as guest:
+        with testbed.link(world) as guest:
             _send(data, host.link, guest, world)
             scan = host.scan(needles, host.vmm(world))
             ssh.capture(guest, f"rm {_TARGET}")

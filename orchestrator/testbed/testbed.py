@@ -35,10 +35,12 @@ from orchestrator.words import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from fabric import Connection
 
     from orchestrator.build.progress import Progress
+    from orchestrator.testbed.links import Links
     from orchestrator.testbed.project import Project
     from orchestrator.trace.counter import Counter
 
@@ -90,6 +92,8 @@ class Testbed:
         self.instance: Machine = self.platform.machine(self.state / "run")
         self.snapshots = Snapshots(self.state / "snapshots")
         self.guests = Guests(self)
+        self.kept: Links | None = None
+        """Connections that are shared and outlive their use, as long as somebody keeps them here."""
 
     # --- building -------------------------------------------------------------------------------------------------
 
@@ -140,7 +144,7 @@ class Testbed:
         """What this testbed adds to the host's root, or puts in place of what is there: SSH keys, modules, guests."""
         self.keys.ensure()
         modules = [artifacts[name] / f"{name}.ko" for name in ("rearm",) if name in artifacts]
-        guests = [(file.path, self.guests.source(file)) for file in SEEDED]
+        guests = [(file.path, self.guests.source(file)) for file in self.project.present(SEEDED)]
         return [
             *(OverlayFile(target, path.read_bytes()) for target, path in guests if path.exists()),
             *(
@@ -195,7 +199,8 @@ class Testbed:
     def _start(self, artifacts: dict[str, Path], options: UpOptions) -> UpResult:
         started = time.monotonic()
         blueprint = self.blueprint(artifacts, options, choose_port(self.project.ssh_port))
-        self.guests.machine_started([file for file in SEEDED if self.guests.source(file).exists()])
+        seeded = self.project.present(SEEDED)
+        self.guests.machine_started([file for file in seeded if self.guests.source(file).exists()])
         power = PowerOn(self, blueprint, options, self.snapshot_key(blueprint))
         try:
             how, port = power.up()
@@ -270,7 +275,17 @@ class Testbed:
 
     @contextmanager
     def host(self, timeout: float | None = None) -> Iterator[Connection]:
-        """An open SSH connection to the emulated host."""
+        """An open SSH connection to the emulated host: the one that is kept, or one of its own."""
+        with self.kept.to(World.HOST) if self.kept is not None else self.open_host(timeout) as link:
+            yield link
+
+    def link(self, name: str) -> AbstractContextManager[Connection]:
+        """An open SSH connection to the world of that name, likewise."""
+        return self.kept.to(name) if self.kept is not None else self.world(name).link()
+
+    @contextmanager
+    def open_host(self, timeout: float | None = None) -> Iterator[Connection]:
+        """An SSH connection to the emulated host of its own."""
         port = int(self.need_running()["ssh_port"])
         with ssh.opened(self.server(port), timeout or self.project.config.timeouts.ssh) as link:
             yield link

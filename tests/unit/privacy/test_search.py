@@ -88,6 +88,47 @@ def test_half_a_block_or_one_bit_less_is_nothing(search: Search) -> None:
     assert search.found(planted(8 * PAGE, (0, MODEL[:63]), (8 * PAGE - 63, MODEL[64:127]))) == 0
 
 
+def naive(model: bytes, memory: bytes) -> bytes:
+    """Each block that is looked for, by searching for its bytes."""
+    offsets = choose_blocks(model, 1).offsets
+    bits = np.array([memory.find(model[at : at + 64]) >= 0 for at in offsets])
+    return np.packbits(bits, bitorder="little").tobytes()
+
+
+def weights(rng: np.random.Generator, count: int) -> bytes:
+    """int8 weights of a few values, whose words of eight bytes are met in other places, too."""
+    return np.clip(rng.normal(0, 4, count).round(), -127, 127).astype(np.int8).tobytes()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_found_is_what_is_there(attack: Path, tmp_path: Path, seed: int) -> None:
+    """Pieces of the model anywhere, over each other, in memory that resembles it: none is lost, none too many."""
+    rng = np.random.default_rng(seed)
+    model = weights(rng, 30_000) if seed % 2 else rng.integers(0, 256, 30_000, np.uint8).tobytes()
+    memory = bytearray(weights(rng, 2 * CHUNK + 8 * PAGE))
+    for _ in range(120):
+        begin, size = int(rng.integers(len(model))), int(rng.integers(1, 900))
+        piece = model[begin : begin + size]
+        at = int(rng.integers(len(memory) - len(piece)))
+        memory[at : at + len(piece)] = piece
+    for page in rng.integers(0, len(memory) // PAGE, 60):
+        memory[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+    found = Search(attack, tmp_path, model).scan(bytes(memory)).regions["god"]
+    expected = naive(model, bytes(memory))
+    assert bytes.fromhex(found.blocks) == expected
+    assert 0 < found.found < choose_blocks(model, 1).count
+
+
+def test_blocks_that_share_all_words_but_one_are_told_apart(attack: Path, tmp_path: Path) -> None:
+    """They are all looked up by words of the same key where that cannot be helped."""
+    same = noise(48)
+    model = b"".join(noise(8) + same + noise(8) for _ in range(300))
+    memory = b"xyz" + model[64 * 100 : 64 * 200] + bytes(PAGE)
+    found = Search(attack, tmp_path, model).scan(memory[: len(memory) // PAGE * PAGE]).regions["god"]
+    assert bytes.fromhex(found.blocks) == naive(model, memory)
+    assert found.found == 100
+
+
 def test_noise_and_the_needles_themselves_hold_nothing(search: Search) -> None:
     """The program's own memory is searched too: what it brings must not count."""
     assert search.found(noise(8 << 20)) == 0
@@ -112,7 +153,9 @@ def test_listed_pages_are_told_apart(search: Search) -> None:
 
 def test_what_is_no_memory_or_no_needles_is_refused(search: Search) -> None:
     assert b"no number" in search.run(b"", "/proc/cpuinfo").stderr
-    for bad in (b"", b"ORCHNDL1", b"ORCHNDL1" + bytes(8), search.needles.read_bytes()[:-1], b"x" * 4096):
+    good = search.needles.read_bytes()
+    misplaced = good[:-1] + bytes([57])  # a word that ends behind its block
+    for bad in (b"", b"ORCHNDL2", b"ORCHNDL2" + bytes(8), good[:-1], misplaced, b"x" * 4096):
         search.needles.write_bytes(bad)
         done = search.run(bytes(PAGE))
         assert done.returncode == 1
