@@ -68,7 +68,7 @@ class Fingerprint(Event):
 
 
 class Deployed(Event):
-    """What a world has for a step: SHA-256 of its files as it computed them itself, and what its runtime is known by."""
+    """What a world has for a step: SHA-256 of its files as it computed them, and what its runtime is known by."""
 
     step: str
     runtime: dict[str, str]

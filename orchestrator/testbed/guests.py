@@ -219,8 +219,8 @@ class Guests:
 
     def stop_all(self) -> None:
         """Before the host goes down: stop guests and keep their consoles; what goes wrong is a notice, no error."""
-        if not self.record.load()["guests"]:
-            return
+        if all(facts.get("stopped") for facts in self.record.load()["guests"].values()):
+            return  # there was none, or each was stopped by us, and its console kept
         try:
             with self._working(_ANSWER) as life:
                 for name, report in ask(life.link).guests.items():
