@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.machine.memory import header
 from orchestrator.privacy.answers import Scan, read_stream
 from orchestrator.privacy.blocks import choose_blocks
 
@@ -34,8 +35,12 @@ class Search:
         self.needles.write_bytes(choose_blocks(model, 1).needles)
 
     def run(self, memory: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """With all of a memory in one piece."""
+        return self.run_pieces(header(BASE, len(memory)) + memory + header(BASE + len(memory), 0), *words)
+
+    def run_pieces(self, stream: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
         command = [self.program, "stream", self.needles, hex(BASE), *words]
-        return subprocess.run(command, input=memory, capture_output=True, check=False)
+        return subprocess.run(command, input=stream, capture_output=True, check=False)
 
     def scan(self, memory: bytes, *listed: int) -> Scan:
         words = []
@@ -140,6 +145,66 @@ def test_many_needles(attack: Path, tmp_path: Path) -> None:
     model = noise(20_000 * 64)
     memory = noise(3 * PAGE + 5) + model[: 15_000 * 64]
     assert Search(attack, tmp_path, model).found(memory + bytes(-len(memory) % PAGE)) == 15_000
+
+
+def sparse(memory: bytes, cuts: int, rng: np.random.Generator) -> bytes:
+    """The memory in pieces without its pages of zeros, some of which are there all the same; and cut anywhere."""
+    stream, page = b"", 0
+    while page < len(memory) // PAGE:
+        size = int(rng.integers(1, cuts))
+        piece = memory[page * PAGE : (page + size) * PAGE]
+        if any(piece) or rng.random() < 0.2:
+            stream += header(BASE + page * PAGE, len(piece)) + piece
+        page += size
+    return stream + header(BASE + len(memory), 0)
+
+
+@pytest.mark.parametrize("cuts", [2, 4, 300])
+def test_memory_that_comes_in_pieces_is_as_if_in_one(search: Search, cuts: int) -> None:
+    """A file over borders of pieces, up to the last byte before what is left out, and into it with its last zeros."""
+    rng = np.random.default_rng(cuts)
+    tail = MODEL[:40] + bytes(24)  # a block with 24 zeros at its end
+    model = MODEL + tail
+    Search(search.program, search.folder, model)
+    places = [
+        (5 * PAGE + 100, model),
+        (40 * PAGE - len(model), model),
+        (61 * PAGE - 40, tail[:40]),
+        (700 * PAGE, model),
+    ]
+    memory = planted(800 * PAGE, *places)
+    whole, parts = search.run(memory), search.run_pieces(sparse(memory, cuts, rng))
+    found = [read_stream(done.stdout.decode()).regions["god"] for done in (whole, parts)]
+    assert found[0].found == choose_blocks(model, 1).count
+    assert [(each.blocks, each.pages, each.zero) for each in found] == [(found[0].blocks, 800, found[0].zero)] * 2
+
+
+def test_a_block_that_ends_in_what_is_left_out_is_found(search: Search) -> None:
+    model = MODEL[:40] + bytes(24)
+    Search(search.program, search.folder, model)
+    page = bytes(PAGE - 40) + model[:40]
+    done = search.run_pieces(header(BASE, PAGE) + page + header(BASE + 9 * PAGE, 0))
+    god = read_stream(done.stdout.decode()).regions["god"]
+    assert (god.found, god.pages, god.zero) == (1, 9, 8)
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        (b"", b"the memory ends without a word"),
+        (header(BASE, PAGE) + bytes(PAGE), b"the memory ends without a word"),
+        (header(BASE, 2 * PAGE) + bytes(PAGE), b"the memory ends in the middle of a piece"),
+        (header(BASE + 1, 0), b"0x40000001: memory that is no next piece"),
+        (header(BASE, 100), b"0x40000000: memory that is no next piece"),
+        (header(BASE - PAGE, 0), b"0x3ffff000: memory that is no next piece"),
+        (header(BASE, PAGE) + bytes(PAGE) + header(BASE, 0), b"0x40000000: memory that is no next piece"),
+    ],
+)
+def test_memory_that_is_not_whole_is_refused(search: Search, stream: bytes, said: bytes) -> None:
+    """A search that has not seen all of it must not say that something was not there."""
+    done = search.run_pieces(stream)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert said in done.stderr
 
 
 def test_listed_pages_are_told_apart(search: Search) -> None:
