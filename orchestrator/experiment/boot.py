@@ -79,7 +79,7 @@ class BootRun:
         finally:
             try:
                 if stage is not None:
-                    stage.links.hang_up()
+                    stage.close()
             finally:
                 if up and not self.job.keep:
                     self._down()

@@ -7,7 +7,7 @@ import hashlib
 import json
 import mmap
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.attest.rim import MEASUREMENTS, Algorithm, Measurements, replay
@@ -19,7 +19,7 @@ from orchestrator.schema.testbed import Guest
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import INITRD, KERNEL, VMM, GuestName, Start
+from orchestrator.testbed.guest import INITRD, KERNEL, RUNTIME, VMM, GuestName, Start
 from orchestrator.words import World
 
 if TYPE_CHECKING:
@@ -40,7 +40,10 @@ _NO_MODULE = 3  # exit code of the script that reads
 
 @dataclass(frozen=True)
 class Expected:
-    """What a realm will read, and all that it follows from; `steps` are as the VMM's description has them."""
+    """What a realm will read, and all that it follows from; `steps` are as the VMM's description has them.
+
+    `runtime_root` is the root of the runtime disk's tree of hashes, which the command line has; None without that disk.
+    """
 
     measurements: Measurements
     config: Guest
@@ -48,6 +51,7 @@ class Expected:
     files: dict[str, Path]
     sha256: dict[str, str]
     steps: list[dict[str, Any]]
+    runtime_root: str | None = None
 
     def as_table(self) -> dict[str, Any]:
         """JSON-able."""
@@ -58,18 +62,22 @@ class Expected:
             "command_line": self.command_line,
             "files": {name: str(path) for name, path in self.files.items()},
             "sha256": self.sha256,
+            "runtime_root": self.runtime_root,
             "steps": self.steps,
         }
 
 
 def predict(testbed: Testbed, config: Guest) -> Expected:
     """Build what a realm of this testbed is made of and compute its measurement; no machine is needed."""
-    nodes = testbed.project.guest_nodes(testbed.graph, (KERNEL, INITRD, VMM))
+    nodes = testbed.project.guest_nodes(testbed.graph, (KERNEL, INITRD, RUNTIME, VMM))
     testbed.builder.build(list(nodes.values()))
     testbed.keys.ensure()
-    start = Start(GuestName(World.REALM), config, guest.kernel_command_line(config, public_blob(testbed.keys.user)), 0)
+    tree = testbed.guests.runtime_tree()
+    words = guest.kernel_command_line(config, public_blob(testbed.keys.user), tree)
+    start = Start(GuestName(World.REALM), config, words, 0, runtime=tree is not None)
     files = {"kernel": testbed.guests.source(KERNEL), "initrd": testbed.guests.source(INITRD)}
-    return predict_start(testbed.guests.source(VMM).with_name(_DESCRIBER), start, files)
+    expected = predict_start(testbed.guests.source(VMM).with_name(_DESCRIBER), start, files)
+    return replace(expected, runtime_root=tree.root_hash if tree is not None else None)
 
 
 def predict_start(describer: Path, start: Start, files: Mapping[str, Path]) -> Expected:
