@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind
 from orchestrator.analysis.compare import CompareRow, Comparison
+from orchestrator.analysis.estimator import ESTIMATOR, Interval, Kind
 from orchestrator.report.head import status_word
 from orchestrator.report.model import Facts, Grid, Heading, Item, Page, Paragraph, Plot, Points, Section
 from orchestrator.report.plots.overheads import ratios
@@ -23,7 +23,7 @@ from orchestrator.report.wording import (
     verdict_word,
 )
 from orchestrator.runs.reading import Run
-from orchestrator.words import Verdict
+from orchestrator.words import PHASES, Verdict
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -40,10 +40,20 @@ def lines(comparison: Comparison) -> list[str]:
 def notices(comparison: Comparison) -> list[str]:
     """What could not be compared or is not there any more, in words."""
     found = [*comparison.refused, *(f"{place}: no inference in B, which was to have it" for place in comparison.lost)]
+    found += [*comparison.apart, *(text for row in comparison.rows if (text := too_few(row)) is not None)]
     for name, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
         if cells:
             found.append(f"only in {name}: {', '.join(cells)}")
     return found
+
+
+def too_few(row: CompareRow) -> str | None:
+    """What it would take to say something of a ratio; None if something is said."""
+    if row.verdict is not Verdict.TOO_FEW_TICKS or row.needed is None:
+        return None
+    unit = "iterations a boot" if PHASES[row.phase].repeats else "boots"
+    enough = f": {row.needed:,} {unit} would do" if row.needed else ""
+    return f"{row.cell_id}/{row.world}/{row.phase}: too few ticks{enough}"
 
 
 def tally(comparison: Comparison) -> str:
@@ -69,10 +79,9 @@ def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
     if told:
         items.append(Points(tuple(told)))
     note = (
-        "B / A are ratios of medians of instructions, all components, with 95 % bootstrap intervals, boots before "
-        "iterations. Slower "
-        "or faster: the interval lies wholly beyond the margin; indistinguishable: within it. With fewer than "
-        f"{FEW_BOOTS} boots, and where these differ, intervals are too narrow."
+        f"B / A are ratios of sums of instructions, all components ({ESTIMATOR}), with 95 % bootstrap intervals, boots "
+        "before blocks of iterations; boots of the same seed are paired. Slower or faster: the interval lies wholly "
+        "beyond the margin; indistinguishable: within it; too few ticks: they fell into too little to say anything."
     )
     items.append(Paragraph(note, "note"))
     return Page(
@@ -134,8 +143,8 @@ def _table(comparison: Comparison) -> Grid:
                 row.cell_id,
                 world_name(row.world),
                 phase_name(row.phase),
-                millions(row.median_a),
-                millions(row.median_b),
+                millions(row.mean_a),
+                millions(row.mean_b),
                 overhead(_interval(row)).removesuffix(" %"),
                 ends(_interval(row)),
                 verdict_word(row.verdict),
