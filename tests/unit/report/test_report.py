@@ -23,7 +23,8 @@ from orchestrator.schema.samples import SUMMARY
 from orchestrator.words import Verdict
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-SECTIONS = "result what where exits life privacy other correctness cost method caveats".split()
+ORDER = "result what where exits life privacy other correctness cost method caveats"
+SECTIONS = ORDER.split()
 FIGURES = {"phases", "worlds", "shares", "exit-figure", "pages", "exposure", "samples"}
 PLAN = Plan(cells=(Cell(), QUIET), boots=3, iterations=4, warmups=1)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
