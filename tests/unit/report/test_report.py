@@ -15,6 +15,7 @@ from PIL import Image
 from synthetic import QUIET, Cell, Plan, make_run
 
 from orchestrator.analysis.estimator import ESTIMATOR
+from orchestrator.analysis.law import SHIPPED
 from orchestrator.report.html import render
 from orchestrator.report.model import Facts, Grid, Heading, Page, Paragraph, Points, Section, Word
 from orchestrator.report.tables import write_tables
@@ -23,9 +24,11 @@ from orchestrator.schema.samples import SUMMARY
 from orchestrator.words import Verdict
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-ORDER = "result what where exits life privacy other correctness cost method caveats"
+ORDER = "result what where exits law life privacy other correctness cost method caveats"
 SECTIONS = ORDER.split()
 FIGURES = {"phases", "worlds", "shares", "exit-figure", "pages", "exposure", "samples"}
+if SHIPPED.exists():  # else it takes more cells than there are here
+    FIGURES.add("law-figure")
 PLAN = Plan(cells=(Cell(), QUIET), boots=3, iterations=4, warmups=1)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
