@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.estimator import ESTIMATOR, Interval, Kind
@@ -31,7 +32,9 @@ def lines(comparison: Comparison) -> list[str]:
     table = [("cell", "world", "phase", "B/A", "95 % interval", "verdict")]
     for row in comparison.rows:
         ratio = _interval(row)
-        table.append((row.cell_id, row.world, row.phase, overhead(ratio), ends(ratio), row.verdict))
+        enough = enough_for(row)
+        word = f"{row.verdict}: {enough}" if enough else str(row.verdict)
+        table.append((row.cell_id, row.world, row.phase, overhead(ratio), ends(ratio), word))
     widths = [max(len(line[column]) for line in table) for column in range(6)]
     told = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     return (told if comparison.rows else []) + notices(comparison)
@@ -39,21 +42,18 @@ def lines(comparison: Comparison) -> list[str]:
 
 def notices(comparison: Comparison) -> list[str]:
     """What could not be compared or is not there any more, in words."""
-    found = [*comparison.refused, *(f"{place}: no inference in B, which was to have it" for place in comparison.lost)]
-    found += [*comparison.apart, *(text for row in comparison.rows if (text := too_few(row)) is not None)]
+    lost = (f"{place}: no inference in B, which was to have it" for place in comparison.lost)
+    found = [*comparison.refused, *lost, *comparison.apart]
     for name, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
         if cells:
             found.append(f"only in {name}: {', '.join(cells)}")
     return found
 
 
-def too_few(row: CompareRow) -> str | None:
-    """What it would take to say something of a ratio; None if something is said."""
-    if row.verdict is not Verdict.TOO_FEW_TICKS or row.needed is None:
-        return None
+def enough_for(row: CompareRow) -> str:
+    """What it would take to say something of a ratio that too few ticks fell into; nothing if something is said."""
     unit = "iterations a boot" if PHASES[row.phase].repeats else "boots"
-    enough = f": {row.needed:,} {unit} would do" if row.needed else ""
-    return f"{row.cell_id}/{row.world}/{row.phase}: too few ticks{enough}"
+    return f"{row.needed:,} {unit} would do" if row.needed else ""
 
 
 def tally(comparison: Comparison) -> str:
@@ -147,7 +147,7 @@ def _table(comparison: Comparison) -> Grid:
                 millions(row.mean_b),
                 overhead(_interval(row)).removesuffix(" %"),
                 ends(_interval(row)),
-                verdict_word(row.verdict),
+                replace(verdict_word(row.verdict), below=enough_for(row)),
             )
             for row in comparison.rows
         ),

@@ -18,7 +18,7 @@ from orchestrator.analysis.facts import CellFacts, RunFacts
 from orchestrator.errors import UsageError
 from orchestrator.files import replace_file
 from orchestrator.privacy.attack import is_exposure
-from orchestrator.report.compare_page import too_few
+from orchestrator.report.compare_page import enough_for
 from orchestrator.report.sections.privacy_alarms import privacy_alarms
 from orchestrator.runs.events import BootBegun, Part, StepDone
 from orchestrator.runs.reading import Run
@@ -59,8 +59,8 @@ def comparison_xml(a: Run, b: Run, comparison: Comparison) -> bytes:
         told = _ratio(row)
         if row.verdict is Verdict.SLOWER:
             case.result = [Failure(told)]
-        elif (few := too_few(row)) is not None:
-            case.result = [Skipped(f"{few}; {told}")]
+        elif row.verdict is Verdict.TOO_FEW_TICKS:
+            case.result = [Skipped(f"{told}; {enough_for(row)}")]
         else:
             case.system_out = told
         suite.add_testcase(case)
