@@ -62,6 +62,14 @@ bench-rmm: venv ## what calls into the RMM cost, in instructions by world
 bench-replay: testbed ## one saved moment of a deterministic machine, replayed five times: identical counts
 	@$(BIN)/python benchmarks/replay.py
 
+.PHONY: bench-coverage
+bench-coverage: venv ## how often intervals hold the truth, and the quickstart comes to a verdict: simulated (10 min)
+	@$(BIN)/python benchmarks/coverage.py
+
+.PHONY: bench-law
+bench-law: testbed ## what exits cost, and whether that predicts cells that were not seen (an hour; SAVE=1 ships the law)
+	@$(BIN)/python benchmarks/law.py $(if $(SAVE),--save)
+
 .PHONY: bench-sweep
 bench-sweep: testbed ## throughput of a sweep of 8 boots: one worker, two, a Dask cluster of two (25 min)
 	@$(BIN)/python benchmarks/sweep.py

@@ -232,6 +232,7 @@ class Verdict(StrEnum):
     SLOWER = "slower"
     INDISTINGUISHABLE = "indistinguishable"
     INCONCLUSIVE = "inconclusive"
+    TOO_FEW_TICKS = "too few ticks"
 
 
 class Access(StrEnum):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
+from orchestrator.analysis.pairing import common_boots
 from orchestrator.runs.frames import usable
 from orchestrator.words import INFER, Component, Status, World, phases_in_total
 
@@ -92,22 +92,12 @@ def el0_equality(samples: pd.DataFrame) -> list[Equality]:
     found = []
     for cell in samples["cell_id"].unique():
         mine = rows[rows["cell_id"] == cell]
-        mine = mine.assign(boot=_common(mine))
+        mine = mine.assign(boot=common_boots(mine))
         table = _by_world(mine[(mine["metric"] == "instructions") & (mine["component"] == Component.GUEST_USER)])
         pairs = table.dropna() if {World.VM, World.REALM} <= set(table.columns) else table.iloc[:0]
         different = pairs[pairs[World.VM] != pairs[World.REALM]] if len(pairs) else pairs
         found.append(Equality(str(cell), len(pairs), tuple(_differences(different, mine))))
     return found
-
-
-def _common(rows: pd.DataFrame) -> pd.Series[Any]:
-    """What equal boots of a cell in vm and realm share: their seed or, where seeds tell no boots apart, their id.
-
-    A boot that was repeated has another id than before, and the seed that it had.
-    """
-    boots = rows.drop_duplicates(["world", "boot_id"])
-    by_seed = boots["seed"].notna().all() and not boots.duplicated(["world", "seed"]).any()
-    return rows["seed" if by_seed else "boot_id"].fillna(0).astype("int64")
 
 
 def _by_world(rows: pd.DataFrame, values: str = "value") -> pd.DataFrame:

@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import Field
 
-from orchestrator.analysis.bootstrap import Interval, ratio_interval
-from orchestrator.analysis.summary import OF_CELL, REGIME, Group, groups
+from orchestrator.analysis.estimator import ESTIMATOR, ratio_apart, ratio_interval
+from orchestrator.analysis.summary import OF_CELL, REGIME, Group, groups, ticks_of
 from orchestrator.analysis.verdict import judge
 from orchestrator.runs.reading import Run
-from orchestrator.schema.csvtable import Finite, Name, Row, Table
+from orchestrator.schema.csvtable import Edition, Finite, Name, Row, Table
 from orchestrator.schema.names import PhaseName
+from orchestrator.schema.samples import EARLIER_ESTIMATOR, SUMMARY
 from orchestrator.words import INFER, PHASES, Component, Verdict, World
 
 _ALIKE = [name for name in (*OF_CELL, *REGIME) if name not in {"run_id", "workload"}]
@@ -31,18 +32,31 @@ class CompareRow(Row):
     unit: str
     run_a: Name = Field(description="the earlier night, or the first run on the command line")
     run_b: Name = Field(description="the other run")
+    estimator: Name = Field(
+        description="name and version of what made means, ratio and interval, of both runs alike; "
+        f"`{EARLIER_ESTIMATOR}`: they are those of medians"
+    )
     samples_a: int = Field(description="samples in A")
     samples_b: int = Field(description="samples in B")
-    median_a: Finite = Field(description="median in A, in unit")
-    median_b: Finite = Field(description="median in B, in unit")
-    ratio: Finite | None = Field(description="median of B over that of A; missing where A's is 0")
+    mean_a: Finite | None = Field(description="mean in A, in unit")
+    mean_b: Finite | None = Field(description="mean in B, in unit")
+    median_a: Finite = Field(description="median in A, in unit: a description, no part of the ratio")
+    median_b: Finite = Field(description="median in B, in unit: likewise")
+    ratio: Finite | None = Field(
+        description="of B over A: of sums over the boots and iterations that both have or, where they have other "
+        "boots, of means; missing where A's is 0"
+    )
     ci_low: Finite | None = Field(description="lower end of the ratio's 95 % interval")
     ci_high: Finite | None = Field(description="upper end")
     margin: Finite = Field(description="the margin of the verdict")
     verdict: Verdict = Field(description="the ratio in one word")
+    needed: int | None = Field(
+        description="of `too few ticks`: the iterations a boot that would do; of a phase that a boot has once, boots"
+    )
 
 
-COMPARE = Table("compare.csv", CompareRow)
+_MEDIANS = {"estimator": EARLIER_ESTIMATOR, "mean_a": "", "mean_b": "", "needed": ""}
+COMPARE = Table("compare.csv", CompareRow, 2, (Edition(1, _MEDIANS),))
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class Comparison:
     """What could be compared, and in words what could not.
 
     `only_a` and `only_b` are cells, `cell/world` or `cell/world/phase`; `lost` is `cell/world` of inferences that B was
-    to have and has not.
+    to have and has not. `apart` tells of tables that another estimator made: nothing here is made of those.
     """
 
     rows: tuple[CompareRow, ...]
@@ -58,6 +72,7 @@ class Comparison:
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     lost: tuple[str, ...]
+    apart: tuple[str, ...] = ()
 
     @property
     def slower(self) -> bool:
@@ -74,9 +89,9 @@ def compare(a: Run, b: Run, margin: float) -> Comparison:
     """Ratios B / A of the instructions (all components) of cells that are the same in both; others are listed.
 
     A cell is the same if its id, model file, inputs, number format, runtime, protection, `top`, ticks, shift, CPUs and
-    memory are.
+    memory are. Both runs are estimated anew from their samples, by the one estimator that there is.
     """
-    left, right = _counts(a, "a"), _counts(b, "b")
+    left, right = _counts(a), _counts(b)
     cells_a, cells_b = ({key[0]: None for key in each} for each in (left, right))
     differing = {
         cell: what for cell in cells_a if cell in cells_b and (what := _difference(cell, (left, a), (right, b)))
@@ -89,6 +104,22 @@ def compare(a: Run, b: Run, margin: float) -> Comparison:
         _only(places_a, places_b),
         _only(places_b, places_a),
         _lost(places_a, places_b, b),
+        tuple(told for run in (a, b) if (told := _by_another(run)) is not None),
+    )
+
+
+def _by_another(run: Run) -> str | None:
+    """What to know of a run whose own summary.csv is another estimator's; None if it is not, or there is none."""
+    path = run.folder / SUMMARY.name
+    if not path.exists():
+        return None
+    first = next(iter(SUMMARY.records(path)), None)
+    made_by = dict(zip(SUMMARY.names, first, strict=True))["estimator"] if first is not None else ESTIMATOR
+    if made_by == ESTIMATOR:
+        return None
+    return (
+        f"{run.info.run_id}: its summary.csv is by {made_by}, and not comparable with figures by {ESTIMATOR}; this "
+        "comparison is made of its samples, and `orch report` makes its summary anew"
     )
 
 
@@ -110,11 +141,11 @@ def _lost(a: list[tuple[str, ...]], b: list[tuple[str, ...]], run: Run) -> tuple
     )
 
 
-def _counts(run: Run, salt: str) -> dict[tuple[str, ...], Group]:
+def _counts(run: Run) -> dict[tuple[str, ...], Group]:
     """Groups of metric `instructions`, component all."""
     samples = run.samples
-    chosen = samples[(samples["metric"] == "instructions") & (samples["component"] == Component.ALL)]
-    return groups(chosen, salt)
+    needed = samples["metric"].isin(["instructions", "duration"]) & (samples["component"] == Component.ALL)
+    return {key: group for key, group in groups(samples[needed]).items() if key[4] == "instructions"}
 
 
 def _difference(
@@ -147,7 +178,11 @@ def _shown(value: Any) -> str:
 
 
 def _row(a: Group, b: Group, margin: float) -> CompareRow:
-    ratio: Interval = ratio_interval(b.sample, a.sample)
+    # Ids of boots are those of a run; seeds tell that two boots of two runs are equal but for what is compared.
+    same_boots = a.seeded and b.seeded and (a.series.numbers[0].tolist() == b.series.numbers[0].tolist())
+    ratio = (ratio_interval if same_boots else ratio_apart)(b.series, a.series)
+    ticks = ticks_of(b, a)
+    verdict = judge(ratio, margin, ticks)
     cell, world, phase = a.key[:3]
     return CompareRow(
         cell_id=cell,
@@ -159,13 +194,17 @@ def _row(a: Group, b: Group, margin: float) -> CompareRow:
         unit="1",
         run_a=a.facts["run_id"],
         run_b=b.facts["run_id"],
-        samples_a=a.sample.samples,
-        samples_b=b.sample.samples,
-        median_a=a.sample.estimate,
-        median_b=b.sample.estimate,
+        estimator=ESTIMATOR,
+        samples_a=len(a.series.values),
+        samples_b=len(b.series.values),
+        mean_a=a.series.mean,
+        mean_b=b.series.mean,
+        median_a=a.series.median,
+        median_b=b.series.median,
         ratio=ratio.estimate,
         ci_low=ratio.low,
         ci_high=ratio.high,
         margin=margin,
-        verdict=judge(ratio, margin),
+        verdict=verdict,
+        needed=ticks.needed if ticks and verdict is Verdict.TOO_FEW_TICKS else None,
     )

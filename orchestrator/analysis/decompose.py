@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the realm's additional instructions are executed: by phase and component, and what each exit adds.
 
-Made of means, not medians: means of parts add up to the mean of the whole, medians do not.
+Made of means over the boots and iterations that both worlds have: parts add up, and to the ratio of sums.
 """
 
 from __future__ import annotations

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind, Replicates, median_interval, ratio_interval
 from orchestrator.analysis.decompose import Decomposition, ExitCost, decompose, exit_cost
+from orchestrator.analysis.estimator import Interval, Series, mean_interval, ratio_interval, series
+from orchestrator.analysis.pairing import BOOT, PLACE, in_both, with_pairs
 from orchestrator.analysis.paper import is_regime
-from orchestrator.analysis.summary import Group, count_key, groups, resample, summarise
+from orchestrator.analysis.summary import Group, count_key, groups, summarise, ticks_of
+from orchestrator.analysis.ticks import Ticks
 from orchestrator.analysis.verdict import judge
 from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
 from orchestrator.runs.frames import usable
@@ -40,8 +43,10 @@ class CellFacts:
     mem_mib: int
     name: str
     regime: str
-    inference: Mapping[str, Interval]  # instructions, by world
-    over_vm: Mapping[tuple[str, str], Interval]  # ratios of medians, by (world, phase or TOTAL)
+    inference: Mapping[str, Interval]  # mean instructions, by world
+    medians: Mapping[str, float]  # of the same, for description
+    over_vm: Mapping[tuple[str, str], Interval]  # ratios of sums, by (world, phase or TOTAL)
+    ticks: Ticks | None  # of the realm's and the VM's inferences
     verdict: Verdict | None
     boots: int
     samples: int
@@ -55,9 +60,9 @@ class CellFacts:
         return f"{self.name}, {self.regime}"
 
     @property
-    def few_boots(self) -> bool:
-        """Whether intervals hold the truth less often than they say where boots differ."""
-        return self.boots < FEW_BOOTS
+    def one_boot(self) -> bool:
+        """Whether intervals are about other stretches of the one boot's time, and not about other boots."""
+        return self.boots == 1
 
     @property
     def is_paper_regime(self) -> bool:
@@ -101,9 +106,13 @@ def _cell(
 ) -> CellFacts:
     about: dict[Any, Any] = rows.sort_values("world", key=lambda world: world == World.HOST).iloc[0].to_dict()
     cell_id = str(about["cell_id"])
-    counts = rows[rows["metric"] == "instructions"]
+    rows = with_pairs(rows)
+    counts, shared = rows[rows["metric"] == "instructions"], in_both(rows)
+    both = shared[shared["metric"] == "instructions"]
     inference, over_vm, sizes = _ratios(cell_id, counts, found)
     infer = over_vm.get((World.REALM, INFER))
+    sides = [found.get(count_key(cell_id, world, INFER)) for world in (World.REALM, World.VM)]
+    few = ticks_of(sides[0], sides[1]) if sides[0] is not None and sides[1] is not None else None
     return CellFacts(
         cell_id=cell_id,
         model=str(about["model"]),
@@ -117,13 +126,15 @@ def _cell(
         name=name[0],
         regime=name[1],
         inference=inference,
+        medians={world: found[count_key(cell_id, world, INFER)].series.median for world in inference},
         over_vm=over_vm,
-        verdict=judge(infer, margin) if infer else None,
+        ticks=few,
+        verdict=judge(infer, margin, few) if infer else None,
         boots=min((boots for boots, _ in sizes), default=0),
         samples=min((samples for _, samples in sizes), default=0),
-        infer=decompose(counts, (INFER,)),
-        all_phases=decompose(counts, phases_of_total(counts)),
-        exits=exit_cost(rows),
+        infer=decompose(both, (INFER,)),
+        all_phases=decompose(both, phases_of_total(counts)),
+        exits=exit_cost(shared),
     )
 
 
@@ -131,26 +142,27 @@ def _ratios(
     cell_id: str, counts: pd.DataFrame, found: Mapping[tuple[str, ...], Group]
 ) -> tuple[dict[str, Interval], dict[tuple[str, str], Interval], list[tuple[int, int]]]:
     """Inference by world; ratios to the VM by world and phase, and of load + one inference; sizes of samples."""
-    samples: dict[tuple[str, str], Replicates] = {}
+    samples: dict[tuple[str, str], Series] = {}
     total_phases, whole = phases_of_total(counts), counts[counts["component"] == Component.ALL]
     for world in World:
         for phase in total_phases:
             group = found.get(count_key(cell_id, world, phase))
             if group is not None:
-                samples[world, phase] = group.sample
+                samples[world, phase] = group.series
         total = _total(whole[whole["world"] == world], total_phases)
         if total is not None:
-            sample = resample(total, cell_id, world, TOTAL)
+            block = samples[world, INFER].block if (world, INFER) in samples else 1
+            values, boots, places = (total[name].to_numpy() for name in ("value", BOOT, PLACE))
             # All iterations of a boot share its one load: of a single boot they tell nothing about how loads vary.
-            samples[world, TOTAL] = sample if sample.boots > 1 else replace(sample, kind=Kind.NONE)
-    inference = {str(world): median_interval(samples[world, INFER]) for world in World if (world, INFER) in samples}
+            samples[world, TOTAL] = series(values.astype(np.float64), boots, places, block=block, alone=True)
+    inference = {str(world): mean_interval(samples[world, INFER]) for world in World if (world, INFER) in samples}
     over_vm = {
         (str(world), str(phase)): ratio_interval(sample, samples[World.VM, phase])
         for (world, phase), sample in samples.items()
         if world != World.VM and (World.VM, phase) in samples
     }
     compared = (samples.get((world, INFER)) for world in (World.VM, World.REALM))
-    return inference, over_vm, [(sample.boots, sample.samples) for sample in compared if sample is not None]
+    return inference, over_vm, [(each.boot_count, len(each.values)) for each in compared if each is not None]
 
 
 def phases_of_total(counts: pd.DataFrame) -> tuple[Phase, ...]:
@@ -162,7 +174,7 @@ def phases_of_total(counts: pd.DataFrame) -> tuple[Phase, ...]:
 def _total(rows: pd.DataFrame, phases: Sequence[Phase]) -> pd.DataFrame | None:
     """Load plus one inference, for each iteration of each boot; None if a required phase is missing."""
     each = rows[rows["phase"].isin([phase for phase in phases if phase.repeats])]
-    table = each.pivot_table(index=["boot_id", "iteration"], columns="phase", values="value", aggfunc="sum")
+    table = each.pivot_table(index=[BOOT, PLACE], columns="phase", values="value", aggfunc="sum")
     needed = [phase for phase in phases if phase.repeats and phase.required]
     if table.empty or not set(needed) <= set(table.columns):
         return None
@@ -170,7 +182,7 @@ def _total(rows: pd.DataFrame, phases: Sequence[Phase]) -> pd.DataFrame | None:
     total = table.sum(axis=1).rename("value").reset_index()
     for phase in phases:
         if not phase.repeats:
-            once = total["boot_id"].map(rows[rows["phase"] == phase].groupby("boot_id")["value"].median())
+            once = total[BOOT].map(rows[rows["phase"] == phase].groupby(BOOT)["value"].mean())
             total["value"] += once if phase.required else once.fillna(0.0)
     total = total.dropna()
     return None if total.empty else total

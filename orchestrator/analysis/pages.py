@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis.bootstrap import Interval, median_interval
-from orchestrator.analysis.summary import count_key, resample
+from orchestrator.analysis.estimator import Interval, mean_interval, series
 from orchestrator.words import REALM_CREATE, TEARDOWN, Component, Phase, World
 
 LIFE = (REALM_CREATE, TEARDOWN)
@@ -18,7 +17,7 @@ LIFE = (REALM_CREATE, TEARDOWN)
 
 @dataclass(frozen=True)
 class PageCost:
-    """Instructions for each 4 KiB page of a guest, by world: the median of its boots."""
+    """Instructions for each 4 KiB page of a guest, by world: the mean of its boots."""
 
     guest: str
     phase: Phase
@@ -47,7 +46,7 @@ def page_costs(rows: pd.DataFrame, guests: Mapping[str, str]) -> list[PageCost]:
         for phase in LIFE:
             of_phase = whole[(whole["guest"] == guest) & (whole["phase"] == phase)]
             worlds = {
-                str(world): _per_page(part, pages, str(guest), phase)
+                str(world): _per_page(part, pages)
                 for world, part in of_phase.groupby("world")
                 if world in {World.VM, World.REALM}
             }
@@ -72,9 +71,9 @@ def slope(costs: list[PageCost], phase: Phase, world: World) -> tuple[float, flo
     return float(each), 1 - left / spread if spread else 1.0
 
 
-def _per_page(rows: pd.DataFrame, pages: int, guest: str, phase: Phase) -> Interval:
-    """An interval of the median of some rows, divided by pages."""
-    world = str(rows["world"].iloc[0])
-    whole = median_interval(resample(rows, *count_key(guest, world, phase)))
+def _per_page(rows: pd.DataFrame, pages: int) -> Interval:
+    """An interval of the mean of some rows, divided by pages."""
+    boots = rows["boot_id"].fillna(0).to_numpy(dtype=np.int64)
+    whole = mean_interval(series(rows["value"].to_numpy(dtype=np.float64), boots, np.zeros_like(boots), alone=True))
     estimate, low, high = (None if end is None else end / pages for end in (whole.estimate, whole.low, whole.high))
     return Interval(estimate, low, high, whole.kind)

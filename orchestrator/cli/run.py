@@ -148,8 +148,10 @@ def nightly(context: Context, *, workload_file: Path, changes: tuple[str, ...], 
         problems += _compare(before, journal.folder)
     publish(folder, journal.folder)
     # Behind the comparison, which a history that cannot be continued must not cost.
-    added = append_history(folder / HISTORY.name, journal.folder)
-    click.echo(f"{folder / HISTORY.name}: {added} lines more")
+    history = append_history(folder / HISTORY.name, journal.folder)
+    click.echo(f"{folder / HISTORY.name}: {history.added} lines more")
+    if history.notice is not None:
+        click.echo(f"{folder / HISTORY.name}: {history.notice}")
     if problems:
         raise WorkloadError("; ".join(problems))
 

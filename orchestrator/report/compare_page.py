@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
-from orchestrator.analysis.bootstrap import FEW_BOOTS, Interval, Kind
 from orchestrator.analysis.compare import CompareRow, Comparison
+from orchestrator.analysis.estimator import ESTIMATOR, Interval, Kind
 from orchestrator.report.head import status_word
 from orchestrator.report.model import Facts, Grid, Heading, Item, Page, Paragraph, Plot, Points, Section
 from orchestrator.report.plots.overheads import ratios
@@ -23,7 +24,7 @@ from orchestrator.report.wording import (
     verdict_word,
 )
 from orchestrator.runs.reading import Run
-from orchestrator.words import Verdict
+from orchestrator.words import PHASES, Verdict
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -31,7 +32,9 @@ def lines(comparison: Comparison) -> list[str]:
     table = [("cell", "world", "phase", "B/A", "95 % interval", "verdict")]
     for row in comparison.rows:
         ratio = _interval(row)
-        table.append((row.cell_id, row.world, row.phase, overhead(ratio), ends(ratio), row.verdict))
+        enough = enough_for(row)
+        word = f"{row.verdict}: {enough}" if enough else str(row.verdict)
+        table.append((row.cell_id, row.world, row.phase, overhead(ratio), ends(ratio), word))
     widths = [max(len(line[column]) for line in table) for column in range(6)]
     told = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     return (told if comparison.rows else []) + notices(comparison)
@@ -39,11 +42,18 @@ def lines(comparison: Comparison) -> list[str]:
 
 def notices(comparison: Comparison) -> list[str]:
     """What could not be compared or is not there any more, in words."""
-    found = [*comparison.refused, *(f"{place}: no inference in B, which was to have it" for place in comparison.lost)]
+    lost = (f"{place}: no inference in B, which was to have it" for place in comparison.lost)
+    found = [*comparison.refused, *lost, *comparison.apart]
     for name, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
         if cells:
             found.append(f"only in {name}: {', '.join(cells)}")
     return found
+
+
+def enough_for(row: CompareRow) -> str:
+    """What it would take to say something of a ratio that too few ticks fell into; nothing if something is said."""
+    unit = "iterations a boot" if PHASES[row.phase].repeats else "boots"
+    return f"{row.needed:,} {unit} would do" if row.needed else ""
 
 
 def tally(comparison: Comparison) -> str:
@@ -69,10 +79,9 @@ def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
     if told:
         items.append(Points(tuple(told)))
     note = (
-        "B / A are ratios of medians of instructions, all components, with 95 % bootstrap intervals, boots before "
-        "iterations. Slower "
-        "or faster: the interval lies wholly beyond the margin; indistinguishable: within it. With fewer than "
-        f"{FEW_BOOTS} boots, and where these differ, intervals are too narrow."
+        f"B / A are ratios of sums of instructions, all components ({ESTIMATOR}), with 95 % bootstrap intervals, boots "
+        "before blocks of iterations; boots of the same seed are paired. Slower or faster: the interval lies wholly "
+        "beyond the margin; indistinguishable: within it; too few ticks: they fell into too little to say anything."
     )
     items.append(Paragraph(note, "note"))
     return Page(
@@ -134,11 +143,11 @@ def _table(comparison: Comparison) -> Grid:
                 row.cell_id,
                 world_name(row.world),
                 phase_name(row.phase),
-                millions(row.median_a),
-                millions(row.median_b),
+                millions(row.mean_a),
+                millions(row.mean_b),
                 overhead(_interval(row)).removesuffix(" %"),
                 ends(_interval(row)),
-                verdict_word(row.verdict),
+                replace(verdict_word(row.verdict), below=enough_for(row)),
             )
             for row in comparison.rows
         ),

@@ -13,15 +13,17 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from orchestrator.analysis.checks import el0_equality, sums
 from orchestrator.analysis.compare import CompareRow, Comparison
-from orchestrator.analysis.facts import RunFacts
+from orchestrator.analysis.estimator import ESTIMATOR
+from orchestrator.analysis.facts import CellFacts, RunFacts
 from orchestrator.errors import UsageError
 from orchestrator.files import replace_file
 from orchestrator.privacy.attack import is_exposure
+from orchestrator.report.compare_page import enough_for
 from orchestrator.report.sections.privacy_alarms import privacy_alarms
 from orchestrator.runs.events import BootBegun, Part, StepDone
 from orchestrator.runs.reading import Run
 from orchestrator.runs.run_file import StepFacts
-from orchestrator.words import Status, Verdict, World
+from orchestrator.words import INFER, Status, Verdict, World
 
 JUNIT = "junit.xml"
 JUNIT_COMPARE = "junit-compare.xml"
@@ -42,17 +44,23 @@ def run_xml(facts: RunFacts) -> bytes:
         )
         steps.add_testcase(_ended(case, step))
     checks.add_testcases([_whole(run), _el0(facts), _sums(facts), _privacy(facts)])
-    return _xml([steps, checks])
+    overheads = TestSuite("overheads")
+    overheads.add_property("estimator", ESTIMATOR)
+    overheads.add_testcases([_overhead(run, cell) for cell in facts.cells if (World.REALM, INFER) in cell.over_vm])
+    return _xml([steps, checks, overheads])
 
 
 def comparison_xml(a: Run, b: Run, comparison: Comparison) -> bytes:
     """A case for each ratio: a failure if B is slower or has lost an inference, skipped if it could not be compared."""
     suite = TestSuite(_text(f"{b.info.run_id} against {a.info.run_id}"))
+    suite.add_property("estimator", ESTIMATOR)
     for row in comparison.rows:
         case = TestCase(f"{row.phase}: instructions", f"{row.cell_id}.{row.world}")
         told = _ratio(row)
         if row.verdict is Verdict.SLOWER:
             case.result = [Failure(told)]
+        elif row.verdict is Verdict.TOO_FEW_TICKS:
+            case.result = [Skipped(f"{told}; {enough_for(row)}")]
         else:
             case.system_out = told
         suite.add_testcase(case)
@@ -92,6 +100,18 @@ def _seconds(run: Run) -> dict[tuple[str, ...], float]:
         elif isinstance(event, Part) and event.step is not None:
             running[event.step] += event.seconds
     return ended
+
+
+def _overhead(run: Run, cell: CellFacts) -> TestCase:
+    """A realm's overhead, which is no failure however large; skipped where there are too few ticks to say it."""
+    case = TestCase(_text(f"realm over vm: {cell.line}"), _text(f"{run.info.name}.{cell.cell_id}"))
+    ratio = cell.over_vm[World.REALM, INFER]
+    told = _told(cell.verdict, ratio.estimate, ratio.low, ratio.high, run.info.margin)
+    if cell.verdict is Verdict.TOO_FEW_TICKS and cell.ticks is not None:
+        case.result = [Skipped(f"{told}; {cell.ticks.needed:,} {cell.ticks.of} would do")]
+    else:
+        case.system_out = told
+    return case
 
 
 def _ended(case: TestCase, step: StepFacts) -> TestCase:
@@ -155,10 +175,15 @@ def _privacy(facts: RunFacts) -> TestCase:
 
 
 def _ratio(row: CompareRow) -> str:
-    if row.ratio is None:
-        return f"{row.verdict}: no ratio"
-    ends = "" if row.ci_low is None or row.ci_high is None else f" [{row.ci_low:.4f}, {row.ci_high:.4f}]"
-    return f"{row.verdict}: {row.ratio:.4f}{ends}, margin {row.margin:g}"
+    return _told(row.verdict, row.ratio, row.ci_low, row.ci_high, row.margin)
+
+
+def _told(verdict: Verdict | None, ratio: float | None, low: float | None, high: float | None, margin: float) -> str:
+    """A verdict with its ratio and interval."""
+    if ratio is None:
+        return f"{verdict}: no ratio"
+    ends = "" if low is None or high is None else f" [{low:.4f}, {high:.4f}]"
+    return f"{verdict}: {ratio:.4f}{ends}, margin {margin:g}"
 
 
 def _text(words: str) -> str:

@@ -54,6 +54,7 @@ SECTIONS: Registry[SectionKind] = Registry(
         "what": f"{_SECTIONS}.what",
         "where": f"{_SECTIONS}.where",
         "exits": f"{_SECTIONS}.exits",
+        "law": f"{_SECTIONS}.law",
         "life": f"{_SECTIONS}.life",
         "privacy": f"{_SECTIONS}.privacy",
         "other": f"{_SECTIONS}.other",

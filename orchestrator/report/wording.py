@@ -7,12 +7,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.analysis.bootstrap import Interval
+from orchestrator.analysis.estimator import Interval
 from orchestrator.report.model import Content, Word
 from orchestrator.words import Verdict
 
 MINUS = "\u2212"
-DAGGER = "\u2020"
 DASH = "\u2013"
 TIMES = "\u00d7"
 NONE = "\u2013"
@@ -21,6 +20,7 @@ _TONES = {
     Verdict.FASTER: "good",
     Verdict.INDISTINGUISHABLE: "good",
     Verdict.INCONCLUSIVE: "warn",
+    Verdict.TOO_FEW_TICKS: "warn",
 }
 
 

@@ -18,8 +18,13 @@ from orchestrator.schema.names import PhaseName
 from orchestrator.words import Access, Component, Method, Quantization, Status, Verdict, World, unit_of
 
 SCHEMA_VERSION = 2
-OLDER = (Edition(1, {"runtime": DEFAULT_RUNTIME}),)
+SUMMARY_VERSION = 3
+_FIRST = {"runtime": DEFAULT_RUNTIME}
+OLDER = (Edition(1, _FIRST),)
 """What tables of earlier versions lack: there was one runtime when they were written."""
+EARLIER_ESTIMATOR = "ratio-of-medians-1"
+"""What tables of before were made by, that do not name their estimator."""
+_MEDIANS = {"estimator": EARLIER_ESTIMATOR, "mean": "", "needed": ""}
 _Version = Annotated[int, Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
 
 
@@ -90,7 +95,9 @@ class SampleRow(Row):
 class SummaryRow(Row):
     """Statistics of the ok rows, warm-ups left out, of one cell, world, phase, component and metric."""
 
-    schema_version: _Version = Field(default=SCHEMA_VERSION, description="version of these columns")
+    schema_version: Annotated[
+        int, Field(ge=SUMMARY_VERSION, le=SUMMARY_VERSION, description="version of these columns")
+    ] = SUMMARY_VERSION
     run_id: Name = Field(description="as in samples.csv")
     cell_id: Name = Field(description="as in samples.csv")
     workload: Name = Field(description="as in samples.csv")
@@ -109,22 +116,33 @@ class SummaryRow(Row):
     mem_mib: int = Field(description="as in samples.csv")
     host_hz: int = Field(description="as in samples.csv")
     guest_hz: int = Field(description="as in samples.csv")
+    estimator: Name = Field(
+        description=f"name and version of what made mean, ratio and intervals; `{EARLIER_ESTIMATOR}`: ratio and "
+        "intervals are those of medians. Rows of different ones are not to be compared"
+    )
     boots: int = Field(description="boots that gave samples")
     samples: int = Field(description="samples")
-    median: Finite | None = Field(default=None, description="median, in unit")
-    q1: Finite | None = Field(default=None, description="first quartile, in unit")
-    q3: Finite | None = Field(default=None, description="third quartile, in unit")
+    mean: Finite | None = Field(default=None, description="mean, in unit")
+    median: Finite | None = Field(default=None, description="median, in unit: a description, no part of the ratio")
+    q1: Finite | None = Field(default=None, description="first quartile, in unit: likewise")
+    q3: Finite | None = Field(default=None, description="third quartile, in unit: likewise")
     ci_low: Finite | None = Field(
-        default=None, description="lower end of the median's 95 % interval; missing with one sample"
+        default=None, description="lower end of the mean's 95 % interval; missing where nothing can be resampled"
     )
     ci_high: Finite | None = Field(default=None, description="upper end")
     ratio_to_vm: Finite | None = Field(
-        default=None, description="median over the normal VM's median; missing in vm rows and where that is 0"
+        default=None,
+        description="sum over the normal VM's, of the boots and iterations that both have; missing in vm rows and "
+        "where the VM's is 0",
     )
     ratio_ci_low: Finite | None = Field(default=None, description="lower end of the ratio's 95 % interval")
     ratio_ci_high: Finite | None = Field(default=None, description="upper end")
     verdict: Verdict | None = Field(
         default=None, description="the ratio in one word, of metrics of which less is better"
+    )
+    needed: int | None = Field(
+        default=None,
+        description="of `too few ticks`: the iterations a boot that would do; of a phase that a boot has once, boots",
     )
 
 
@@ -176,7 +194,7 @@ class PrivacyRow(Row):
 
 
 SAMPLES = Table("samples.csv", SampleRow, SCHEMA_VERSION, OLDER)
-SUMMARY = Table("summary.csv", SummaryRow, SCHEMA_VERSION, OLDER)
+SUMMARY = Table("summary.csv", SummaryRow, SUMMARY_VERSION, (Edition(2, _MEDIANS), Edition(1, {**_FIRST, **_MEDIANS})))
 PRIVACY = Table("privacy.csv", PrivacyRow, SCHEMA_VERSION, OLDER)
 
 

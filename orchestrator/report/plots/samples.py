@@ -15,7 +15,7 @@ from orchestrator.report.svg import draw
 def strips(
     name: str, title: str, alt: str, groups: Sequence[tuple[str, Mapping[str, Sequence[Sequence[float]]]]]
 ) -> str:
-    """Every sample (label, values by boot by world): inference relative to the normal VM's median, percent."""
+    """Every sample (label, values by boot by world): inference relative to the normal VM's mean, percent."""
     rows = sum(len(worlds) for _, worlds in groups)
 
     def paint(figure: Figure) -> None:
@@ -38,7 +38,7 @@ def strips(
         axes.set_ylim(at - 1.0, -1.05)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.margins(x=0.06)
-        axes.set_xlabel("instructions of one inference over the median of the normal VM, %")
+        axes.set_xlabel("instructions of one inference over the mean of the normal VM, %")
         axes.spines["left"].set_visible(False)
 
     return draw(name, title, alt, 0.7 + 0.30 * rows + 0.28 * len(groups), paint)

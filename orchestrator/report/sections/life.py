@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis import paper
-from orchestrator.analysis.bootstrap import Interval
+from orchestrator.analysis.estimator import Interval
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.analysis.pages import LIFE, PageCost, page_costs, slope
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot
@@ -52,8 +52,8 @@ def _plot(costs: list[PageCost]) -> Plot:
         for cost in costs
     )
     svg = pages("plot-pages", "Instructions for each page of guest memory", f"{told}.", panels)
-    caption = "Making and ending a guest: instructions of the whole machine for each 4 KiB page of its memory, medians."
-    return Plot("pages", svg, caption + " Whiskers: 95 % intervals, where there is more than one sample.")
+    caption = "Making and ending a guest: instructions of the whole machine for each 4 KiB page of its memory, means."
+    return Plot("pages", svg, caption + " Whiskers: 95 % intervals, where there is more than one boot.")
 
 
 def _range(value: Interval) -> Range | None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.bootstrap import FEW_BOOTS, FEW_SAMPLES, RESAMPLES
+from orchestrator.analysis.bootstrap import RESAMPLES
+from orchestrator.analysis.estimator import ESTIMATOR
 from orchestrator.analysis.facts import RunFacts
+from orchestrator.analysis.ticks import FEWEST
 from orchestrator.report.model import Item, Points
 from orchestrator.report.section import SectionKind
 
@@ -20,10 +22,15 @@ def build(facts: RunFacts) -> list[Item]:
                 "Host, normal VM and realm run the same program on the same inputs. VM and realm differ in nothing but "
                 "the world: kernel, initrd, VMM, command line, memory, devices and ID registers are the same.",
                 "Warm-ups and rows that are not ok are left out of all statistics, and kept in samples.csv.",
+                f"Estimator {ESTIMATOR}: an overhead is total work, the sum over all inferences of the realm over that "
+                "of the normal VM, of the boots and iterations that both have. Most inferences of a small model meet "
+                "no tick, and a ratio of medians would say what happens when nothing happens. Medians and quartiles "
+                "are shown as a description. Figures of another estimator are not to be compared with these.",
                 _intervals(facts),
                 f"Verdict: indistinguishable if the ratio's interval lies within {margin} of 1, slower or faster if it "
-                "lies wholly beyond, else inconclusive (two one-sided tests by inclusion, each at 2.5 %).",
-                "Decompositions are made of means, which add up; ratios are of medians.",
+                "lies wholly beyond, else inconclusive (two one-sided tests by inclusion, each at 2.5 %). Too few "
+                f"ticks: fewer than {FEWEST:g} of the rarer kind were to be expected in all that was sampled.",
+                "Decompositions are made of the same sums, and add up to the overhead.",
                 "samples.csv has every observation; all figures here are computed from it by `orch report`. "
                 "docs/analysis.md has formulas and sources, results/README.md the columns.",
             )
@@ -32,14 +39,15 @@ def build(facts: RunFacts) -> list[Item]:
 
 
 def _intervals(facts: RunFacts) -> str:
-    boots = {group.sample.boots for group in facts.groups.values() if group.sample.samples > 1}
-    level = "iterations, as there is one boot" if boots == {1} else "boots (over iterations where there is one boot)"
+    boots = {group.series.boot_count for group in facts.groups.values() if len(group.series.values) > 1}
+    level = "blocks, as there is one boot" if boots == {1} else "boots (over blocks where there is one boot)"
     return (
-        "Intervals: 95 %, bias-corrected and accelerated bootstrap (Efron 1987) of medians and of ratios of medians, "
-        f"{RESAMPLES:,} replicates; boots are drawn first, then iterations within each; acceleration by a jackknife "
-        f"over {level}. They are the same each time they are computed. Where all values are equal, so are the ends; "
-        f"one value has no interval; with fewer than {FEW_SAMPLES} values, or fewer than {FEW_BOOTS} boots that "
-        "differ, intervals are narrower than they should be."
+        f"Intervals: 95 %, bias-corrected and accelerated bootstrap (Efron 1987), {RESAMPLES:,} replicates. Boots are "
+        "drawn first, those of realm and VM together; then blocks of iterations within each, at least as long as the "
+        "rarer tick's period. What boots differ by is widened as few boots need it (Student's t). Acceleration by a "
+        f"jackknife over {level}. They are the same each time they are computed. Of one boot they cover other "
+        "stretches of its time, and not other boots. Where nothing varies, both ends are the estimate; where there is "
+        "nothing to resample, there is no interval."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.analysis.bootstrap import Interval, Kind
+from orchestrator.analysis.estimator import Interval, Kind
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Word
 from orchestrator.report.naming import word_of
@@ -68,6 +68,7 @@ def _table(rows: Sequence[SummaryRow], facts: RunFacts) -> Grid:
         *((Heading("Component", numeric=False),) if by_component else ()),
         Heading("World", numeric=False),
         Heading("n", f"boots {TIMES} each"),
+        Heading("Mean", unit),
         Heading("Median", unit),
         Heading("Quartiles", unit),
         Heading("Over VM", "% and 95 % interval"),
@@ -89,6 +90,7 @@ def _row(row: SummaryRow, facts: RunFacts, by_component: bool) -> tuple[Content,
         *((component_name(row.component),) if by_component else ()),
         world_name(row.world),
         f"{row.boots} {TIMES} {row.samples // row.boots}",
+        _value(row.mean),
         _value(row.median),
         f"{_value(row.q1)} {NONE} {_value(row.q3)}",
         over,

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orchestrator.analysis.checks import REPEATABLE, Spread
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.model import Content, Grid, Heading, Plot, Word
@@ -11,6 +14,8 @@ from orchestrator.report.plots.samples import strips
 from orchestrator.report.style import world_name
 from orchestrator.report.wording import MINUS, NONE, ditto, fraction, plural
 from orchestrator.words import INFER, Component, World
+
+_MANY = 2000  # inferences of a boot, beyond which equal marks are drawn once
 
 
 def samples_plot(facts: RunFacts) -> Plot | None:
@@ -28,8 +33,8 @@ def samples_plot(facts: RunFacts) -> Plot | None:
         worlds = {}
         for world in World:
             part = rows[(rows["cell_id"] == cell.cell_id) & (rows["world"] == world)]
-            boots = part.groupby("boot_id")["value"]
-            worlds[str(world)] = [[100 * (value / base.estimate - 1) for value in values] for _, values in boots]
+            boots = (values.to_numpy() for _, values in part.groupby("boot_id")["value"])
+            worlds[str(world)] = [_shown(100 * (values / base.estimate - 1)) for values in boots]
         found.append((cell.line, {world: boots for world, boots in worlds.items() if boots}))
     if not found:
         return None
@@ -40,8 +45,16 @@ def samples_plot(facts: RunFacts) -> Plot | None:
     )
     svg = strips("plot-samples", "Every sample", f"{told}.", found)
     return Plot(
-        "samples", svg, "Every sample that the statistics are made of: one mark an inference, one line of marks a boot."
+        "samples",
+        svg,
+        "Every sample that the statistics are made of: one mark an inference, one line of marks a boot; of more than "
+        f"{_MANY:,}, one mark for all that look alike.",
     )
+
+
+def _shown(values: NDArray[np.float64]) -> list[float]:
+    """All values or, of too many to draw, those that differ in what one can see."""
+    return [float(value) for value in (values if len(values) <= _MANY else np.unique(np.round(values, 2)))]
 
 
 def independent_boots(repeated: list[Spread], facts: RunFacts) -> list[tuple[str, Content]]:
@@ -78,8 +91,8 @@ def repeatability_grid(repeated: list[Spread], facts: RunFacts) -> Grid:
     notes = (
         f"(Largest {MINUS} smallest) / middle of an inference's instructions: of the boots' means, of their medians, "
         "of one boot's iterations.",
-        "Means tell whether boots repeat. An inference that is shorter than a tick executes one or none, and a median "
-        "is one or the other: where about half of the inferences have a tick, it jumps by what a tick costs though the "
-        "means agree.",
+        "Means tell whether boots repeat, and are what overheads are made of. Medians are a description: an inference "
+        "that is shorter than a tick executes one or none, and a median is one or the other. Where about half of the "
+        "inferences have a tick, it jumps by what a tick costs though the means agree.",
     )
     return Grid("Repeatability", headings, ditto(rows), notes)

@@ -4,27 +4,30 @@
 from __future__ import annotations
 
 from orchestrator.analysis import paper
-from orchestrator.analysis.bootstrap import FEW_BOOTS, FEW_SAMPLES, Interval
+from orchestrator.analysis.estimator import ESTIMATOR, Interval
 from orchestrator.analysis.facts import TOTAL, CellFacts, RunFacts
+from orchestrator.analysis.ticks import FEWEST
 from orchestrator.report.model import Content, Grid, Heading, Item, Paragraph, Plot, Word
-from orchestrator.report.naming import cell_label, cell_word
+from orchestrator.report.naming import cell_label, cell_word, word_of
 from orchestrator.report.plots.overheads import phases
 from orchestrator.report.section import SectionKind
+from orchestrator.report.style import world_name
 from orchestrator.report.wording import (
-    DAGGER,
     DASH,
     MINUS,
     NONE,
     TIMES,
+    ditto,
     ends,
     millions,
+    number,
     overhead,
     percent_over,
     plural,
     signed,
     verdict_word,
 )
-from orchestrator.words import INFER, Verdict, World, phases_in_total
+from orchestrator.words import INFER, Component, Verdict, World, phases_in_total
 
 _REALM_INFER = (World.REALM, INFER)
 
@@ -38,6 +41,7 @@ def build(facts: RunFacts) -> list[Item]:
     items: list[Item] = [Paragraph(sentence, "lead") for sentence in sentences(facts)]
     items.append(_table(compared, margin))
     items.append(_plot(compared, margin))
+    items.append(_described(facts))
     return items
 
 
@@ -63,6 +67,7 @@ def _sentence(cells: list[CellFacts], facts: RunFacts) -> str:
             "normal VM "
             f"(95 % interval {ends(ratio)} %); {first.verdict} at {margin}."
         )
+        text += _too_few(first)
     else:
         values = [value.value for cell in cells if (value := percent_over(cell.over_vm[_REALM_INFER])) is not None]
         counts = {word: sum(cell.verdict is word for cell in cells) for word in Verdict}
@@ -73,12 +78,19 @@ def _sentence(cells: list[CellFacts], facts: RunFacts) -> str:
             "over "
             f"{plural(len(cells), 'cell')}; at {margin}: {told}."
         )
-    fewest = min(cell.boots for cell in cells)
-    if fewest < FEW_BOOTS:
-        text += f" {plural(fewest, 'boot')}: where boots differ, the interval is too narrow."
+    if any(cell.one_boot for cell in cells):
+        text += " One boot: the interval covers other stretches of that boot's time, and not other boots."
     if first.is_paper_regime:
         text += f" Published for these ticks: +{paper.OVERHEAD[0]:.0f} to +{paper.OVERHEAD[1]:.0f} %."
     return text
+
+
+def _too_few(cell: CellFacts) -> str:
+    """What it would take to say something, where there are too few ticks for that."""
+    if cell.ticks is None or cell.verdict is not Verdict.TOO_FEW_TICKS:
+        return ""
+    enough = f", and {cell.ticks.needed:,} {cell.ticks.of} would do" if cell.ticks.needed else ""
+    return f" {number(cell.ticks.expected)} ticks were to be expected where {FEWEST:g} are needed{enough}."
 
 
 def _more(ratio: Interval) -> str:
@@ -100,21 +112,19 @@ def _table(cells: list[CellFacts], margin: float) -> Grid:
         Heading("Published", "%"),
     )
     notes = [
-        f"n: boots {TIMES} iterations. Medians; verdict: the interval of realm / VM against {100 * margin:g} % either "
-        "way. Load + one: loading the "
-        "model, reading one input, inferring and writing its output; a boot loads once, so that one boot gives no "
-        "interval.",
+        f"n: boots {TIMES} iterations. Means and ratios of sums ({ESTIMATOR}); verdict: the interval of realm / VM "
+        f"against {100 * margin:g} % either way. Load + one: loading the model, reading one input, inferring and "
+        "writing its output; a boot loads once, so that one boot gives no interval.",
     ]
     if any(cell.is_paper_regime for cell in cells):
         notes.append(f"Published: {paper.SOURCE}; inference alone, given for the same ticks and model family only.")
-    if any(cell.few_boots for cell in cells):
+    if any(cell.one_boot for cell in cells):
         notes.append(
-            f"* Fewer than {FEW_BOOTS} boots: where these differ as much as iterations do, what is called a 95 % "
-            "interval holds the truth in 64 to 80 % of cases with 2 boots, 81 to 87 % with 3, 89 to 92 % with 4 "
-            "(simulated; Repeatability shows how boots differ here). One boot says nothing about the next one."
+            "* One boot says nothing about the next one: its interval covers other stretches of the same boot's time. "
+            "Where boots differ, it holds what they have in common in few cases (docs/analysis.md, Coverage)."
         )
-    if any(cell.samples < FEW_SAMPLES for cell in cells):
-        notes.append(f"{DAGGER} Fewer than {FEW_SAMPLES} samples: not even the whole range of these has 95 %.")
+    few = [cell for cell in cells if cell.verdict is Verdict.TOO_FEW_TICKS]
+    notes += [f"{cell.line}: too few ticks.{_too_few(cell)}" for cell in few]
     rows = tuple(_row(cell) for cell in cells)
     return Grid("Instructions of one inference, realm against normal VM", headings, rows, tuple(notes))
 
@@ -125,10 +135,9 @@ def _row(cell: CellFacts) -> tuple[Content, ...]:
     total = cell.over_vm.get((World.REALM, TOTAL))
     known = paper.published(cell.model) if cell.is_paper_regime else None
     each = cell.samples // cell.boots if cell.boots else 0
-    stars = ("*" if cell.few_boots else "") + (DAGGER if cell.samples < FEW_SAMPLES else "")
     return (
         cell_word(cell),
-        f"{cell.boots} {TIMES} {each}{stars}",
+        f"{cell.boots} {TIMES} {each}{'*' if cell.one_boot else ''}",
         millions(vm),
         millions(realm),
         _with_interval(ratio),
@@ -142,6 +151,27 @@ def _row(cell: CellFacts) -> tuple[Content, ...]:
 def _with_interval(ratio: Interval | None) -> Content:
     """A ratio as percent over 1, and its interval in a second line, be it that there is none."""
     return NONE if ratio is None else Word(overhead(ratio).removesuffix(" %"), below=ends(ratio))
+
+
+def _described(facts: RunFacts) -> Grid:
+    """Medians and quartiles of an inference by world."""
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("World", numeric=False),
+        Heading("First quartile", "million instr."),
+        Heading("Median", "million instr."),
+        Heading("Third quartile", "million instr."),
+    )
+    rows = [
+        (word_of(facts, row.cell_id), world_name(row.world), millions(row.q1), millions(row.median), millions(row.q3))
+        for row in facts.summary
+        if (row.metric, row.phase, row.component) == ("instructions", INFER, Component.ALL)
+    ]
+    note = (
+        "A description of single inferences. No overhead is made of these: where fewer than half of the inferences "
+        "meet a tick, their median knows nothing of ticks."
+    )
+    return Grid("One inference described: median and quartiles", headings, ditto(rows), (note,), folded=True)
 
 
 def _plot(cells: list[CellFacts], margin: float) -> Plot:
@@ -165,7 +195,7 @@ def _plot(cells: list[CellFacts], margin: float) -> Plot:
         band=band,
     )
     caption = (
-        "Overhead of the realm over the normal VM by phase: ratios of medians with 95 % intervals, often narrower than "
+        "Overhead of the realm over the normal VM by phase: ratios of sums with 95 % intervals, often narrower than "
         "the mark. Scales differ from panel to panel. Grey: the margin of the verdict."
     )
     if band:

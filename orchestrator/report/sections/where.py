@@ -75,9 +75,7 @@ def _shares_plot(cells: list[CellFacts]) -> Plot:
         f"Points of the VM's inference. {told}.",
         rows,
     )
-    caption = (
-        "What the realm adds to an inference, by who executes it. The parts add up to the difference of the means."
-    )
+    caption = "What the realm adds to an inference, by who executes it. The parts add up to the overhead."
     return Plot("shares", svg, caption)
 
 
@@ -112,7 +110,7 @@ def _components(cells: list[CellFacts]) -> Grid:
             ("", "realm, million", *realm, millions(split.realm)),
             ("", "added, points", *added, points(split.overhead)),
         ]
-    notes = ("Means of all inferences, since means add up; so the sum may differ from the ratio of medians above.",)
+    notes = ("Means of the inferences that both worlds have; the points add up to the overhead above.",)
     return Grid(
         "One inference by component: instructions, and points of the VM's inference", headings, tuple(rows), notes
     )

@@ -20,7 +20,7 @@ REALM_EXIT = {"rmm": 14_000, "el3": 2_100, "host_kernel": 6_600, "vmm": 900}
 VM_EXIT = {"rmm": 0, "el3": 0, "host_kernel": 5_600, "vmm": 500}
 PAGE = {("realm", "realm_create"): 5_600, ("vm", "realm_create"): 2_200, ("realm", "teardown"): 4_800,
         ("vm", "teardown"): 970}  # fmt: skip
-PHASES = {"read": 0.004, "infer": 1.0, "write": 0.001}  # of the model's instructions
+PHASES = {"read": 0.004, "infer": 1.0, "write": 0.003}  # of the model's instructions
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from click.testing import CliRunner, Result
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.analysis.compare import COMPARE, compare
-from orchestrator.analysis.history import HISTORY, append_history
+from orchestrator.analysis.estimator import ESTIMATOR
+from orchestrator.analysis.history import HISTORY, append_history, history_lines
 from orchestrator.cli.main import orch
 from orchestrator.errors import UsageError
-from orchestrator.report.compare_page import notices
+from orchestrator.report.compare_page import lines, notices
+from orchestrator.report.tables import write_tables
 from orchestrator.runs.frames import read_frame
 from orchestrator.runs.reading import find_run, load_run
-from orchestrator.schema.samples import PRIVACY, SAMPLES
+from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY
 from orchestrator.words import Verdict
 
 CELL = Cell()
@@ -125,13 +128,49 @@ def test_a_cell_that_failed_everywhere_is_lost_and_one_that_was_taken_out_is_not
     assert (compare(a, c, 0.02).only_a, compare(a, c, 0.02).exit_code) == (("more-x",), 0)
 
 
-def test_a_run_beside_itself_is_not_resampled_alike(tmp_path: Path) -> None:
-    """Equal random numbers would give every replicate the ratio 1."""
+def test_a_run_beside_itself_is_equal_where_boots_are_known_by_their_seed(tmp_path: Path) -> None:
+    """Pairs leave nothing that varies; ids of boots tell nothing of another run, whose boots are drawn apart."""
     run = load_run(make_run(tmp_path, NIGHT))
-    rows = {(row.world, row.phase): row for row in compare(run, run, 0.02).rows}
-    infer = rows["realm", "infer"]
-    assert infer.ratio == 1
-    assert infer.ci_low < 1 < infer.ci_high
+    infer = {(row.world, row.phase): row for row in compare(run, run, 0.02).rows}["realm", "infer"]
+    assert (infer.ratio, infer.ci_low, infer.ci_high, infer.estimator) == (1, 1, 1, ESTIMATOR)
+    samples = run.samples.assign(seed=run.samples["seed"].where(run.samples["world"] == "none"))
+    unknown = replace(run, samples=samples)
+    for pair in ((unknown, unknown), (run, unknown)):
+        infer = {(row.world, row.phase): row for row in compare(*pair, 0.02).rows}["realm", "infer"]
+        assert infer.ratio == pytest.approx(1)
+        assert infer.ci_low < 1 < infer.ci_high
+
+
+def test_phases_that_are_shorter_than_ticks_are_far_apart_say_so(tmp_path: Path) -> None:
+    """A phase that meets no tick in all its iterations has no verdict, and the number that would do; no failure."""
+    quiet = Cell(icount_shift=0, host_hz=100, user=440_000)
+    a, b = (load_run(make_run(tmp_path, plan.but(cells=(quiet,), boot_noise=0.0))) for plan in (NIGHT, NEXT))
+    found = compare(a, b, 0.02)
+    (infer,) = (row for row in found.rows if (row.world, row.phase) == ("realm", "infer"))
+    assert infer.verdict is Verdict.TOO_FEW_TICKS
+    assert infer.needed == pytest.approx(5 / 3 * 1e7 / infer.mean_a, abs=2)
+    assert found.exit_code == 0
+    assert any(line.endswith(f"too few ticks: {infer.needed} iterations a boot would do") for line in lines(found))
+    assert all(row.needed is None for row in found.rows if row.verdict is not Verdict.TOO_FEW_TICKS)
+    worse = load_run(make_run(tmp_path, NEXT.but(name="worse", cells=(quiet,), slowdown=1.5)))
+    (infer,) = (row for row in compare(a, worse, 0.02).rows if (row.world, row.phase) == ("realm", "infer"))
+    assert infer.verdict is Verdict.SLOWER  # no tick makes half of an inference
+
+
+def test_a_summary_by_another_estimator_is_told_and_not_used(tmp_path: Path) -> None:
+    a, b = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
+    for folder in (a, b):
+        write_tables(folder)
+    assert compare(load_run(a), load_run(b), 0.02).apart == ()
+    expected = compare(load_run(a), load_run(b), 0.02).rows
+    as_of_version(2, a / "summary.csv", "estimator", "mean", "needed")
+    (row, *_) = SUMMARY.rows(a / "summary.csv")
+    assert (row.estimator, row.mean, row.schema_version) == ("ratio-of-medians-1", None, 3)
+    found = compare(load_run(a), load_run(b), 0.02)
+    assert found.rows == expected
+    (told,) = found.apart
+    assert "its summary.csv is by ratio-of-medians-1, and not comparable" in told
+    assert told in notices(found)
 
 
 def test_orch_compare_prints_writes_and_tells_by_its_exit_code(tmp_path: Path) -> None:
@@ -168,48 +207,61 @@ def test_orch_report_makes_everything_again(tmp_path: Path) -> None:
 def test_history_grows_once_a_run(tmp_path: Path) -> None:
     path = tmp_path / "history/history.csv"
     night, following = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
-    assert append_history(path, night) == 1
-    assert append_history(path, night) == 0
+    assert append_history(path, night).added == 1
+    assert append_history(path, night).added == 0
     with path.open("a") as stream:
         stream.write("2026-02-01T12:00:00Z,demo")  # killed while writing
-    assert append_history(path, following) == 1
+    assert append_history(path, following).added == 1
     rows = list(HISTORY.rows(path))
     assert [row.utc for row in rows] == [NIGHT.started_utc, NEXT.started_utc]
     assert all(row.verdict is Verdict.SLOWER and row.ci_low < row.ratio < row.ci_high for row in rows)
     assert rows[0].git_revision == "0123456789abcdef0123456789abcdef01234567"
 
 
-def as_of_version_1(path: Path, *lacking: str) -> bytes:
-    """Make of a table what the first version of orch would have written; returns the bytes."""
+def as_of_version(version: int, path: Path, *lacking: str) -> bytes:
+    """Make of a table what an earlier version of orch would have written; returns the bytes."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns=list(lacking))
     if "schema_version" in table:
-        table["schema_version"] = "1"
+        table["schema_version"] = str(version)
     table.to_csv(path, index=False, lineterminator="\n")
     return path.read_bytes()
 
 
-def test_lines_of_an_older_history_stay(tmp_path: Path) -> None:
+SUMS = ("estimator", "vm_mean", "realm_mean", "needed")
+
+
+@pytest.mark.parametrize(("version", "lacking"), [(1, ("schema_version", "runtime", "protection", *SUMS)), (2, SUMS)])
+def test_lines_of_an_older_history_stay_and_are_another_line(
+    tmp_path: Path, version: int, lacking: tuple[str, ...]
+) -> None:
     path = tmp_path / "history.csv"
     night, following = (make_run(tmp_path / "results", plan) for plan in (NIGHT, NEXT))
-    assert append_history(path, night) == 1
+    assert append_history(path, night).added == 1
     (line,) = HISTORY.rows(path)
-    old = as_of_version_1(path, "schema_version", "runtime", "protection")
-    assert old.startswith(b"utc,run_id,git_revision,cell_id,model,quantization,icount_shift,")
-    assert list(HISTORY.rows(path)) == [line]
+    old = as_of_version(version, path, *lacking)
+    by_medians = line.model_copy(
+        update={"estimator": "ratio-of-medians-1", "vm_mean": None, "realm_mean": None, "needed": None}
+    )
+    assert list(HISTORY.rows(path)) == [by_medians]
     assert path.read_bytes() == old
-    assert append_history(path, night) == 0
-    assert append_history(path, following) == 1
+    appended = append_history(path, following)
+    assert appended.added == 1
+    assert appended.notice is not None
+    assert "not to be compared with them: 1 of ratio-of-medians-1" in appended.notice
     assert path.read_text(encoding="utf-8").startswith("schema_version,utc,")
     first, second = HISTORY.rows(path)
-    assert first == line
-    assert (second.runtime, second.protection) == (line.runtime, line.protection) == ("litert", "none")
+    assert first == by_medians
+    assert (second.runtime, second.protection, second.estimator) == ("litert", "none", ESTIMATOR)
+    assert history_lines(path) == {(CELL.cell_id, first.estimator): [first], (CELL.cell_id, ESTIMATOR): [second]}
+    assert append_history(path, night).added == 1  # what the run gives today goes on with today's line
+    assert [row.run_id for row in history_lines(path)[CELL.cell_id, ESTIMATOR]] == [NEXT.run_id, NIGHT.run_id]
 
 
 def test_a_run_of_the_first_version_is_compared_with_one_of_today(tmp_path: Path) -> None:
     old, new = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
     expected = compare(load_run(old), load_run(new), 0.02)
     frames = {table.name: read_frame(old / table.name, table) for table in (SAMPLES, PRIVACY)}
-    before = {name: as_of_version_1(old / name, "runtime") for name in frames}
+    before = {name: as_of_version(1, old / name, "runtime") for name in frames}
     assert b"runtime" not in before["samples.csv"]
     found = compare(load_run(old), load_run(new), 0.02)
     assert found == expected
@@ -233,8 +285,8 @@ def test_a_cell_that_failed_everywhere_has_its_line_in_the_history(tmp_path: Pat
     path, more = tmp_path / "history.csv", Cell("more-x", icount_shift=0)
     broken = tuple(("more-x", world) for world in NIGHT.worlds)
     night = make_run(tmp_path / "results", NIGHT.but(cells=(CELL, more), broken=broken))
-    assert append_history(path, night) == 2
-    assert append_history(path, night) == 0
+    assert append_history(path, night).added == 2
+    assert append_history(path, night).added == 0
     row = list(HISTORY.rows(path))[1]
     assert (row.cell_id, row.icount_shift, row.host_hz, row.boots, row.ratio) == ("more-x", 0, 1000, 0, None)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from junitparser import JUnitXml, TestCase
 from synthetic import Cell, Plan, make_run
 
 from orchestrator.analysis.compare import compare
+from orchestrator.analysis.estimator import ESTIMATOR
 from orchestrator.analysis.facts import gather
 from orchestrator.errors import UsageError
 from orchestrator.report.junit import comparison_xml, publish, run_xml
@@ -193,3 +195,23 @@ def test_a_comparison_tells_what_is_slower_lost_or_not_comparable(tmp_path: Path
     apart = load_run(make_run(tmp_path, other))
     ((_, cases),) = by_suite(comparison_xml(before, apart, compare(before, apart, 0.02))).items()
     assert [outcome(case) for case in cases] == ["Skipped"]
+
+
+def test_overheads_are_cases_that_name_their_estimator(tmp_path: Path) -> None:
+    """An overhead is no failure, and one that too few ticks fell into is no result either."""
+    short = Cell("short-x", icount_shift=0, host_hz=100, user=440_000)
+    data = run_xml(gather(load_run(make_run(tmp_path, NIGHT.but(cells=(CELL, short), boot_noise=0.0)))))
+    (suite,) = (each for each in JUnitXml.fromstring(data) if each.name == "overheads")
+    assert {(each.name, each.value) for each in suite.properties()} == {("estimator", ESTIMATOR)}
+    told, few = list(suite)
+    assert outcome(told) == "passed"
+    assert told.system_out.startswith("slower: 1.14")
+    assert outcome(few) == "Skipped"
+    assert re.search(r"too few ticks: .* iterations a boot would do", few.result[0].message)
+    other = load_run(make_run(tmp_path, NIGHT.but(seed=2, cells=(short,), boot_noise=0.0)))
+    comparison = comparison_xml(other, other, compare(other, other, 0.02))
+    (suite,) = JUnitXml.fromstring(comparison)
+    assert [each.value for each in suite.properties()] == [ESTIMATOR]
+    (infer,) = (case for case in suite if (case.classname, case.name) == (f"{short.cell_id}.vm", "infer: instructions"))
+    assert outcome(infer) == "Skipped"
+    assert re.search("too few ticks: 1.0000 .*iterations a boot would do", infer.result[0].message)

@@ -76,7 +76,7 @@ def test_it_has_the_same_report_but_for_what_it_does_not_say(old: Path, tmp_path
     inputs = {name: (old / name).read_bytes() for name in ("samples.csv", "privacy.csv", "run.yaml")}
     write_tables(old)
     write_tables(new := make_run(tmp_path / "new", PLAN))
-    figures = ["cell_id", "world", "phase", "metric", "median", "ci_low", "ratio_to_vm", "ratio_ci_high", "verdict"]
+    figures = ["cell_id", "world", "phase", "metric", "mean", "ci_low", "ratio_to_vm", "ratio_ci_high", "verdict"]
     before, after = (pd.read_csv(folder / "summary.csv")[figures] for folder in (old, new))
     pd.testing.assert_frame_equal(before, after)
     titles, later = (re.findall("<h2 [^>]*>([^<]*)", (each / "report.html").read_text("utf-8")) for each in (old, new))
@@ -126,9 +126,9 @@ def test_a_run_of_another_kind_of_table_is_refused_with_the_reason(old: Path) ->
 
 def test_a_history_of_before_goes_on(old: Path, tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
-    assert append_history(path, old) == 1
+    assert append_history(path, old).added == 1
     pd.read_csv(path, dtype=str, keep_default_na=False)[HISTORY_1].to_csv(path, index=False, lineterminator="\n")
-    assert append_history(path, make_run(tmp_path / "results", NOW)) == 1
+    assert append_history(path, make_run(tmp_path / "results", NOW)).added == 1
     rows = list(HISTORY.rows(path))
     assert [row.run_id for row in rows] == [PLAN.run_id, NOW.run_id]
     infer = gather(load_run(old)).cells[0].over_vm[World.REALM, INFER]

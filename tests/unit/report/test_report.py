@@ -14,14 +14,21 @@ import pytest
 from PIL import Image
 from synthetic import QUIET, Cell, Plan, make_run
 
+from orchestrator.analysis.estimator import ESTIMATOR
+from orchestrator.analysis.law import SHIPPED
 from orchestrator.report.html import render
 from orchestrator.report.model import Facts, Grid, Heading, Page, Paragraph, Points, Section, Word
 from orchestrator.report.tables import write_tables
 from orchestrator.report.wording import number, signed
+from orchestrator.schema.samples import SUMMARY
+from orchestrator.words import Verdict
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-SECTIONS = ["result", "what", "where", "exits", "life", "privacy", "other", "correctness", "cost", "method", "caveats"]
+ORDER = "result what where exits law life privacy other correctness cost method caveats"
+SECTIONS = ORDER.split()
 FIGURES = {"phases", "worlds", "shares", "exit-figure", "pages", "exposure", "samples"}
+if SHIPPED.exists():  # else it takes more cells than there are here
+    FIGURES.add("law-figure")
 PLAN = Plan(cells=(Cell(), QUIET), boots=3, iterations=4, warmups=1)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -154,14 +161,37 @@ def test_what_the_vmm_cannot_see_is_no_zero(report: Path) -> None:
     assert [line for line in rows if "mmio_read" in line and "in the kernel" not in line]
 
 
-@pytest.mark.parametrize(("boots", "marked"), [(2, True), (5, False)])
-def test_few_boots_are_marked_with_what_their_interval_is_worth(tmp_path: Path, boots: int, marked: bool) -> None:
+@pytest.mark.parametrize(("boots", "marked"), [(1, True), (2, False)])
+def test_one_boot_is_marked_with_what_its_interval_covers(tmp_path: Path, boots: int, marked: bool) -> None:
     text = report_of(tmp_path, PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
     words = " ".join(" ".join(Tree(text).text).split())
     assert (f"{boots} \u00d7 8*" in words) == marked
-    assert ("64 to 80 % of cases with 2 boots" in words) == marked
-    assert (f"{boots} boots: where boots differ, the interval is too narrow" in words) == marked
-    assert "Independent boots means of an inference within" in words
+    assert ("One boot says nothing about the next one" in words) == marked
+    assert ("One boot: the interval covers other stretches of that boot's time, and not other boots" in words) == marked
+    assert ("Independent boots means of an inference within" in words) == (not marked)
+
+
+def test_too_few_ticks_are_told_with_what_would_do(tmp_path: Path) -> None:
+    short = Cell("short-x", icount_shift=0, host_hz=100, user=440_000)
+    folder = make_run(tmp_path, PLAN.but(cells=(short,), boot_noise=0.0))
+    written = write_tables(folder)
+    (sentence,) = written.findings
+    told = re.search(r"too few ticks at a margin of 2 %\. ([\d.]+) ticks were to be expected where 5 are needed, and "
+                     r"(\d+) iterations a boot would do\.", sentence)  # fmt: skip
+    assert told is not None
+    assert float(told[1]) == pytest.approx(3 * 4 * 0.0485, rel=0.1)
+    assert int(told[2]) == pytest.approx(4 * 5 / float(told[1]), abs=2)
+    rows = [row for row in SUMMARY.rows(folder / "summary.csv") if row.needed is not None]
+    assert {(row.verdict, row.world) for row in rows} == {(Verdict.TOO_FEW_TICKS, world) for world in ("host", "realm")}
+    assert int(told[2]) in {row.needed for row in rows if (row.phase, row.component) == ("infer", "all")}
+
+
+def test_the_estimator_is_named_and_medians_are_a_description(report: Path) -> None:
+    words = " ".join(" ".join(Tree(report.read_text(encoding="utf-8")).text).split())
+    assert f"Means and ratios of sums ({ESTIMATOR})" in words
+    assert "One inference described: median and quartiles" in words
+    assert "the points add up to the overhead above" in words
+    assert {row.estimator for row in SUMMARY.rows(report.parent / "summary.csv")} == {ESTIMATOR}
 
 
 def test_every_ratio_of_the_headline_has_its_interval_below(tmp_path: Path) -> None:
