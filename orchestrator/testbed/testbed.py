@@ -34,11 +34,12 @@ from orchestrator.testbed.worlds import AnyWorld, GuestWorld, HostWorld
 from orchestrator.words import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from fabric import Connection
 
+    from orchestrator.build.graph import Node
     from orchestrator.build.progress import Progress
     from orchestrator.testbed.links import Links
     from orchestrator.testbed.project import Project
@@ -97,10 +98,10 @@ class Testbed:
 
     # --- building -------------------------------------------------------------------------------------------------
 
-    def build(self) -> dict[str, Path]:
-        """Build what the machine needs; returns artifact folders by node name."""
+    def build(self, also: Iterable[Node] = ()) -> dict[str, Path]:
+        """Build what the machine needs, and nodes beside it; returns the machine's artifact folders by node name."""
         nodes = self.project.machine_nodes(self.graph)
-        self.builder.build(list(nodes.values()))
+        self.builder.build(list(dict.fromkeys([*nodes.values(), *also])))
         return {name: self.builder.artifact(node) for name, node in nodes.items()}
 
     def artifacts(self) -> dict[str, Path]:
