@@ -18,6 +18,8 @@ void *arch_granule(uint64_t pa);
  * has no memory behind it, or the address is none of memory. */
 bool arch_ns_read(void *to, uint64_t pa, size_t bytes);
 bool arch_ns_write(uint64_t pa, const void *from, size_t bytes);
+/* Zero it; here both are multiples of 2 KiB. */
+bool arch_ns_zero(uint64_t pa, size_t bytes);
 
 /* Zero a granule through the RMM's view; false if there is no memory behind it. */
 bool arch_wipe(uint64_t pa);

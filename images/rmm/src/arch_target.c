@@ -26,9 +26,14 @@ bool arch_ns_write(uint64_t pa, const void *from, size_t bytes)
 	return may_be_ns(pa) && access_copy((void *)(uintptr_t)(NS_ALIAS + pa), from, bytes);
 }
 
+bool arch_ns_zero(uint64_t pa, size_t bytes)
+{
+	return may_be_ns(pa) && access_zero((void *)(uintptr_t)(NS_ALIAS + pa), bytes);
+}
+
 bool arch_wipe(uint64_t pa)
 {
-	return access_wipe((void *)(uintptr_t)pa);
+	return access_zero((void *)(uintptr_t)pa, GRANULE_SIZE);
 }
 
 static bool el3_call(uint64_t function, uint64_t pa)

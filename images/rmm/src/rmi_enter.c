@@ -8,7 +8,6 @@
 #include "rmi_pages.h"
 #include "run.h"
 
-void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
 /* A6.1: bits of ICH_HCR_EL2 that belong to the host: UIE, LRENPIE, NPIE, VGrp*IE, TDIR; and EOIcount to be told. */
@@ -16,16 +15,29 @@ void *memset(void *to, int value, size_t bytes);
 #define GIC_HCR_TOLD (GIC_HCR_HOST | MASK(31, 27))
 #define GIC_LR_HW    BIT(61)
 
+/* Copy some fields of the enter half, once, into the CPU's own page. */
+#define READ_FIELDS(page, first, last)                                                                       \
+	arch_ns_read((uint8_t *)cpu_this()->in + offsetof(struct rec_enter, first),                          \
+		     (page) + offsetof(struct rec_enter, first),                                             \
+		     offsetof(struct rec_enter, last) + sizeof(((struct rec_enter *)0)->last) -              \
+			     offsetof(struct rec_enter, first))
+
+/* Are general registers of the host's the answer that the REC's last exit waits for? */
+static bool wants_gprs(const struct rec *rec)
+{
+	return rec->pending == PENDING_MMIO || rec->pending == PENDING_SYSREG || rec->pending == PENDING_HOST_CALL;
+}
+
 static bool valid_gic(const struct rec_enter *enter)
 {
 	unsigned int i, implemented = arch_gic_list_registers();
+	uint64_t any = 0, beyond = 0;
 
-	if ((enter->gicv3_hcr & ~GIC_HCR_HOST) != 0)
-		return false;
-	for (i = 0; i < REC_LRS; i++)
-		if ((enter->gicv3_lrs[i] & GIC_LR_HW) != 0 || (i >= implemented && enter->gicv3_lrs[i] != 0))
-			return false;
-	return true;
+	for (i = 0; i < implemented; i++)
+		any |= enter->gicv3_lrs[i];
+	for (; i < REC_LRS; i++)
+		beyond |= enter->gicv3_lrs[i];
+	return (enter->gicv3_hcr & ~GIC_HCR_HOST) == 0 && (any & GIC_LR_HW) == 0 && beyond == 0;
 }
 
 /* B4.3 REC_ENTER, failure conditions behind the input errors, in their order. */
@@ -61,20 +73,25 @@ static void mask_timers(struct rec_timers *timers)
 
 static void take_inputs(struct rec *rec, const struct rec_enter *enter)
 {
+	unsigned int i, implemented = arch_gic_list_registers();
+
 	rec->traps = ((enter->flags & ENTER_TRAP_WFI) != 0 ? REC_TRAP_WFI : 0) |
 		     ((enter->flags & ENTER_TRAP_WFE) != 0 ? REC_TRAP_WFE : 0);
-	memcpy(rec->gic.lrs, enter->gicv3_lrs, sizeof(rec->gic.lrs));
+	for (i = 0; i < implemented; i++)
+		rec->gic.lrs[i] = enter->gicv3_lrs[i];
 	rec->gic.hcr = enter->gicv3_hcr;
 	mask_timers(&rec->timers);
 }
 
-/* Fields that every exit has (A4.3.2). */
+/* Fields that every exit has (A4.3.2). List registers that are not implemented stay zero. */
 static void fill_common(struct run *run)
 {
 	const struct rec *rec = run->rec;
 	struct rec_exit *exit = run->exit;
+	unsigned int i, implemented = arch_gic_list_registers();
 
-	memcpy(exit->gicv3_lrs, rec->gic.lrs, sizeof(exit->gicv3_lrs));
+	for (i = 0; i < implemented; i++)
+		exit->gicv3_lrs[i] = rec->gic.lrs[i];
 	exit->gicv3_hcr = rec->gic.hcr & GIC_HCR_TOLD;
 	exit->gicv3_misr = rec->gic.misr;
 	exit->gicv3_vmcr = rec->gic.vmcr;
@@ -84,24 +101,74 @@ static void fill_common(struct run *run)
 	exit->cntv_cval = rec->timers.cntv_cval;
 }
 
+/* ---- The exit half as the host gets it: zero but for some parts --------------------------------------------- */
+
+/* Whole words of RmiRecExit. */
+struct part {
+	uint16_t offset, bytes;
+};
+#define PART(first, last)                                                                          \
+	{ offsetof(struct rec_exit, first), offsetof(struct rec_exit, last) / 8 * 8 + 8 -          \
+						    offsetof(struct rec_exit, first) }
+
+static const struct part common_parts[] = { PART(reason, reason), PART(gicv3_hcr, gicv3_vmcr), PART(cntp_ctl, cntv_cval) };
+
+/* Those that an exit for a reason has besides (A4.3.4 to A4.3.9). */
+#define SPECIAL_PARTS 2
+static const struct part special_parts[][SPECIAL_PARTS] = {
+	[EXIT_SYNC] = { PART(esr, hpfar), PART(gprs, gprs[0]) },
+	[EXIT_IRQ] = { { 0, 0 } },
+	[EXIT_FIQ] = { { 0, 0 } },
+	[EXIT_PSCI] = { PART(gprs, gprs[3]) },
+	[EXIT_RIPAS_CHANGE] = { PART(ripas_base, ripas_value) },
+	[EXIT_HOST_CALL] = { PART(gprs, gprs[REC_GPRS - 1]), PART(imm, imm) },
+	[EXIT_SERROR] = { { 0, 0 } },
+};
+
+static bool write_part(uint64_t page, const struct rec_exit *exit, struct part part)
+{
+	return arch_ns_write(page + REC_RUN_EXIT + part.offset, (const uint8_t *)exit + part.offset, part.bytes);
+}
+
+/* False if the host has given the page away meanwhile: its loss. */
+static bool tell(uint64_t page, struct rec_exit *exit)
+{
+	bool told = arch_ns_zero(page + REC_RUN_EXIT, sizeof(*exit));
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(common_parts); i++)
+		told = told && write_part(page, exit, common_parts[i]);
+	for (i = 0; i < SPECIAL_PARTS; i++) {
+		struct part part = special_parts[exit->reason][i];
+
+		if (part.bytes == 0)
+			break;
+		told = told && write_part(page, exit, part);
+		/* Not for the next exit, which may be another realm's. */
+		memset((uint8_t *)exit + part.offset, 0, part.bytes);
+	}
+	return told;
+}
+
 uint64_t rmi_rec_enter(uint64_t rec, uint64_t page)
 {
 	struct run run = { .enter = (const struct rec_enter *)cpu_this()->in,
-			   .exit = (struct rec_exit *)cpu_this()->out };
+			   .exit = (struct rec_exit *)cpu_this()->exit };
 	struct granule *granule = granule_find(rec);
 	uint64_t status;
 
-	if (granule == NULL || !is_granule_aligned(page) ||
-	    !arch_ns_read(cpu_this()->in, page, sizeof(struct rec_enter)) || !granule_lock(granule, GRANULE_REC))
+	if (granule == NULL || !is_granule_aligned(page) || !READ_FIELDS(page, flags, flags) ||
+	    !READ_FIELDS(page, gicv3_hcr, gicv3_lrs) || !granule_lock(granule, GRANULE_REC))
 		return RMI_ERROR_INPUT;
 	run.rec = arch_granule(rec);
 	status = admit(run.rec, run.enter);
+	if (status == RMI_SUCCESS && wants_gprs(run.rec) && !READ_FIELDS(page, gprs, gprs))
+		status = RMI_ERROR_INPUT;
 	run.rec->running = status == RMI_SUCCESS || run.rec->running;
 	granule_unlock(granule);
 	if (status != RMI_SUCCESS)
 		return status;
 
-	memset(run.exit, 0, sizeof(*run.exit));
 	take_inputs(run.rec, run.enter);
 	run_until_exit(&run);
 	fill_common(&run);
@@ -109,6 +176,5 @@ uint64_t rmi_rec_enter(uint64_t rec, uint64_t page)
 		panic("run: a running REC changed its state");
 	run.rec->running = false;
 	granule_unlock(granule);
-	/* The host may have given the page away meanwhile: its loss. */
-	return arch_ns_write(page + REC_RUN_EXIT, run.exit, sizeof(*run.exit)) ? RMI_SUCCESS : RMI_ERROR_INPUT;
+	return tell(page, run.exit) ? RMI_SUCCESS : RMI_ERROR_INPUT;
 }

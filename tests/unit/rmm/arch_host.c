@@ -94,6 +94,15 @@ bool arch_ns_write(uint64_t pa, const void *from, size_t bytes)
 	return to != NULL;
 }
 
+bool arch_ns_zero(uint64_t pa, size_t bytes)
+{
+	uint8_t *to = ns_memory(pa);
+
+	if (to != NULL)
+		memset(to, 0, bytes);
+	return to != NULL;
+}
+
 bool arch_wipe(uint64_t pa)
 {
 	if (pa >= memory_end)
