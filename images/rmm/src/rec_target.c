@@ -70,6 +70,10 @@ static struct ns_state ns_states[MAX_CPUS];
 #define EC_FP       0x07U
 #define ICH_HCR_EN  BIT(0)
 
+/* Who used FP in one stay mostly does in the next, too, and its trap costs as much as the registers. So they are loaded
+ * ahead in that many entries, until another trap tells whether it still does. */
+#define FP_AHEAD 15
+
 /* SCTLR_EL1 at reset: RES1 bits of a CPU whose features make them so (LSMAOE, nTLSMD, SPAN, EIS, EOS, TSCXT). */
 #define SCTLR_EL1_RESET UINT64_C(0x30d00800)
 
@@ -235,6 +239,10 @@ void arch_rec_load(struct rec *rec)
 	save_sysregs(ns->sys);
 	read_timers(&ns->timers);
 	ns->fp_is_realms = false;
+	if (rec->fp_ahead != 0) {
+		rec->fp_ahead--;
+		swap_fp(rec, ns);
+	}
 	if ((rec->traps & REC_TRAP_WFI) != 0)
 		hcr |= HCR_TWI;
 	if ((rec->traps & REC_TRAP_WFE) != 0)
@@ -287,6 +295,7 @@ unsigned int arch_rec_run(struct rec *rec)
 		if (rec->esr >> EC_SHIFT == EC_FP && !ns->fp_is_realms) {
 			/* First FP instruction since the entry: only now is it worth moving 1 KiB. */
 			swap_fp(rec, ns);
+			rec->fp_ahead = FP_AHEAD;
 			continue;
 		}
 		rec->far = READ_SYSREG(far_el2);
