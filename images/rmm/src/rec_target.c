@@ -52,6 +52,8 @@ static struct ns_state ns_states[MAX_CPUS];
  * without FEAT_EVT: there a realm sees the real caches. Not APK and API: realms have no pointer authentication, so its keys
  * are not switched either. */
 #define HCR_REALM UINT64_C(0x34038807c063f)
+/* Between two stays: EL1 is AArch64 (RW), no stage 2. */
+#define HCR_IDLE  BIT(31)
 #define HCR_TWI   BIT(13)
 #define HCR_TWE   BIT(14)
 
@@ -272,6 +274,8 @@ void arch_rec_save(struct rec *rec)
 		fp_save(rec->fp);
 		fp_load(ns->fp);
 	}
+	/* A realm's stage 2 is no matter of what comes next; where EL3 finds both worlds' bits alike, it changes less. */
+	WRITE_SYSREG(hcr_el2, HCR_IDLE);
 	ISB();
 }
 
