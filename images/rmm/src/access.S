@@ -37,6 +37,29 @@ access_copy:
 	ret
 
 /*
+ * bool access_parts(void *to, const void *from, const struct part *parts): of two structures that are alike.
+ */
+	.globl access_parts
+access_parts:
+1:	ldrh	w3, [x2], #2
+	ldrh	w4, [x2], #2
+	cbz	w4, 4f
+	add	x5, x0, x3
+	add	x6, x1, x3
+	tbz	w4, #3, 2f
+	ldr	x7, [x6], #8
+	str	x7, [x5], #8
+	subs	w4, w4, #8
+	b.eq	1b
+2:	ldp	x7, x8, [x6], #16
+	stp	x7, x8, [x5], #16
+	subs	w4, w4, #16
+	b.ne	2b
+	b	1b
+4:	mov	w0, #1
+	ret
+
+/*
  * bool access_zero(void *to, size_t bytes): both multiples of 2 KiB, which the block that the CPU clears at once divides
  * by architecture (DCZID_EL0.BS is the log2 of its size in words). Nearly all CPUs have 64 bytes.
  */

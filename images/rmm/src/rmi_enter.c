@@ -15,12 +15,10 @@ void *memset(void *to, int value, size_t bytes);
 #define GIC_HCR_TOLD (GIC_HCR_HOST | MASK(31, 27))
 #define GIC_LR_HW    BIT(61)
 
-/* Copy some fields of the enter half, once, into the CPU's own page. */
-#define READ_FIELDS(page, first, last)                                                                       \
-	arch_ns_read((uint8_t *)cpu_this()->in + offsetof(struct rec_enter, first),                          \
-		     (page) + offsetof(struct rec_enter, first),                                             \
-		     offsetof(struct rec_enter, last) + sizeof(((struct rec_enter *)0)->last) -              \
-			     offsetof(struct rec_enter, first))
+/* What of the enter half is copied, once, into the CPU's own page: always, and where the REC waits for it. */
+static const struct part always_read[] = { PART(rec_enter, flags, flags),
+					   PART(rec_enter, gicv3_hcr, gicv3_lrs[REC_LRS - 1]), PARTS_END };
+static const struct part gprs_read[] = { PART(rec_enter, gprs, gprs[REC_GPRS - 1]), PARTS_END };
 
 /* Are general registers of the host's the answer that the REC's last exit waits for? */
 static bool wants_gprs(const struct rec *rec)
@@ -33,10 +31,12 @@ static bool valid_gic(const struct rec_enter *enter)
 	unsigned int i, implemented = arch_gic_list_registers();
 	uint64_t any = 0, beyond = 0;
 
-	for (i = 0; i < implemented; i++)
+#pragma GCC unroll 16
+	for (i = 0; i < REC_LRS; i++)
 		any |= enter->gicv3_lrs[i];
-	for (; i < REC_LRS; i++)
-		beyond |= enter->gicv3_lrs[i];
+	if (any != 0)
+		for (i = implemented; i < REC_LRS; i++)
+			beyond |= enter->gicv3_lrs[i];
 	return (enter->gicv3_hcr & ~GIC_HCR_HOST) == 0 && (any & GIC_LR_HW) == 0 && beyond == 0;
 }
 
@@ -103,50 +103,32 @@ static void fill_common(struct run *run)
 
 /* ---- The exit half as the host gets it: zero but for some parts --------------------------------------------- */
 
-/* Whole words of RmiRecExit. */
-struct part {
-	uint16_t offset, bytes;
-};
-#define PART(first, last)                                                                          \
-	{ offsetof(struct rec_exit, first), offsetof(struct rec_exit, last) / 8 * 8 + 8 -          \
-						    offsetof(struct rec_exit, first) }
-
-static const struct part common_parts[] = { PART(reason, reason), PART(gicv3_hcr, gicv3_vmcr), PART(cntp_ctl, cntv_cval) };
+static const struct part common_parts[] = { PART(rec_exit, reason, reason), PART(rec_exit, gicv3_hcr, gicv3_vmcr),
+					    PART(rec_exit, cntp_ctl, cntv_cval), PARTS_END };
 
 /* Those that an exit for a reason has besides (A4.3.4 to A4.3.9). */
-#define SPECIAL_PARTS 2
-static const struct part special_parts[][SPECIAL_PARTS] = {
-	[EXIT_SYNC] = { PART(esr, hpfar), PART(gprs, gprs[0]) },
-	[EXIT_IRQ] = { { 0, 0 } },
-	[EXIT_FIQ] = { { 0, 0 } },
-	[EXIT_PSCI] = { PART(gprs, gprs[3]) },
-	[EXIT_RIPAS_CHANGE] = { PART(ripas_base, ripas_value) },
-	[EXIT_HOST_CALL] = { PART(gprs, gprs[REC_GPRS - 1]), PART(imm, imm) },
-	[EXIT_SERROR] = { { 0, 0 } },
+static const struct part special_parts[][3] = {
+	[EXIT_SYNC] = { PART(rec_exit, esr, hpfar), PART(rec_exit, gprs, gprs[0]), PARTS_END },
+	[EXIT_IRQ] = { PARTS_END },
+	[EXIT_FIQ] = { PARTS_END },
+	[EXIT_PSCI] = { PART(rec_exit, gprs, gprs[3]), PARTS_END },
+	[EXIT_RIPAS_CHANGE] = { PART(rec_exit, ripas_base, ripas_value), PARTS_END },
+	[EXIT_HOST_CALL] = { PART(rec_exit, gprs, gprs[REC_GPRS - 1]), PART(rec_exit, imm, imm), PARTS_END },
+	[EXIT_SERROR] = { PARTS_END },
 };
-
-static bool write_part(uint64_t page, const struct rec_exit *exit, struct part part)
-{
-	return arch_ns_write(page + REC_RUN_EXIT + part.offset, (const uint8_t *)exit + part.offset, part.bytes);
-}
 
 /* False if the host has given the page away meanwhile: its loss. */
 static bool tell(uint64_t page, struct rec_exit *exit)
 {
-	bool told = arch_ns_zero(page + REC_RUN_EXIT, sizeof(*exit));
-	unsigned int i;
+	const struct part *part = special_parts[exit->reason];
+	bool told = arch_ns_zero(page + REC_RUN_EXIT, sizeof(*exit)) &&
+		    arch_ns_write_parts(page + REC_RUN_EXIT, exit, common_parts);
 
-	for (i = 0; i < ARRAY_SIZE(common_parts); i++)
-		told = told && write_part(page, exit, common_parts[i]);
-	for (i = 0; i < SPECIAL_PARTS; i++) {
-		struct part part = special_parts[exit->reason][i];
-
-		if (part.bytes == 0)
-			break;
-		told = told && write_part(page, exit, part);
-		/* Not for the next exit, which may be another realm's. */
-		memset((uint8_t *)exit + part.offset, 0, part.bytes);
-	}
+	if (part->bytes != 0)
+		told = told && arch_ns_write_parts(page + REC_RUN_EXIT, exit, part);
+	/* Not for the next exit, which may be another realm's. */
+	for (; part->bytes != 0; part++)
+		memset((uint8_t *)exit + part->offset, 0, part->bytes);
 	return told;
 }
 
@@ -157,12 +139,12 @@ uint64_t rmi_rec_enter(uint64_t rec, uint64_t page)
 	struct granule *granule = granule_find(rec);
 	uint64_t status;
 
-	if (granule == NULL || !is_granule_aligned(page) || !READ_FIELDS(page, flags, flags) ||
-	    !READ_FIELDS(page, gicv3_hcr, gicv3_lrs) || !granule_lock(granule, GRANULE_REC))
+	if (granule == NULL || !is_granule_aligned(page) || !arch_ns_read_parts(cpu_this()->in, page, always_read) ||
+	    !granule_lock(granule, GRANULE_REC))
 		return RMI_ERROR_INPUT;
 	run.rec = arch_granule(rec);
 	status = admit(run.rec, run.enter);
-	if (status == RMI_SUCCESS && wants_gprs(run.rec) && !READ_FIELDS(page, gprs, gprs))
+	if (status == RMI_SUCCESS && wants_gprs(run.rec) && !arch_ns_read_parts(cpu_this()->in, page, gprs_read))
 		status = RMI_ERROR_INPUT;
 	run.rec->running = status == RMI_SUCCESS || run.rec->running;
 	granule_unlock(granule);
