@@ -33,8 +33,7 @@ void run_init(void)
 	__asm__ volatile("isb");
 }
 
-/* Acknowledge what interrupted the realm, quieten it, end it. */
-static void take_interrupts(void)
+void take_interrupts(void)
 {
 	uint64_t id = READ_SYSREG(s3_0_c12_c12_0);
 
@@ -49,15 +48,18 @@ static void take_interrupts(void)
 	}
 }
 
+void arm_host_timer(uint64_t ticks)
+{
+	WRITE_SYSREG(cnthp_cval_el2, READ_SYSREG(cntpct_el0) + ticks);
+	WRITE_SYSREG(cnthp_ctl_el2, 1);
+	__asm__ volatile("isb");
+}
+
 uint64_t enter_for(struct realm *realm, unsigned int rec, uint64_t ticks)
 {
 	uint64_t status;
 
-	if (ticks == 0)
-		ticks = READ_SYSREG(cntfrq_el0) >> WATCHDOG_SECONDS_SHIFT;
-	WRITE_SYSREG(cnthp_cval_el2, READ_SYSREG(cntpct_el0) + ticks);
-	WRITE_SYSREG(cnthp_ctl_el2, 1);
-	__asm__ volatile("isb");
+	arm_host_timer(ticks != 0 ? ticks : READ_SYSREG(cntfrq_el0) >> WATCHDOG_SECONDS_SHIFT);
 	status = rmi(RMI_REC_ENTER, realm->rec[rec].pa, realm->run).status;
 	take_interrupts();
 	return status;
