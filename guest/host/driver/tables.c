@@ -41,7 +41,10 @@ int tables_add(struct realm *realm, u64 ipa, u64 status)
 void taken_out(struct realm *realm, phys_addr_t granule)
 {
 	realm->granules--;
-	granule_free(granule);
+	if (realm->ending)
+		granule_put(granule);
+	else
+		granule_free(granule);
 }
 
 static void destroy_level(struct realm *realm, int level)
