@@ -182,7 +182,7 @@ def test_kept_timer_is_active_where_it_was_taken(harness: Harness) -> None:
 def test_timer_without_a_register_or_a_way_is_not_kept(harness: Harness) -> None:
     gic = Gic(harness, lrs=1)
     gic.ask("sgi", 0, 3 << 24 | 1)
-    _, lrs = gic.fill()
+    _, _lrs = gic.fill()
     assert gic.ask("aside", 0, TIMER)[0] == 0, "all registers are taken"
     gic.fold([0])
     for register, value in ((GICD + CTLR, 0), (SGI + ICENABLER, 1 << TIMER), (SGI + IGROUPR, 0)):
