@@ -48,7 +48,7 @@ def kernel_word(tree: DiskTree, device: str) -> str:
 
 def host_script(tree: DiskTree, image: str) -> str:
     """Shell for the host: mount `image` (a file there) unless it is; another disk that is there is an error."""
-    made = f'dmsetup create {NAME} --readonly --noudevsync --minor 0 --table "{table(tree, "$loop")}" >/dev/null'
+    made = f'dmsetup create {NAME} --readonly --noudevsync --table "{table(tree, "$loop")}" >/dev/null'
     steps = [
         "loop=$(losetup -f)",
         f"losetup -r $loop {shlex.quote(image)}",

@@ -56,7 +56,7 @@ def test_the_host_mounts_it_once(machine: Machine) -> None:
     assert machine.called() == [
         "losetup -f",
         "losetup -r /dev/loop3 /a file",
-        f"dmsetup create runtime --readonly --noudevsync --minor 0 --table {table}",
+        f"dmsetup create runtime --readonly --noudevsync --table {table}",
         f"mount -t erofs -o ro {device} /usr/lib/runtime",
     ]
 
