@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections import defaultdict
@@ -52,6 +53,35 @@ class Counted:
     record: RunnerRecord
     exits: Mapping[str, int]
     warnings: tuple[str, ...] = ()
+
+
+def fingerprint_script() -> str:
+    """Shell for a guest, which `read_fingerprint` understands; each program that it starts costs a realm a lot."""
+    return "; ".join(
+        [
+            "read -r line </proc/cmdline; echo cmdline $line",
+            "echo kernel $(uname -rvm)",
+            "echo psci $(tr -d '\\0' </proc/device-tree/psci/method)",
+            "echo cpus $(nproc)",
+            "read -r name line </proc/meminfo; echo memory $line",
+            f"echo runtime $(grep ' {disk.MOUNT} ' /proc/mounts)",
+            f"cd /sys/block/{disk.DEVICE.rpartition('/')[2]} && echo runtime_disk $(cat dm/name ro size)",
+            "grep -E '^(Features|CPU )' /proc/cpuinfo",
+            "cd /sys/devices/system/cpu/cpu0/regs/identification && grep -H . *",
+        ]
+    )
+
+
+def read_fingerprint(text: str) -> dict[str, str]:
+    """What a guest has said, by name; of the kernel's own lines (`NAME : VALUE`) those of several CPUs are joined."""
+    seen: dict[str, str] = {}
+    for line in filter(None, text.splitlines()):
+        kernels = re.fullmatch(r"(Features|CPU [a-z]+|[a-z0-9_]+)\s*:\s*(.*)", line)
+        name, value = kernels.groups() if kernels else line.partition(" ")[::2]
+        name = name.replace("CPU ", "cpu_")
+        known = seen.get(name)
+        seen[name] = value if known in (None, value) else f"{known}, {value}"
+    return seen
 
 
 def guest_of(world: World) -> GuestName | None:
@@ -257,20 +287,5 @@ class Stage:
 
     def fingerprint(self, world: World) -> dict[str, str]:
         """What programs see of machine and kernel in a guest, which is to be equal for the twins."""
-        identification = "/sys/devices/system/cpu/cpu0/regs/identification"
-        script = "; ".join(
-            [
-                "echo cmdline $(cat /proc/cmdline)",
-                "echo kernel $(uname -rvm)",
-                "echo psci $(tr -d '\\0' </proc/device-tree/psci/method)",
-                "echo cpus $(nproc)",
-                "echo memory $(sed -n 's/^MemTotal: *//p' /proc/meminfo)",
-                f"echo runtime $(grep ' {disk.MOUNT} ' /proc/mounts)",
-                f"cd /sys/block/{disk.DEVICE.rpartition('/')[2]} && echo runtime_disk $(cat dm/name ro size)",
-                "sed -n 's/^\\(Features\\|CPU [a-z]*\\)[^:]*: */\\1 /p' /proc/cpuinfo | sed 's/^CPU /cpu_/' | sort -u",
-                f"for each in {identification}/*; do echo ${{each##*/}} $(cat $each); done",
-            ]
-        )
         with self.links.to(world) as link:
-            lines = ssh.capture(link, script).splitlines()
-        return dict(line.partition(" ")[::2] for line in lines if line)
+            return read_fingerprint(ssh.capture(link, fingerprint_script()))

@@ -11,15 +11,17 @@ import re
 import struct
 from array import array
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PAGE = 4096
 _ENTRY = 8  # bytes of /proc/PID/pagemap for a page
-_TOUCHED = 1 << 63 | 1 << 62  # present, or swapped out: Documentation/admin-guide/mm/pagemap.rst
+# Of an entry: the page is present, swapped out, or mapped by nobody else. Documentation/admin-guide/mm/pagemap.rst
+_PRESENT, _SWAPPED, _EXCLUSIVE = 1 << 63, 1 << 62, 1 << 56
+_MERGED = Path("/sys/kernel/mm/ksm/run")  # 0: equal pages of processes are not made one
 _PIECE = 1 << 20
 _HEADER = struct.Struct("<QQ")
 
@@ -39,13 +41,18 @@ def host_address(told: object) -> int | None:
 
 
 def _touched(pid: int, first: int, size: int) -> Iterator[tuple[int, int]]:
-    """Offsets and sizes of the parts of a process's memory [first, first + size) that are not still untouched."""
+    """Offsets and sizes of the parts of a process's memory [first, first + size) that were ever written to.
+
+    A page that was only read is the kernel's page of zeros, which all processes share.
+    """
+    merged = not _MERGED.exists() or _MERGED.read_text(encoding="ascii").strip() != "0"
+    own = _SWAPPED | (_PRESENT if merged else _EXCLUSIVE)
     entries = array("Q")
     with open(f"/proc/{pid}/pagemap", "rb") as pages:  # noqa: PTH123 - a file of the kernel
         pages.seek(first // PAGE * _ENTRY)
         entries.frombytes(pages.read(size // PAGE * _ENTRY))
     offset = 0
-    for touched, run in groupby(entries, lambda entry: entry & _TOUCHED != 0):
+    for touched, run in groupby(entries, lambda entry: entry & own != 0):
         length = sum(1 for _ in run) * PAGE
         if touched:
             yield offset, length

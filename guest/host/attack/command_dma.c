@@ -59,6 +59,7 @@ static void find_tag(void *context)
 static void make_own_page(struct own_page *own)
 {
 	int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	struct addresses realms = addresses_read(DELEGATED); /* among whose pages it is not */
 
 	own->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (own->page == MAP_FAILED || mlock(own->page, PAGE) < 0)
@@ -68,6 +69,7 @@ static void make_own_page(struct own_page *own)
 	close(random);
 	memcpy(own->page, own->tag, sizeof(own->tag));
 	ram_open(&own->ram, false);
+	ram_spare(&own->ram, &realms);
 	sweep_ram(&(struct sweep){ .needles = NULL }, &own->ram);
 	if (!run_exposed(find_tag, own) || own->address == 0)
 		fail_with("the page of the request was not found in physical memory");

@@ -193,7 +193,8 @@ bool all_zero(const void *bytes, size_t count)
 	const pair *at = bytes, *end = at + count / sizeof(*at);
 	pair any = { 0 };
 
-	for (; at < end && (any[0] | any[1]) == 0; at += 8)
-		any = at[0] | at[1] | at[2] | at[3] | at[4] | at[5] | at[6] | at[7];
+	for (; at < end && (any[0] | any[1]) == 0; at += 16)
+		any = (at[0] | at[1] | at[2] | at[3]) | (at[4] | at[5] | at[6] | at[7]) |
+		      (at[8] | at[9] | at[10] | at[11]) | (at[12] | at[13] | at[14] | at[15]);
 	return (any[0] | any[1]) == 0;
 }

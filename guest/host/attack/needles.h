@@ -63,7 +63,7 @@ uint64_t needle_digest(const uint8_t block[NEEDLE_BYTES]);
 size_t needles_sweep(const struct needles *needles, const uint8_t *bytes, size_t starts, size_t readable,
 		     struct found *found);
 
-/* Are the bytes (a multiple of 128, aligned to 16) all zero? */
+/* Are the bytes (a multiple of 256, aligned to 16) all zero? */
 bool all_zero(const void *bytes, size_t count);
 
 #endif

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError
 from orchestrator.experiment import gate
-from orchestrator.experiment.stage import Stage
+from orchestrator.experiment.stage import Stage, read_fingerprint
 from orchestrator.protect.deployable import Deployable, Opening, Sought
 from orchestrator.schema.disk import DiskTree
 from orchestrator.shell import ssh
@@ -150,3 +150,34 @@ def test_a_runtime_that_is_no_disk_of_the_worlds_is_copied(place: Place, tmp_pat
     assert [path.name for path in place.folder.iterdir()] == ["bundle"]
     assert (place.folder / "bundle/program").read_text() == "p"
     assert stage.runtime_of(bundle) == {"bundle.tar.gz": file_digest(bundle)}
+
+
+def test_what_a_guest_sees_is_understood() -> None:
+    said = """cmdline quiet dm-mod.create="runtime,,0,ro,0 8 verity 1 /dev/vda" key=a:b
+kernel 7.3.4-cca #1 SMP Thu Jan 1 00:00:00 UTC 2026 aarch64
+psci smc
+cpus 2
+memory 110000 kB
+runtime /dev/dm-0 /usr/lib/runtime erofs ro,relatime 0 0
+runtime_disk runtime 1 23848
+Features	: fp asimd
+CPU implementer	: 0x00
+CPU part	: 0xd0f
+Features	: fp asimd
+CPU implementer	: 0x00
+CPU part	: 0xd10
+midr_el1:0x00000000000f0510
+"""
+    assert read_fingerprint(said) == {
+        "cmdline": 'quiet dm-mod.create="runtime,,0,ro,0 8 verity 1 /dev/vda" key=a:b',
+        "kernel": "7.3.4-cca #1 SMP Thu Jan 1 00:00:00 UTC 2026 aarch64",
+        "psci": "smc",
+        "cpus": "2",
+        "memory": "110000 kB",
+        "runtime": "/dev/dm-0 /usr/lib/runtime erofs ro,relatime 0 0",
+        "runtime_disk": "runtime 1 23848",
+        "Features": "fp asimd",
+        "cpu_implementer": "0x00",
+        "cpu_part": "0xd0f, 0xd10",
+        "midr_el1": "0x00000000000f0510",
+    }
