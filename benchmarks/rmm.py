@@ -28,7 +28,7 @@ EVENT = 0x100  # realm_ops.h, BENCH_EVENT
 
 # Arm's TF-RMM 0.6.0 on this platform with TF-A 2.12.1, one CPU, hashing with the SHA-2 instructions: instructions in
 # all, and of them at R-EL2 (None: not measured). REC_CREATE is with 16 auxiliary granules.
-YARDSTICK: dict[str, tuple[int | None, int | None]] = {
+YARDSTICK: dict[str, tuple[int, int | None]] = {
     "RMI_VERSION": (1_213, 93),
     "DELEGATE": (2_800, 741),
     "UNDELEGATE": (2_279, 161),
@@ -42,7 +42,6 @@ YARDSTICK: dict[str, tuple[int | None, int | None]] = {
     "REC_CREATE": (29_200, None),
     "REC_ENTER, HOST_CALL exit": (13_042, 11_877),
     "REC_ENTER, MMIO exit": (10_021, 8_879),
-    "REC_ENTER, IRQ exit": (None, None),
     "RSI_VERSION, no exit": (282, 276),
     "demand fault": (16_465, 12_139),
 }
@@ -133,7 +132,7 @@ def show(costs: dict[str, list[Cost]]) -> None:
         table.add_row(
             name,
             *(_range(seen[field]) for field in fields),
-            f"{total:,}" if total is not None else "",
+            f"{total:,}",
             _ratio(seen["total"], total),
             f"{el2:,}" if el2 is not None else "",
             _ratio(seen["realm_el2"], el2),

@@ -124,34 +124,18 @@ struct realm_last {
  * REC_ENTER runs the REC until an exit that the VMM has to handle and returns 0 with `exit` filled. Interrupts of the
  * host are handled on the way: the driver then enters again with enter.gicv3_lrs as the exit left them, gicv3_hcr as it was,
  * unless the output of one of the realm's timers has changed, the GIC wants attention (gicv3_misr is not 0, or a list
- * register with its EOI bit set has become empty) or a signal is pending: then 0 with exit reason IRQ. Neither counts of
- * a timer whose interrupt the driver keeps (below). EINTR: a signal was pending or `immediate_exit` was set before the REC ran at all; `exit` is as it was and `enter` was not used.
+ * register with its EOI bit set has become empty) or a signal is pending: then 0 with exit reason IRQ. EINTR: a signal
+ * was pending or `immediate_exit` was set before the REC ran at all; `exit` is as it was and `enter` was not used.
  * Of enter.flags only trap_wfi and trap_wfe survive such an inner entry. ESHUTDOWN: the realm has been switched off.
  */
 #define REALM_REC_SIZE      8192
 #define REALM_REC_OFFSET(n) ((n) * REALM_REC_SIZE)
-
-/*
- * A timer whose interrupt the driver keeps during a call: list register `index` is its interrupt's alone, empty at first or
- * not. Whenever the output of the timer is high at an inner entry and that register empty, the driver puts `lr` there
- * (pending, with the EOI bit); if it is low, the interrupt is no longer pending there. That is what a level-sensitive input
- * does. lr 0: the driver keeps nothing, and the VMM hears of the timer.
- */
-struct realm_timer {
-	__u64 lr;
-	__u32 index;
-	__u32 reserved;
-};
-#define REALM_TIMER_VIRTUAL  0
-#define REALM_TIMER_PHYSICAL 1
-#define REALM_TIMERS         2
 
 struct realm_control {
 	__u32 immediate_exit;  /* the VMM sets it to make REC_ENTER return at once, and clears it */
 	__u32 reserved;
 	__u64 entries;         /* RMI_REC_ENTER calls so far */
 	__u64 interrupts;      /* of them, ended by an interrupt of the host and entered again by the driver */
-	struct realm_timer timers[REALM_TIMERS]; /* the VMM's, before each call; zero at first */
 };
 
 #endif

@@ -17,22 +17,12 @@ case "$PARAM_debug" in
 *) echo "firmware: parameter debug is 0 or 1, not '$PARAM_debug'" >&2; exit 1 ;;
 esac
 
-# What the emulated processor (`-cpu max`) has and has not, said once here instead of asked for at every change of
-# world: features with a state that EL3 switches (docs/rmm.md, "EL3"). The platform's own settings ask.
-features=(ENABLE_FEAT_FGT=1 ENABLE_FEAT_ECV=1 ENABLE_FEAT_VHE=1 ENABLE_FEAT_HCX=1 ENABLE_FEAT_CSV2_2=1 ENABLE_FEAT_DIT=1
-    ENABLE_FEAT_PAN=1 ENABLE_FEAT_SEL2=1 ENABLE_FEAT_RNG=1 ENABLE_FEAT_MPAM=0 ENABLE_TRF_FOR_NS=0)
-case "$PARAM_short_switch" in
-0) features=() ;; # Arm's own settings and way: what the other is compared with
-1) features+=(RMMD_SHORT_SWITCH=1) ;;
-*) echo "firmware: parameter short_switch is 0 or 1, not '$PARAM_short_switch'" >&2; exit 1 ;;
-esac
-
 # GICv3 must be named (the platform defaults to v2); Linux is BL33 and is put into memory by QEMU's loader,
 # so the flash holds no normal-world image. STATIC=1 spares fiptool from linking OpenSSL, which only its
 # `info` command calls (the headers it needs all the same). The messages carry no build time: equal inputs give equal bytes.
 make -C source -s -j"$JOBS" PLAT=qemu CROSS_COMPILE=aarch64-linux-gnu- ENABLE_RME=1 RMM="$rmm" \
     QEMU_USE_GIC_DRIVER=QEMU_GICV3 ARM_LINUX_KERNEL_AS_BL33=1 PRELOADED_BL33_BASE=0x60000000 \
-    BUILD_STRING=orch BUILD_MESSAGE_TIMESTAMP='"reproducible"' STATIC=1 "${features[@]}" \
+    BUILD_STRING=orch BUILD_MESSAGE_TIMESTAMP='"reproducible"' STATIC=1 \
     DEBUG="$PARAM_debug" LOG_LEVEL="$PARAM_log_level" all fip
 
 # BL1 starts at the reset address, the package of the later stages 256 KiB behind it.

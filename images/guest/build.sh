@@ -6,7 +6,7 @@ set -euo pipefail
 
 unpack "$IN_host_rootfs"/*.deb
 
-mkdir -p root/{dev,etc/dropbear,proc,root/.ssh,run,sys,tmp,usr/bin,usr/sbin,usr/lib/openssh,usr/lib/runtime}
+mkdir -p root/{dev,etc/dropbear,proc,root/.ssh,run,sys,tmp,usr/bin,usr/sbin,usr/lib/openssh}
 ln -s usr/bin usr/sbin usr/lib root/
 ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
 add_programs usr/bin/busybox usr/bin/dropbearkey usr/sbin/dropbear usr/lib/openssh/sftp-server

@@ -4,17 +4,17 @@
 set -euo pipefail
 . "$PROJECT/images/rootfs.sh"
 
-unpack "$IN_host_rootfs"/*.deb "$IN_dm_arm64"/*.deb
+unpack "$IN_host_rootfs"/*.deb
 
-mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,var/log,usr/bin,usr/sbin,usr/lib/openssh,usr/lib/runtime}
+mkdir -p root/{dev,proc,sys,run,tmp,root,etc,mnt,var/log,usr/bin,usr/sbin,usr/lib/openssh}
 ln -s usr/bin usr/sbin usr/lib root/
 ln -s ../run root/var/run
 ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
 ln -s ../bin/ip root/usr/sbin/ip                           # else busybox's own `ip` comes first in PATH
 # Not busybox's shell, which runs its own `ip` and `poweroff` whatever PATH says.
 ln -s dash root/usr/bin/sh
-add_programs usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dmsetup \
-    usr/sbin/dropbear usr/lib/openssh/sftp-server
+add_programs usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear \
+    usr/lib/openssh/sftp-server
 
 cp -r "$SRC/root/." root/
 # One account, without a password; `tty` owns the pseudo-terminals.

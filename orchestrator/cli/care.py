@@ -28,7 +28,9 @@ def testbed(context: Context, *, frozen: bool, dry_run: bool) -> None:
     print_plan(context, bed.builder.plan(nodes))
     if dry_run:
         return
-    for line in check_machine(bed, runs):
+    bed.builder.build(runs)
+    lines = check_machine(bed)
+    for line in lines:
         click.echo(line)
     click.echo("the testbed is ready: `orch up`, `orch ssh host`, `orch down`")
 

@@ -83,7 +83,6 @@ def _show(table: dict[str, Any], *, as_json: bool) -> None:
         ("vCPUs", table["vcpus"]),
         ("command line", table["command_line"]),
         *((f"{name} sha256", digest) for name, digest in table["sha256"].items()),
-        *((name, root) for name, root in [("runtime root", table["runtime_root"])] if root is not None),
     ]
     if "read" in table:
         lines += _read_lines(table)

@@ -79,7 +79,7 @@ class BootRun:
         finally:
             try:
                 if stage is not None:
-                    stage.close()
+                    stage.links.hang_up()
             finally:
                 if up and not self.job.keep:
                     self._down()

@@ -19,8 +19,6 @@ from orchestrator.registry import RUNTIMES
 from orchestrator.words import Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from orchestrator.models.runtime import Runtime
     from orchestrator.protect.deployable import Opening
     from orchestrator.runs.matrix import Cell
@@ -105,16 +103,6 @@ def runner_command(what: CountedExecution, name: GuestName | None) -> list[str]:
         armed=Armed(PORT, ALIGN_US, SAID_FIFO if name is None else CONSOLE, what.said),
     )
     return what.runtime.command(FOLDER, execution)
-
-
-def link_script(mount: str) -> str:
-    """Shell for a world: what is mounted there is the runtime, by the path that a copied one has."""
-    return f"ln -s {mount} {FOLDER}/{UNPACKED}"
-
-
-def digest_script(names: Iterable[str]) -> str:
-    """Shell for a world: a line for each of these files of `FOLDER`, with its SHA-256 as the first word."""
-    return f"cd {FOLDER} && for each in {shlex.join(names)}; do sha256sum <$each || exit 1; done"
 
 
 def clear_script() -> str:

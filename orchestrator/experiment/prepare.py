@@ -18,7 +18,6 @@ from orchestrator.protect.protection import Given
 from orchestrator.registry import PROTECTIONS, RUNTIMES
 from orchestrator.runs.matrix import SubjectKey
 from orchestrator.schema.zoo import Preparation
-from orchestrator.testbed.guest import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,8 +44,8 @@ _TYPES = {"float32": "FLOAT32", "int8": "INT8"}
 class Parts:
     """What preparing needs of the artifact graph.
 
-    `bundles` (a disk, or an archive) and `oracles` are by runtime, `models` by what is deployed, `data` by data set,
-    `artifacts` of protections by their nodes' names; `keys` has the keys of all these artifacts, by node.
+    `bundles` and `oracles` are by runtime, `models` by what is deployed, `data` by data set, `artifacts` of protections
+    by their nodes' names; `keys` has the keys of all these artifacts, by node.
     """
 
     bundles: dict[str, Path]
@@ -145,20 +144,13 @@ def build(bed: Testbed, cells: Iterable[Cell], *, attacked: bool = False) -> Par
     datasets = {model.dataset.name: model.dataset for model in models.values() if model.dataset is not None}
     runtimes: list[Runtime] = [RUNTIMES[name] for name in dict.fromkeys(key.runtime for key in models)]
     return Parts(
-        bundles={each.name: _bundle(bed, each) for each in runtimes},
+        bundles={each.name: bed.builder.artifact(bed.graph.node(each.node)) / each.bundle for each in runtimes},
         oracles={each.name: Oracle.built(bed.builder, each.name) for each in runtimes},
         models=dict(zip(models, zoo.build(list(models.values()), bed.builder), strict=True)),
         data=zoo.data(list(datasets.values()), bed.builder),
         artifacts={name: bed.builder.artifact(bed.graph.node(name)) for name in _protection_nodes(models)},
         keys={label: bed.builder.keys.key(node) for label, node in nodes.items()},
     )
-
-
-def _bundle(bed: Testbed, runtime: Runtime) -> Path:
-    """What brings a runtime to a world: the disk that worlds of this testbed mount, or else what is copied."""
-    if runtime.disk == RUNTIME.node and bed.project.mounts_runtime:
-        return bed.guests.source(RUNTIME)
-    return bed.builder.artifact(bed.graph.node(runtime.node)) / runtime.bundle
 
 
 def check_output(workload: Workload, name: str, description: ModelDescription, held: int) -> None:

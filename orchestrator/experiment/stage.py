@@ -10,17 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError, OrchError, WorkloadError
 from orchestrator.experiment import collect, gate
+from orchestrator.experiment.links import Links
 from orchestrator.models.record import IncompleteRecordError
 from orchestrator.protect.deployable import INPUTS, RESULTS
-from orchestrator.schema.disk import tree_of
 from orchestrator.shell import ssh
-from orchestrator.testbed import runtime_disk as disk
-from orchestrator.testbed.guest import RUNTIME, GuestName
+from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guest_life import ask
-from orchestrator.testbed.links import Links
 from orchestrator.trace.counter import Counter
 from orchestrator.trace.markers import MarkerRecord
 from orchestrator.words import INFER, World
@@ -76,12 +73,7 @@ class Stage:
     _seen: int = 0  # markers that were read
 
     def __post_init__(self) -> None:
-        self.links = self.bed.kept = Links(self.bed)
-
-    def close(self) -> None:
-        """Hang up; who asks for a connection gets one of its own again."""
-        self.bed.kept = None
-        self.links.hang_up()
+        self.links = Links(self.bed)
 
     @classmethod
     def on(cls, bed: Testbed, *, deploy_seconds: float, run_seconds: float) -> Stage:
@@ -96,29 +88,13 @@ class Stage:
     # --- deploy ---------------------------------------------------------------------------------------------------
 
     def deploy_runner(self, world: World, bundle: Path) -> None:
-        """Have a runtime with its libraries in a world in place of all that was deployed: from its disk, or copied."""
+        """Copy a runtime with its libraries to a world, and unpack it there in place of all that was deployed."""
         with self.links.to(world) as link:
             ssh.capture(link, f"rm -rf {gate.FOLDER} && mkdir -p {gate.FOLDER}")
-            if self.bed.guests.has_disk(bundle):
-                self._mount(link, world)
-            else:
-                self._put(link, world, bundle, bundle.name)
-                folder, name = shlex.quote(gate.FOLDER), shlex.quote(bundle.name)
-                ssh.capture(link, f"cd {folder} && tar xzf {name} && rm {name}", self.deploy_seconds)
+            self._put(link, world, bundle, bundle.name)
+            folder, name = shlex.quote(gate.FOLDER), shlex.quote(bundle.name)
+            ssh.capture(link, f"cd {folder} && tar xzf {name} && rm {name}", self.deploy_seconds)
         self.bundles[world] = bundle
-
-    def _mount(self, link: Connection, world: World) -> None:
-        """Every block of the runtime's disk is read here, so that an execution finds it in memory, whatever the world.
-
-        Raises BootError if the world has another disk, or content that is not that of its hashes.
-        """
-        tree = tree_of(self.bed.guests.source(RUNTIME))
-        there = disk.host_script(tree, RUNTIME.path) if world is World.HOST else disk.check_script(tree)
-        done = ssh.attempt(
-            link, f"{there} && {disk.read_script()} && {gate.link_script(disk.MOUNT)}", self.deploy_seconds
-        )
-        if done.code:
-            raise BootError(f"the {world} cannot use the runtime's disk: {done.words}")
 
     def need_runner(self, world: World, bundle: Path) -> None:
         """Have this runtime's bundle in a world, and in the host, from where a guest's gate sends the start signal."""
@@ -126,29 +102,12 @@ class Stage:
             if self.bundles.get(each) != bundle:
                 self.deploy_runner(each, bundle)
 
-    def deploy_model(self, world: World, model: Deployable, inputs: Path) -> dict[str, str]:
-        """Copy what is delivered of a model, and its inputs, in place of all that was there but the runtime.
-
-        Returns the SHA-256 of each file by its name, as the world itself has computed it; raises BootError if one is
-        not that of what was sent.
-        """
-        sent = {**model.files, INPUTS: inputs}
+    def deploy_model(self, world: World, model: Deployable, inputs: Path) -> None:
+        """Copy what is delivered of a model, and its inputs, in place of all that was there but the runtime."""
         with self.links.to(world) as link:
             ssh.capture(link, gate.clear_script())
-            for name, source in sent.items():
+            for name, source in (*model.files.items(), (INPUTS, inputs)):
                 self._put(link, world, source, name)
-            lines = ssh.capture(link, gate.digest_script(sent), self.deploy_seconds).splitlines()
-        arrived = dict(zip(sent, (line.split()[0] for line in lines), strict=True))
-        for name, source in sent.items():
-            if arrived[name] != file_digest(source):
-                raise BootError(f"{name} is not in the {world} what was sent: its SHA-256 there is {arrived[name]}")
-        return arrived
-
-    def runtime_of(self, bundle: Path) -> dict[str, str]:
-        """What tells a runtime in a run's events: the root hash of its disk, or the SHA-256 of what was copied."""
-        if self.bed.guests.has_disk(bundle):
-            return {"runtime_root": tree_of(bundle).root_hash}
-        return {bundle.name: file_digest(bundle)}
 
     def _put(self, link: Connection, world: World, source: Path, name: str) -> None:
         try:
@@ -265,8 +224,6 @@ class Stage:
                 "echo psci $(tr -d '\\0' </proc/device-tree/psci/method)",
                 "echo cpus $(nproc)",
                 "echo memory $(sed -n 's/^MemTotal: *//p' /proc/meminfo)",
-                f"echo runtime $(grep ' {disk.MOUNT} ' /proc/mounts)",
-                f"cd /sys/block/{disk.DEVICE.rpartition('/')[2]} && echo runtime_disk $(cat dm/name ro size)",
                 "sed -n 's/^\\(Features\\|CPU [a-z]*\\)[^:]*: */\\1 /p' /proc/cpuinfo | sed 's/^CPU /cpu_/' | sort -u",
                 f"for each in {identification}/*; do echo ${{each##*/}} $(cat $each); done",
             ]

@@ -114,10 +114,8 @@ class Steps:
     def _measure(self, step: Step, stage: Stage, say: Callable[[str], None]) -> None:
         cell, subject, load = step.cell, self.subject(step.cell), self.job.workload
         with self.part("deploy", step=step.key):
-            bundle = self.job.bundles[cell.runtime]
-            stage.need_runner(step.world, bundle)
-            files = stage.deploy_model(step.world, subject.deployable, subject.inputs)
-            self.shard.log.add("deployed", step=step.key, runtime=stage.runtime_of(bundle), files=files)
+            stage.need_runner(step.world, self.job.bundles[cell.runtime])
+            stage.deploy_model(step.world, subject.deployable, subject.inputs)
         opening = subject.deployable.opening
         what = CountedExecution(cell, opening, stage.take_base(), load.iterations, load.warmups, load.top)
         with self.part("count", step=step.key):
@@ -152,6 +150,8 @@ class Steps:
     def _attack(self, step: Step, stage: Stage, names: Sequence[str], say: Callable[[str], None]) -> bool:
         """What the host gets of the deployed model; a step whose attack fails has failed, with its samples kept."""
         subject = self.subject(step.cell)
+        if names:
+            stage.links.hang_up()
         for name in names:
             say(f"attack {name}")
             try:

@@ -210,10 +210,7 @@ class Machine(Protocol):
         """Physical memory as the emulator has it: no granule protection is between (MEMORY_VIEW)."""
 
     def pour_memory(self, into: Path) -> None:
-        """Write all of `ram` into a named pipe, from its start to its end (MEMORY_VIEW).
-
-        A `machine.memory.header` is before each piece, and one of the end without bytes; what is left out is zero.
-        """
+        """Write all of `ram` into a file or a named pipe, from its start to its end (MEMORY_VIEW)."""
 
 
 class Platform(Protocol):

@@ -22,7 +22,6 @@ from orchestrator.machine.cmdline import (
     stable_command_line,
 )
 from orchestrator.machine.instance import Instance
-from orchestrator.machine.memory import header
 from orchestrator.machine.needs import Needs
 from orchestrator.machine.paths import RunPaths, runtime_folder
 from orchestrator.machine.platform import Blueprint, Capability, Identity, Parts, Platform
@@ -72,19 +71,9 @@ class QemuMachine(Instance):
             return path.read_bytes()
 
     def pour_memory(self, into: Path) -> None:
-        """All of its memory that was ever touched; raises BootError."""
-        request = {"do": "pour", "start": self.ram.start, "stop": self.ram.stop, "into": str(into.resolve())}
-        if not self._ask(request, _PIECE_SECONDS)["poured"]:
-            self._save_all(into)
-
-    def _save_all(self, into: Path) -> None:
-        """The same by QEMU itself, piece by piece, untouched memory as well."""
-        with into.open("wb", buffering=0) as stream:
-            for address in range(self.ram.start, self.ram.stop, _PIECE):
-                size = min(_PIECE, self.ram.stop - address)
-                stream.write(header(address, size))
-                self._save_memory(address, size, into)
-            stream.write(header(self.ram.stop, 0))
+        """All of its memory, piece by piece; raises BootError."""
+        for address in range(self.ram.start, self.ram.stop, _PIECE):
+            self._save_memory(address, min(_PIECE, self.ram.stop - address), into)
 
     def _save_memory(self, address: int, size: int, path: Path) -> None:
         arguments = {"val": address, "size": size, "filename": str(path.resolve())}

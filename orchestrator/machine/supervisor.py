@@ -26,7 +26,6 @@ from orchestrator.machine import lock
 from orchestrator.machine.cmdline import command_line
 from orchestrator.machine.control import ControlServer
 from orchestrator.machine.ending import Ending, describe_exit, judge, last_words
-from orchestrator.machine.memory import PAGE, host_address, pour
 from orchestrator.machine.monitor import Monitor, MonitorError
 from orchestrator.machine.paths import UARTS, RunPaths, make_runtime_folder, remove_runtime_folder
 from orchestrator.machine.process import ProcessId
@@ -66,12 +65,10 @@ class Supervisor:
             "go": self._do_go,
             "stop": self._do_stop,
             "qmp": self._do_qmp,
-            "pour": self._do_pour,
         }
         self._control = ControlServer(self._sockets / "control", self._record, handlers)
         self._stop = asyncio.Event()
         self._seen: Sighting | None = None
-        self._qemu = 0
 
     async def run(self, ready: Callable[[str | None], None]) -> None:
         """The whole life of the machine; `ready` is called once: with None, or with why QEMU did not start."""
@@ -117,7 +114,6 @@ class Supervisor:
             except OSError as error:
                 raise OrchError(f"{argv[0]}: {error.strerror}") from None
         self._record.set(qemu=ProcessId.of(qemu.pid))
-        self._qemu = qemu.pid
         return qemu
 
     async def _live(self, qemu: asyncio.subprocess.Process, ready: Callable[[str | None], None]) -> Ending | None:
@@ -241,18 +237,6 @@ class Supervisor:
     async def _do_stop(self, _request: dict[str, Any]) -> dict[str, Any]:
         self._stop.set()
         return {}
-
-    async def _do_pour(self, request: dict[str, Any]) -> dict[str, Any]:
-        """All memory of [start, stop) into a pipe; not `poured` if QEMU does not have it in one piece, or hides it."""
-        ram = range(request["start"], request["stop"])
-        first, last = [await self._host_address(address) for address in (ram.start, ram.stop - PAGE)]
-        if first is None or last is None or last - first != len(ram) - PAGE:
-            return {"poured": False}
-        return {"poured": await asyncio.to_thread(pour, self._qemu, first, ram, Path(request["into"]))}
-
-    async def _host_address(self, address: int) -> int | None:
-        asked = {"command-line": f"gpa2hva {address:#x}"}
-        return host_address(await self._monitor.execute("human-monitor-command", asked))
 
     async def _do_qmp(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"return": await self._monitor.execute(request["execute"], request.get("arguments"))}

@@ -55,7 +55,6 @@ RECORD = Runtime(
     summary="TensorFlow Lite (LiteRT) with XNNPACK, by the C program guest/runner",
     node="runner",
     oracle_node="runner:arch=amd64",
-    disk="runner-disk",
     argv=argv,
     describe=lambda model: ["describe", model],
     go=lambda address, port: ["go", address, str(port)],

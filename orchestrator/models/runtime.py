@@ -88,8 +88,6 @@ class Runtime:
     """In what was unpacked, and in the artifact of `oracle_node`."""
     model_file: str = "model.tflite"
     """What a plain model is called in the folder of a world."""
-    disk: str | None = None
-    """The node of the same folder's files as a disk; where guests have that very disk, nothing is copied."""
     options: frozenset[str] = frozenset()
     """Names of `Execution.options` that it knows, which protections may need."""
 

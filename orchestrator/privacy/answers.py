@@ -74,10 +74,10 @@ class Scan:
     whole: tuple[int, ...] = ()  # addresses of listed pages that have everything that was looked for
 
 
-def read_scan(text: str, *, vmm: bool, faults: bool = True) -> Scan:
+def read_scan(text: str, *, vmm: bool) -> Scan:
     """The answer to `scan`, with a VMM's memory if there is a `vmm`; raises OrchError if it is not complete."""
     scan = _scan(text, ("ram", "vmm", "files"), searched=("ram", "vmm") if vmm else ("ram",))
-    if faults and scan.faults is None:
+    if scan.faults is None:
         raise OrchError("the search did not say which pages faulted")
     return scan
 

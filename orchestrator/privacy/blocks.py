@@ -22,14 +22,11 @@ BLOCK_BYTES = 64
 MAX_BLOCKS = 1 << 16  # of one search; more make the search in the emulated host slow and the fraction no better
 MIN_ENTROPY = 3.0  # bits a byte, of 6 that 64 bytes can show: padding, tables of offsets and names have less
 MAX_TEXT = 0.8  # share of bytes that could be text; random bytes have 0.37
-MIN_KEY_VALUES = 5  # different bytes among the first eight
-_MAGIC = b"ORCHNDL2"
+MIN_KEY_VALUES = 5  # different bytes among the first eight, by which a block is looked up
+_MAGIC = b"ORCHNDL1"
 _KEY = np.uint64(0x9E3779B97F4A7C15)
 _PRIME = np.uint64(0xFF51AFD7ED558CCD)
-_WORD = 8
-_WORDS = BLOCK_BYTES // _WORD
-_KEY_BITS = np.uint64(32)
-_COMMON = 2  # a word that so many places of the blocks have is no more telling the rarer it is
+_WORDS = BLOCK_BYTES // 8
 
 
 @dataclass(frozen=True)
@@ -98,45 +95,13 @@ def _occur_once(values: NDArray[np.void] | NDArray[np.uint64]) -> NDArray[np.boo
 
 
 def _needle_file(words: NDArray[np.uint64]) -> bytes:
-    """Digest of each row of eight words, and keys and places of the words by which a search finds it."""
-    places = _places(words.view(np.uint8).reshape(-1, BLOCK_BYTES))
+    """Key and digest of each row of eight words."""
     digest = np.zeros(len(words), np.uint64)
     for i in range(_WORDS):
         digest = (digest ^ words[:, i]) * _PRIME
         digest ^= digest >> np.uint64(29)
-    table = np.empty(len(words), [("digest", "<u8"), ("key", "<u4", _WORD), ("where", "u1", _WORD)])
-    table["digest"] = digest
-    table["where"] = places
-    chosen = np.take_along_axis(_unaligned(words.view(np.uint8).reshape(-1, BLOCK_BYTES)), places, axis=1)
-    table["key"] = (chosen * _KEY) >> _KEY_BITS
-    return _MAGIC + len(words).to_bytes(8, "little") + table.tobytes()
-
-
-def _unaligned(blocks: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The words that begin at each byte of each block (N x 64), N x 57."""
-    windows = np.lib.stride_tricks.sliding_window_view(blocks, _WORD, axis=1)
-    return np.ascontiguousarray(windows).view("<u8")[..., 0]
-
-
-def _places(blocks: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Where to look into each block, for each remainder of eight: at its most telling word, N x 8.
-
-    A search sees the aligned words of memory, of which a block has one of some remainder, wherever it begins. Words
-    that few other places of the blocks have, and then those with many values, are met least where no block is.
-    """
-    words = _unaligned(blocks)
-    _, which, counts = np.unique(words, return_inverse=True, return_counts=True)
-    common = np.minimum(counts[which.reshape(words.shape)], _COMMON)
-    values = np.lib.stride_tricks.sliding_window_view(blocks, _WORD, axis=1)
-    ordered = np.sort(values, axis=2)
-    distinct = 1 + (ordered[..., 1:] != ordered[..., :-1]).sum(axis=2)
-    score = np.full((len(blocks), BLOCK_BYTES), -1)
-    score[:, : words.shape[1]] = distinct - _WORD * (
-        common - 1
-    )  # a rare word of one value before a common one of eight
-    best = score.reshape(-1, _WORDS, _WORD).argmax(axis=1)
-    places: NDArray[np.int64] = best * _WORD + np.arange(_WORD)
-    return places
+    keys = words[:, 0] * _KEY
+    return _MAGIC + len(words).to_bytes(8, "little") + np.column_stack((keys, digest)).astype("<u8").tobytes()
 
 
 def union(masks: Iterable[str], count: int) -> int:

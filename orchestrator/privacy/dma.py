@@ -37,7 +37,7 @@ def run_dma(testbed: Testbed, world: str, *, work: Path, about: About, limit: fl
     """
     testbed.need(Capability.DMA)
     page = secrets.token_bytes(_PAGE)
-    with scratch(work) as folder, attacker(testbed, limit) as host, testbed.link(world) as realm:
+    with scratch(work) as folder, attacker(testbed, limit) as host, testbed.world(world).link() as realm:
         victim = folder / "victim"
         victim.write_bytes(page)
         ssh.put(realm, victim, _VICTIM)

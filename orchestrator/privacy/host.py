@@ -37,15 +37,10 @@ class Attacker:
     link: Connection
     limit: float
 
-    def scan(self, needles: Path, pids: Sequence[int], *, spare: bool = False) -> answers.Scan:
-        """Search all that can be read: physical memory, these processes (VMMs), files and disks.
-
-        With `spare` pages are not touched that the driver has listed as delegated all the time; nothing is said of
-        faults then.
-        """
+    def scan(self, needles: Path, pids: Sequence[int]) -> answers.Scan:
+        """Search all that can be read: physical memory, these processes (VMMs), files and disks."""
         ssh.put(self.link, needles, _NEEDLES)
-        words = [*(["spare"] if spare else []), *map(str, pids)]
-        return answers.read_scan(self._run("scan", _NEEDLES, *words), vmm=bool(pids), faults=not spare)
+        return answers.read_scan(self._run("scan", _NEEDLES, *map(str, pids)), vmm=bool(pids))
 
     def touch(self, kind: str, count: int, seed: int) -> answers.Touches:
         """Read random pages, a process each: of the `delegated` ones, or `other`."""

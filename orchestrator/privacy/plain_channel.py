@@ -49,10 +49,9 @@ def run_plain_channel(
     with scratch(work) as folder, attacker(testbed, limit) as host:
         needles = folder / "needles"
         needles.write_bytes(blocks.needles)
-        with testbed.link(world) as guest:
+        with testbed.world(world).link() as guest:
             _send(data, host.link, guest, world)
-            # What a realm has cannot be read: `memory-scan` tries that with each of its pages.
-            scan = host.scan(needles, host.vmm(world), spare=True)
+            scan = host.scan(needles, host.vmm(world))
             ssh.capture(guest, f"rm {_TARGET}")
     return plain_rows(about, blocks, scan)
 

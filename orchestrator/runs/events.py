@@ -67,14 +67,6 @@ class Fingerprint(Event):
     seen: dict[str, str]
 
 
-class Deployed(Event):
-    """What a world has for a step: SHA-256 of its files as it computed them, and what its runtime is known by."""
-
-    step: str
-    runtime: dict[str, str]
-    files: dict[str, str]
-
-
 class Warned(Event):
     """What makes a step's figures less than they look."""
 
@@ -122,7 +114,6 @@ _KINDS: dict[str, type[Event]] = {
     "rows": RowsWritten,
     "boot-begin": BootBegun,
     "fingerprint": Fingerprint,
-    "deployed": Deployed,
     "warning": Warned,
     "run-begin": RunBegun,
     "run-end": RunEnded,

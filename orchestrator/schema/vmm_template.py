@@ -25,24 +25,18 @@ EXAMPLE: Mapping[str, Value] = {
     "address": "10.79.9.2",
     "mac": "02:00:00:00:01:09",
     "disk": "",
-    "runtime": "",
     "folder": "/run/guest/vm",
     "run": 1,
 }
-_VARIANTS: tuple[Mapping[str, Value], ...] = (
-    {},
-    {"world": "realm"},
-    {"disk": "/usr/lib/guest/disk"},
-    {"runtime": "/usr/lib/guest/runtime.img"},
-)
+_VARIANTS: tuple[Mapping[str, Value], ...] = ({}, {"world": "realm"}, {"disk": "/usr/lib/guest/disk"})
 
 
 def check(template: str) -> None:
     """Raises ValueError if a template is not valid, names an unknown variable or gives no command."""
-    from jinja2 import TemplateSyntaxError  # noqa: PLC0415 - few testbeds have a template
+    from jinja2 import TemplateSyntaxError, meta  # noqa: PLC0415 - few testbeds have a template
 
     try:
-        used = variables(template)
+        used = meta.find_undeclared_variables(_environment().parse(template))
     except TemplateSyntaxError as error:
         raise ValueError(f"line {error.lineno} of the template: {error.message}") from None
     unknown = sorted(used - EXAMPLE.keys())
@@ -50,13 +44,6 @@ def check(template: str) -> None:
         raise ValueError(f"unknown variable '{unknown[0]}'; there are: {', '.join(EXAMPLE)}")
     for variant in _VARIANTS:
         render(template, {**EXAMPLE, **variant})
-
-
-def variables(template: str) -> set[str]:
-    """The variables that a template names; raises jinja2.TemplateSyntaxError."""
-    from jinja2 import meta  # noqa: PLC0415
-
-    return meta.find_undeclared_variables(_environment().parse(template))
 
 
 def render(template: str, values: Mapping[str, Value]) -> list[str]:

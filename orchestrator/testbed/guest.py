@@ -7,17 +7,13 @@ import re
 import shlex
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from orchestrator.errors import UsageError
 from orchestrator.schema import vmm_template
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell.keys import host_key_line
-from orchestrator.testbed.runtime_disk import guest_device, kernel_word
 from orchestrator.words import GUEST_WORLDS, World
-
-if TYPE_CHECKING:
-    from orchestrator.schema.disk import DiskTree
 
 FOLDER = "/run/guest"  # in the host: one folder a guest, which the VMM fills
 READY_LINE = "orch: guest-ready"
@@ -99,12 +95,11 @@ class GuestFile:
 
 KERNEL = GuestFile("guest-kernel", "Image", "/usr/lib/guest/Image")
 INITRD = GuestFile("guest-image", "initrd", "/usr/lib/guest/initrd")
-RUNTIME = GuestFile("runner-disk", "runtime.img", "/usr/lib/guest/runtime.img")
 VMM = GuestFile("rvmm", "rvmm", _VMM)
 DRIVER = GuestFile("realm-driver", "realm.ko", "/usr/lib/realm.ko")
 DISK = "/usr/lib/guest/disk"
 # The large ones, which seldom change, come with the host's own initrd: docs/guests.md has the figures.
-SEEDED = (KERNEL, INITRD, RUNTIME)
+SEEDED = (KERNEL, INITRD)
 
 
 def files_for(world: World) -> tuple[GuestFile, ...]:
@@ -112,12 +107,11 @@ def files_for(world: World) -> tuple[GuestFile, ...]:
     return (*SEEDED, VMM, DRIVER) if world is World.REALM else (*SEEDED, VMM)
 
 
-def kernel_command_line(guest: Guest, user_key: str, tree: DiskTree | None = None) -> str:
+def kernel_command_line(guest: Guest, user_key: str) -> str:
     """What a guest's Linux sees; nothing in it depends on the world or the start.
 
-    `user_key`: base64 of the public Ed25519 key that may log in. `tree` is that of the runtime's disk, if there is one.
+    `user_key`: base64 of the public Ed25519 key that may log in.
     """
-    device = guest_device(beside_another=guest.disk is not None)
     words = [
         "console=ttyAMA0",
         "panic=-1",
@@ -128,7 +122,6 @@ def kernel_command_line(guest: Guest, user_key: str, tree: DiskTree | None = Non
         "init_on_alloc=1",
         f"swiotlb={guest.swiotlb_slabs}",
         f"orch.key={user_key}",
-        kernel_word(tree, device) if tree is not None else "",
         guest.cmdline_extra,
     ]
     return " ".join(filter(None, words))
@@ -145,7 +138,6 @@ class Start:
     pretouch: bool = False
     seed: int | None = None  # fixes the guest's entropy
     foreign: Vmm | None = None  # what runs this guest in place of our VMM
-    runtime: bool = False  # the runtime's disk, whose tree is on the command line
 
 
 def vmm_command(start: Start) -> list[str]:
@@ -163,7 +155,6 @@ def vmm_command(start: Start) -> list[str]:
         *("--tap-address", f"{start.name.host_address}/24"),
         *("--mac", start.name.mac(start.run)),
         *(["--disk", DISK] if start.config.disk is not None else []),
-        *(["--runtime", RUNTIME.path] if start.runtime else []),
         *("--run-id", str(start.run)),
         *(["--pretouch"] if start.pretouch else []),
         *(["--seed", str(start.seed)] if start.seed is not None else []),
@@ -200,7 +191,6 @@ def _foreign_command(start: Start, foreign: Vmm) -> list[str]:
         "address": start.name.address,
         "mac": start.name.mac(start.run),
         "disk": DISK if start.config.disk is not None else "",
-        "runtime": RUNTIME.path if start.runtime else "",
         "folder": start.name.folder,
         "run": start.run,
     }

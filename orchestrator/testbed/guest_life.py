@@ -210,7 +210,6 @@ class GuestLife:
                 if done.code != StopCode.TIMED_OUT:
                     self._must_be_gone(name, done)
                     self.keep_console(name)
-                    self.record.note(name, stopped=True)
                     return
                 sent = "KILL" if kill else "TERM"
                 self.record.progress.notice(f"{name}: still there {limit:g} s after SIG{sent}")

@@ -13,12 +13,11 @@ from pydantic import ValidationError
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError, OrchError, UsageError
 from orchestrator.machine.platform import DEFAULT_SEED
-from orchestrator.schema.disk import tree_of
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import DISK, KERNEL, RUNTIME, GuestFile, GuestName, Start
+from orchestrator.testbed.guest import DISK, KERNEL, GuestFile, GuestName, Start
 from orchestrator.testbed.guest_life import GuestLife, ask, check_memory, needs_driver, promised_mib
 from orchestrator.testbed.guest_record import GuestRecord
 from orchestrator.testbed.probe import GuestReport, GuestState
@@ -26,13 +25,11 @@ from orchestrator.words import GUEST_WORLDS, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from fabric import Connection
 
     from orchestrator.build.graph import Node
-    from orchestrator.schema.disk import DiskTree
     from orchestrator.testbed.testbed import Testbed
 
 _ANSWER = 10.0  # s for the host to answer when it goes down anyway
@@ -79,16 +76,7 @@ class Guests:
     def command_line(self, options: GuestOptions) -> str:
         """The kernel command line of a guest of this testbed, whose key it holds."""
         self._bed.keys.ensure()
-        return guest.kernel_command_line(self.config(options), public_blob(self._bed.keys.user), self.runtime_tree())
-
-    def runtime_tree(self) -> DiskTree | None:
-        """That of the runtime's disk, which is made if need be; None if guests of this testbed have no such disk."""
-        if not self._bed.project.mounts_runtime:
-            return None
-        image = self.source(RUNTIME)
-        if not image.exists():
-            self._bed.builder.build(list(self._bed.project.guest_nodes(self._bed.graph, [RUNTIME]).values()))
-        return tree_of(image)
+        return guest.kernel_command_line(self.config(options), public_blob(self._bed.keys.user))
 
     def plan(self, name: GuestName, options: GuestOptions, *, seed: int | None) -> Start:
         """The next start; `seed` is that of a deterministic machine, from which the guest's entropy follows as well.
@@ -106,7 +94,6 @@ class Guests:
             pretouch=options.pretouch,
             seed=seed,
             foreign=foreign,
-            runtime=self._bed.project.mounts_runtime,
         )
 
     def _foreign(self, world: World) -> Vmm | None:
@@ -137,10 +124,6 @@ class Guests:
             return project.path(project.config.stack.guest_kernel)
         node = project.guest_nodes(self._bed.graph, [file])[file.node]
         return self._bed.builder.artifact(node) / file.name
-
-    def has_disk(self, file: Path) -> bool:
-        """Whether guests of this testbed have that file as their runtime's disk."""
-        return self._bed.project.mounts_runtime and file == self.source(RUNTIME)
 
     # --- up and down ----------------------------------------------------------------------------------------------
 
@@ -177,8 +160,7 @@ class Guests:
 
     def _files(self, world: World) -> dict[str, Path]:
         """What the host must have for a guest of this world, by path there."""
-        needed = self._bed.project.present(guest.files_for(world))
-        files = {file.path: self.source(file) for file in needed}
+        files = {file.path: self.source(file) for file in guest.files_for(world)}
         disk = self._bed.project.config.guest.disk
         foreign = self._bed.project.vmm_files() if self._foreign(world) is not None else {}
         return files | foreign | ({DISK: self._bed.project.path(disk)} if disk is not None else {})
@@ -197,16 +179,12 @@ class Guests:
         server = self.server(name, gateway)
         timeout = self._bed.project.config.timeouts.ssh
         try:
-            with self.record.stage(name, "ssh", 1), self._answering(server, name, timeout) as link:
+            with self.record.stage(name, "ssh", 1), ssh.opened(server, timeout) as link:
                 ssh.capture(link, "true", timeout)
         except BootError:
             self.need_running(gateway, name)  # a guest that has ended says more than one that is silent
             raise
         return ssh.fingerprint(server.host_key)
-
-    def _answering(self, server: ssh.Server, name: GuestName, timeout: float) -> AbstractContextManager[Connection]:
-        """A connection for a first command: one that is kept will be used again."""
-        return self._bed.link(str(name)) if self._bed.kept is not None else ssh.opened(server, timeout)
 
     def stop(self, name: GuestName) -> str:
         """Stop one guest; returns a line for people. Its console stays readable."""
@@ -219,8 +197,8 @@ class Guests:
 
     def stop_all(self) -> None:
         """Before the host goes down: stop guests and keep their consoles; what goes wrong is a notice, no error."""
-        if all(facts.get("stopped") for facts in self.record.load()["guests"].values()):
-            return  # there was none, or each was stopped by us, and its console kept
+        if not self.record.load()["guests"]:
+            return
         try:
             with self._working(_ANSWER) as life:
                 for name, report in ask(life.link).guests.items():

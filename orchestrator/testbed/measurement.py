@@ -7,7 +7,7 @@ import hashlib
 import json
 import mmap
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.attest.rim import MEASUREMENTS, Algorithm, Measurements, replay
@@ -19,7 +19,7 @@ from orchestrator.schema.testbed import Guest
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
-from orchestrator.testbed.guest import INITRD, KERNEL, RUNTIME, VMM, GuestName, Start
+from orchestrator.testbed.guest import INITRD, KERNEL, VMM, GuestName, Start
 from orchestrator.words import World
 
 if TYPE_CHECKING:
@@ -40,10 +40,7 @@ _NO_MODULE = 3  # exit code of the script that reads
 
 @dataclass(frozen=True)
 class Expected:
-    """What a realm will read, and all that it follows from; `steps` are as the VMM's description has them.
-
-    `runtime_root` is the root of the runtime disk's tree of hashes, which the command line has; None without that disk.
-    """
+    """What a realm will read, and all that it follows from; `steps` are as the VMM's description has them."""
 
     measurements: Measurements
     config: Guest
@@ -51,7 +48,6 @@ class Expected:
     files: dict[str, Path]
     sha256: dict[str, str]
     steps: list[dict[str, Any]]
-    runtime_root: str | None = None
 
     def as_table(self) -> dict[str, Any]:
         """JSON-able."""
@@ -62,22 +58,18 @@ class Expected:
             "command_line": self.command_line,
             "files": {name: str(path) for name, path in self.files.items()},
             "sha256": self.sha256,
-            "runtime_root": self.runtime_root,
             "steps": self.steps,
         }
 
 
 def predict(testbed: Testbed, config: Guest) -> Expected:
     """Build what a realm of this testbed is made of and compute its measurement; no machine is needed."""
-    nodes = testbed.project.guest_nodes(testbed.graph, (KERNEL, INITRD, RUNTIME, VMM))
+    nodes = testbed.project.guest_nodes(testbed.graph, (KERNEL, INITRD, VMM))
     testbed.builder.build(list(nodes.values()))
     testbed.keys.ensure()
-    tree = testbed.guests.runtime_tree()
-    words = guest.kernel_command_line(config, public_blob(testbed.keys.user), tree)
-    start = Start(GuestName(World.REALM), config, words, 0, runtime=tree is not None)
+    start = Start(GuestName(World.REALM), config, guest.kernel_command_line(config, public_blob(testbed.keys.user)), 0)
     files = {"kernel": testbed.guests.source(KERNEL), "initrd": testbed.guests.source(INITRD)}
-    expected = predict_start(testbed.guests.source(VMM).with_name(_DESCRIBER), start, files)
-    return replace(expected, runtime_root=tree.root_hash if tree is not None else None)
+    return predict_start(testbed.guests.source(VMM).with_name(_DESCRIBER), start, files)
 
 
 def predict_start(describer: Path, start: Start, files: Mapping[str, Path]) -> Expected:

@@ -18,10 +18,9 @@ from orchestrator.build.graph import Graph, Node
 from orchestrator.errors import UsageError
 from orchestrator.machine.platform import DEFAULT_SEED, Blueprint, Capability, Parts, Platform, need
 from orchestrator.registry import PLATFORMS
-from orchestrator.schema import vmm_template
 from orchestrator.schema.testbed import TestbedConfig
 from orchestrator.schema.yamlfile import load
-from orchestrator.testbed.guest import KERNEL, RUNTIME, SEEDED, GuestFile
+from orchestrator.testbed.guest import SEEDED, GuestFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -114,24 +113,12 @@ class Project:
     def guest_nodes(self, graph: Graph, files: Iterable[GuestFile]) -> dict[str, Node]:
         """The nodes that these files of guests come from; a guest's kernel is the host's where the ticks are equal."""
         requests = {"guest-kernel": f"kernel:hz={self.config.kernel.guest_hz}"}
-        replaced = {KERNEL.node} if self.config.stack.guest_kernel is not None else set()
-        replaced |= {RUNTIME.node} if not self.mounts_runtime else set()
+        replaced = {"guest-kernel"} if self.config.stack.guest_kernel is not None else set()
         return {
             file.node: self.node(graph, requests.get(file.node, file.node))
             for file in files
             if file.node not in replaced
         }
-
-    @property
-    def mounts_runtime(self) -> bool:
-        """Whether worlds get the runtime as a disk: if both kernels are ours, and each VMM is or names the disk."""
-        stack = self.config.stack
-        named = stack.vmm is None or "runtime" in vmm_template.variables(stack.vmm.command)
-        return stack.host_kernel is None and stack.guest_kernel is None and named
-
-    def present(self, files: Iterable[GuestFile]) -> tuple[GuestFile, ...]:
-        """Those of the files that guests of this testbed have."""
-        return tuple(file for file in files if file is not RUNTIME or self.mounts_runtime)
 
     def guest_module(self, graph: Graph, request: str) -> Node:
         """The node of a module that is built for the guests' kernel rather than the host's."""

@@ -25,7 +25,7 @@ from orchestrator.machine.ports import choose_port
 from orchestrator.machine.states import State
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import SshKeys, public_line
-from orchestrator.testbed.guest import DRIVER, SEEDED, VMM, GuestFile, GuestName
+from orchestrator.testbed.guest import SEEDED, GuestName
 from orchestrator.testbed.guests import Guests
 from orchestrator.testbed.overlay import OverlayFile, write_overlay
 from orchestrator.testbed.power import PowerOn
@@ -34,14 +34,11 @@ from orchestrator.testbed.worlds import AnyWorld, GuestWorld, HostWorld
 from orchestrator.words import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from fabric import Connection
 
-    from orchestrator.build.graph import Node
     from orchestrator.build.progress import Progress
-    from orchestrator.testbed.links import Links
     from orchestrator.testbed.project import Project
     from orchestrator.trace.counter import Counter
 
@@ -93,15 +90,13 @@ class Testbed:
         self.instance: Machine = self.platform.machine(self.state / "run")
         self.snapshots = Snapshots(self.state / "snapshots")
         self.guests = Guests(self)
-        self.kept: Links | None = None
-        """Connections that are shared and outlive their use, as long as somebody keeps them here."""
 
     # --- building -------------------------------------------------------------------------------------------------
 
-    def build(self, also: Iterable[Node] = ()) -> dict[str, Path]:
-        """Build what the machine needs, and nodes beside it; returns the machine's artifact folders by node name."""
+    def build(self) -> dict[str, Path]:
+        """Build what the machine needs; returns artifact folders by node name."""
         nodes = self.project.machine_nodes(self.graph)
-        self.builder.build(list(dict.fromkeys([*nodes.values(), *also])))
+        self.builder.build(list(nodes.values()))
         return {name: self.builder.artifact(node) for name, node in nodes.items()}
 
     def artifacts(self) -> dict[str, Path]:
@@ -128,34 +123,29 @@ class Testbed:
         return self.project.blueprint(
             artifacts,
             ssh_port=port,
-            overlay=self._overlay(artifacts, self._seeded(options)),
+            overlay=self._overlay(artifacts),
             kernel_args=KERNEL_ARGS + (DETERMINISTIC_KERNEL_ARGS if options.deterministic else ()),
             deterministic=options.deterministic,
             seed=options.seed,
             count=options.count_mode if options.count else None,
         )
 
-    def _overlay(self, artifacts: dict[str, Path], seeded: Sequence[GuestFile] = SEEDED) -> Path:
+    def _overlay(self, artifacts: dict[str, Path]) -> Path:
         """The per-testbed initrd, written anew; equal content gives equal bytes."""
         path = self.state / "overlay.cpio"
-        write_overlay(self.overlay_files(artifacts, seeded), path)
+        write_overlay(self.overlay_files(artifacts), path)
         return path
 
-    def _seeded(self, options: UpOptions) -> list[GuestFile]:
-        """What guests need that comes with the host: all of it that is built, if the machine is never saved."""
-        files = (*SEEDED, VMM, DRIVER) if options.deterministic else SEEDED
-        return [file for file in self.project.present(files) if self.guests.source(file).exists()]
-
-    def overlay_files(self, artifacts: dict[str, Path], seeded: Sequence[GuestFile] = SEEDED) -> list[OverlayFile]:
+    def overlay_files(self, artifacts: dict[str, Path]) -> list[OverlayFile]:
         """What this testbed adds to the host's root, or puts in place of what is there: SSH keys, modules, guests."""
         self.keys.ensure()
         modules = [artifacts[name] / f"{name}.ko" for name in ("rearm",) if name in artifacts]
-        guests = {file.path: self.guests.source(file) for file in self.project.present(seeded)}
+        guests = [(file.path, self.guests.source(file)) for file in SEEDED]
         return [
+            *(OverlayFile(target, path.read_bytes()) for target, path in guests if path.exists()),
             *(
                 OverlayFile(target, path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
-                for target, path in (guests | self.project.vmm_files()).items()
-                if path.exists()
+                for target, path in self.project.vmm_files().items()
             ),
             *(OverlayFile(f"/usr/lib/{path.name}", path.read_bytes()) for path in modules if path.exists()),
             OverlayFile("/etc/dropbear/dropbear_ed25519_host_key", self.keys.dropbear_host_key(), 0o600),
@@ -205,7 +195,7 @@ class Testbed:
     def _start(self, artifacts: dict[str, Path], options: UpOptions) -> UpResult:
         started = time.monotonic()
         blueprint = self.blueprint(artifacts, options, choose_port(self.project.ssh_port))
-        self.guests.machine_started(self._seeded(options))
+        self.guests.machine_started([file for file in SEEDED if self.guests.source(file).exists()])
         power = PowerOn(self, blueprint, options, self.snapshot_key(blueprint))
         try:
             how, port = power.up()
@@ -280,17 +270,7 @@ class Testbed:
 
     @contextmanager
     def host(self, timeout: float | None = None) -> Iterator[Connection]:
-        """An open SSH connection to the emulated host: the one that is kept, or one of its own."""
-        with self.kept.to(World.HOST) if self.kept is not None else self.open_host(timeout) as link:
-            yield link
-
-    def link(self, name: str) -> AbstractContextManager[Connection]:
-        """An open SSH connection to the world of that name, likewise."""
-        return self.kept.to(name) if self.kept is not None else self.world(name).link()
-
-    @contextmanager
-    def open_host(self, timeout: float | None = None) -> Iterator[Connection]:
-        """An SSH connection to the emulated host of its own."""
+        """An open SSH connection to the emulated host."""
         port = int(self.need_running()["ssh_port"])
         with ssh.opened(self.server(port), timeout or self.project.config.timeouts.ssh) as link:
             yield link

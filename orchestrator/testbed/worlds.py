@@ -45,8 +45,8 @@ class HostWorld:
     name: str = "host"
 
     def link(self, timeout: float | None = None) -> AbstractContextManager[Connection]:
-        """An SSH connection of its own through the emulator's port on loopback."""
-        return self.bed.open_host(timeout)
+        """An open SSH connection through the emulator's port on loopback."""
+        return self.bed.host(timeout)
 
     def lost(self) -> BootError:
         """What the machine says of itself."""

@@ -34,12 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
  * The guest's memory: 16 KiB for each virtqueue (descriptors, then the rings), then buffers. The last pages are not shared
  * at first.
  */
-#define QUEUES       10U /* two a device, the most that any has */
+#define QUEUES       8U /* two a device, the most that any has */
 #define QUEUE_BYTES  0x4000U
 #define AVAILABLE_AT 0x1000U
 #define USED_AT      0x2000U
 #define BUFFERS_AT   (QUEUES * QUEUE_BYTES)
-#define RAM_BYTES    0x38000U
+#define RAM_BYTES    0x30000U
 #define PAGES        (RAM_BYTES / (uint32_t)PAGE_BYTES)
 #define PRIVATE      4U
 
@@ -434,8 +434,7 @@ static void do_receive(struct input *input)
 static void do_disk(struct input *input)
 {
 	static const uint32_t types[] = { 0, 1, 4, 8 };
-	unsigned int slot = input_below(input, 4) == 0 ? VIRTIO_SLOT_RUNTIME : VIRTIO_SLOT_BLK;
-	unsigned int queue = queue_of(slot, 0), count = input_below(input, 4), i;
+	unsigned int queue = queue_of(VIRTIO_SLOT_BLK, 0), count = input_below(input, 4), i;
 	uint32_t type = types[input_below(input, 4)], first = input_below(input, 48), at = BUFFERS_AT + 16 * input_below(input, 64);
 	uint64_t header[2] = { type, input_below(input, 4) == 0 ? input_number(input, 8) : input_below(input, 70) };
 
@@ -497,7 +496,7 @@ static void do_type(struct input *input)
 static void do_work(struct input *input)
 {
 	effects_medium(input_below(input, 16) == 0);
-	effects_work(&guest.vm.devices.disks[input_below(input, 4) == 0 ? DISK_RUNTIME : DISK_OWN]);
+	effects_work(&guest.vm.devices.blk);
 }
 
 static void do_reset(struct input *input)

@@ -143,15 +143,14 @@ void effects_work(struct blk *blk)
 	virtio_blk_finish(blk->slot, &blk->request);
 }
 
-int blk_init(struct blk *blk, unsigned int slot, const char *path, bool writable, const struct virtio_host *host)
+int blk_init(struct blk *blk, const struct options *options, const struct virtio_host *host)
 {
-	(void)path;
 	blk->device.medium = (struct virtio_blk_medium){
 		.context = blk, .transfer = transfer, .flush = flush, .wake = wake, .settle = settle,
 	};
 	blk->device.sectors = MEDIUM_SECTORS;
-	blk->device.writable = writable;
-	virtio_blk_init(blk->slot, &blk->device, slot, host);
+	blk->device.writable = options->disk_writable;
+	virtio_blk_init(blk->slot, &blk->device, VIRTIO_SLOT_BLK, host);
 	return 0;
 }
 

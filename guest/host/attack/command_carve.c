@@ -95,33 +95,21 @@ static void carve_files(void)
 
 /* ---- A VM's ------------------------------------------------------------------------------------------------------ */
 
-#define AHEAD ((size_t)64) /* pages that are read at once, where one comes after the other */
-
 struct guest_memory {
 	int file;
 	uint64_t first; /* address in the VMM's process */
-	_Alignas(64) uint8_t ahead[AHEAD][PAGE], alone[PAGE];
-	size_t begin, end; /* what `ahead` has */
+	uint8_t pages[2][PAGE];
+	unsigned int turn;
 };
-
-static size_t read_pages(struct guest_memory *guest, size_t number, size_t count, void *into)
-{
-	ssize_t got = pread(guest->file, into, count * PAGE, (off_t)(guest->first + number * PAGE));
-
-	return got < 0 ? 0 : (size_t)got / PAGE;
-}
 
 static const uint8_t *guest_page(void *context, size_t number)
 {
 	struct guest_memory *guest = context;
+	uint8_t *page = guest->pages[guest->turn ^= 1];
 
-	if (number == guest->end || number == 0) {
-		guest->begin = number;
-		guest->end = number + read_pages(guest, number, AHEAD, guest->ahead);
-	}
-	if (number >= guest->begin && number < guest->end)
-		return guest->ahead[number - guest->begin];
-	return read_pages(guest, number, 1, guest->alone) == 1 ? guest->alone : NULL;
+	if (pread(guest->file, page, PAGE, (off_t)(guest->first + number * PAGE)) != (ssize_t)PAGE)
+		return NULL;
+	return page;
 }
 
 /* A VM's memory is the largest range that its VMM can write to. */

@@ -60,8 +60,7 @@ static void say_faults(struct ram *ram, const struct addresses *before, const st
 	       faulted, before->count, after->count, stable, missed, strange);
 }
 
-/* Every page is touched; with `spared`, but for those that the driver lists all the time. */
-static void scan_ram(bool spared)
+static void scan_ram(void)
 {
 	struct sweep sweep = { .needles = &scan.needles, .found = &scan.found };
 	struct region region = { .name = "ram" };
@@ -70,19 +69,14 @@ static void scan_ram(bool spared)
 	struct ram ram;
 
 	ram_open(&ram, false);
-	if (spared)
-		ram_spare(&ram, &before);
 	sweep_ram(&sweep, &ram);
 	after = addresses_read(DELEGATED);
-	if (spared && ram_unspare(&ram, &before, &after) != 0)
-		sweep_ram(&sweep, &ram);
 	region.pages = ram.pages;
 	region.zero = sweep.zero;
 	region.faulted = sweep.faulted;
 	region.seconds = now() - begin;
 	say_region(&region, &scan.found, scan.needles.count);
-	if (!spared)
-		say_faults(&ram, &before, &after);
+	say_faults(&ram, &before, &after);
 }
 
 /* ---- Files and memory of processes ----------------------------------------------------------------------------- */
@@ -177,18 +171,17 @@ int command_scan(int count, char **words)
 	static const char *const folders[] = { "/", "/tmp", "/run", "/dev" };
 	uint8_t *file;
 	size_t bytes, i;
-	bool spared = count > 1 && strcmp(words[1], "spare") == 0;
 	int word;
 
 	if (count < 1)
-		fail_with("scan NEEDLES [spare] [PID...]");
+		fail_with("scan NEEDLES [PID...]");
 	file = read_file(words[0], &bytes);
 	if (!needles_index(&scan.needles, file, bytes) || !found_init(&scan.found, scan.needles.count))
 		fail_with("%s: no file of needles", words[0]);
 	/* First, before a buffer of ours holds what was found elsewhere. */
-	scan_ram(spared);
+	scan_ram();
 	begin_region("vmm");
-	for (word = spared ? 2 : 1; word < count; word++)
+	for (word = 1; word < count; word++)
 		scan_process(words[word]);
 	end_region();
 	begin_region("files");

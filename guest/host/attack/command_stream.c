@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Search memory that comes in as a stream: what the emulator sees, which no granule protection stands before.
- *
- * It comes in pieces of whole pages in the order of their addresses, each behind a header: u64 address and u64 bytes, as this
- * computer has them. What is left out is zero; the last header is that of the end and has no bytes. BASE is where it begins.
- */
+/* Search memory that comes in as a stream: what the emulator sees, which no granule protection stands before. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -55,51 +49,15 @@ static void look_into(void *context, const uint8_t *page, size_t bytes, size_t r
 	stream->address += PAGE;
 }
 
-/* Pages up to `address` are zero. The first of them is looked into: a block that begins before it may end in it. */
-static void pass_over(struct stream *stream, struct window *window, uint64_t address)
-{
-	uint64_t pages;
-
-	if (window->held != 0) {
-		memset(window_room(window), 0, PAGE);
-		window_visit(window, PAGE, true, look_into, stream);
-	}
-	pages = (address - stream->address) / PAGE;
-	stream->region.pages += pages;
-	stream->region.zero += pages;
-	stream->address = address;
-}
-
-/* False at the end of all. */
-static bool search_piece(struct stream *stream, struct window *window)
-{
-	uint64_t header[2], held = window->held / PAGE * PAGE;
-	size_t left;
-
-	if (fill((uint8_t *)header, sizeof(header)) != sizeof(header))
-		fail_with("the memory ends without a word");
-	if (header[0] % PAGE != 0 || header[1] % PAGE != 0 || header[0] < stream->address + held)
-		fail_with("%#" PRIx64 ": memory that is no next piece", header[0]);
-	if (header[0] > stream->address + held)
-		pass_over(stream, window, header[0]);
-	for (left = header[1]; left != 0; left -= left < WINDOW_CHUNK ? left : WINDOW_CHUNK) {
-		size_t wanted = left < WINDOW_CHUNK ? left : WINDOW_CHUNK;
-
-		if (fill(window_room(window), wanted) != wanted)
-			fail_with("the memory ends in the middle of a piece");
-		window_visit(window, wanted, false, look_into, stream);
-	}
-	if (header[1] == 0)
-		window_visit(window, 0, true, look_into, stream);
-	return header[1] != 0;
-}
-
 static void search(struct stream *stream)
 {
 	static struct window window;
+	size_t got;
 
-	while (search_piece(stream, &window))
-		;
+	do {
+		got = fill(window_room(&window), WINDOW_CHUNK);
+		window_visit(&window, got, got < WINDOW_CHUNK, look_into, stream);
+	} while (got == WINDOW_CHUNK);
 }
 
 int command_stream(int count, char **words)

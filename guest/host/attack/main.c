@@ -10,8 +10,8 @@ static const struct {
 	int (*run)(int count, char **words);
 	const char *usage;
 } commands[] = {
-	{ "scan", command_scan, "NEEDLES [spare] [PID...]  search physical memory (but for delegated pages), processes and files" },
-	{ "stream", command_stream, "NEEDLES BASE [LIST]  search standard input, pieces of memory from address BASE on; apart in pages of LIST" },
+	{ "scan", command_scan, "NEEDLES [PID...]      search physical memory, processes and files" },
+	{ "stream", command_stream, "NEEDLES BASE [LIST]  search standard input, memory from address BASE on; apart in pages of LIST" },
 	{ "touch", command_touch, "delegated|other COUNT SEED  read random pages, a process each" },
 	{ "carve", command_carve, "FOLDER [PID...]      rebuild model files from page caches of these VMMs' guests, or name the host's own" },
 	{ "dma", command_dma, "ADDRESS                have a device write to a page" },

@@ -3,13 +3,8 @@
  * What is looked for: blocks of a model, as digests. The attack runs in the memory that it searches, so it must not bring
  * the model along. Pure: no effect but memory of its own.
  *
- * A block may begin at any byte. Wherever that is, of each eight places in a row one is a multiple of eight, and so of a
- * block's words of eight bytes, one for each remainder, exactly one is an aligned word of memory. A pass therefore looks at
- * aligned words only, each once for all blocks.
- *
- * File (orchestrator/privacy/blocks.py writes it), all little-endian: "ORCHNDL2", u64 count, then for each block a struct
- * needle. Word r of it begins at where[r], which is r more than a multiple of eight; key[r] = upper 32 bits of
- * word * NEEDLE_KEY; digest as needle_digest().
+ * File (orchestrator/privacy/blocks.py writes it), all little-endian: "ORCHNDL1", u64 count, then for each block u64 key and
+ * u64 digest. key = first eight bytes * NEEDLE_KEY; digest as needle_digest(). Keys are distinct.
  */
 #ifndef NEEDLES_H
 #define NEEDLES_H
@@ -20,14 +15,12 @@
 
 #define NEEDLE_BYTES 64
 #define NEEDLE_MAX   (1u << 20)
-#define NEEDLE_WORD  8u
-#define NEEDLE_KEY   UINT64_C(0x9e3779b97f4a7c15) /* odd; the product's upper bits depend on all bytes */
-#define NEEDLE_MAGIC "ORCHNDL2"
+#define NEEDLE_KEY   UINT64_C(0x9e3779b97f4a7c15) /* odd: a bijection, whose upper bits depend on all bytes */
+#define NEEDLE_MAGIC "ORCHNDL1"
 
 struct needle {
+	uint64_t key;
 	uint64_t digest;
-	uint32_t key[NEEDLE_WORD];
-	uint8_t where[NEEDLE_WORD];
 };
 
 struct needles {
@@ -35,7 +28,7 @@ struct needles {
 	size_t count;
 	uint64_t *filter;       /* one bit for each value of a key's upper filter_bits bits */
 	unsigned int filter_bits;
-	uint32_t *slots;        /* hash table by a key's upper slot_bits bits: index * NEEDLE_WORD + r + 1, 0 is empty */
+	uint32_t *slots;        /* hash table by a key's upper slot_bits bits: index + 1, 0 is empty */
 	unsigned int slot_bits;
 };
 
@@ -57,13 +50,13 @@ void found_free(struct found *found);
 uint64_t needle_digest(const uint8_t block[NEEDLE_BYTES]);
 
 /*
- * Look for blocks that begin at one of the first `starts` bytes (of which `readable` may be read, from an address that is a
- * multiple of eight on) and end within what is readable; they are noted in `found`. Returns how many times some block was met.
+ * Look at `starts` byte offsets of `bytes`, of which `readable` may be read; a block that begins at one of them and ends
+ * within what is readable is noted in `found`. Returns how many times some block was met.
  */
 size_t needles_sweep(const struct needles *needles, const uint8_t *bytes, size_t starts, size_t readable,
 		     struct found *found);
 
-/* Are the bytes (a multiple of 128, aligned to 16) all zero? */
+/* Are the bytes (a multiple of 64, aligned to 8) all zero? */
 bool all_zero(const void *bytes, size_t count);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "needles.h"
-
 #define LINEAR_MAP   UINT64_C(0xffff000000000000)
 #define VMEMMAP      UINT64_C(0xfffffdffc0000000)
 #define STRUCT_PAGE  64u
@@ -165,7 +163,7 @@ size_t cached_files(const struct memory *memory, const char identifier[4], struc
 	for (number = 0; headers != 0 && number < memory->pages; number++) {
 		const uint8_t *page = memory->page(memory->context, number);
 
-		if (page == NULL || all_zero(page, CACHE_PAGE))
+		if (page == NULL)
 			continue;
 		memcpy(words, page, sizeof(words));
 		/* The first slot of a leaf. */

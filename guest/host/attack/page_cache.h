@@ -17,7 +17,7 @@
 struct memory {
 	uint64_t base;
 	size_t pages;
-	/* The page with this number, aligned to 16; NULL if it cannot be read. Valid until the next call. */
+	/* The page with this number; NULL if it cannot be read. Valid until the second next call. */
 	const uint8_t *(*page)(void *context, size_t number);
 	void *context;
 };

@@ -60,35 +60,6 @@ void ram_open(struct ram *ram, bool writable)
 		fail_with("/proc/iomem shows no System RAM");
 }
 
-static void classify(struct ram *ram, uint64_t address, enum page_class class)
-{
-	struct span *span = ram_span(ram, address);
-
-	if (span != NULL)
-		span->classes[(address - span->base) / PAGE] = (uint8_t)class;
-}
-
-void ram_spare(struct ram *ram, const struct addresses *list)
-{
-	size_t i;
-
-	for (i = 0; i < list->count; i++)
-		classify(ram, list->list[i], PAGE_FAULTS);
-}
-
-size_t ram_unspare(struct ram *ram, const struct addresses *list, const struct addresses *after)
-{
-	size_t i, count = 0;
-
-	for (i = 0; i < list->count; i++) {
-		if (addresses_have(after, list->list[i]))
-			continue;
-		classify(ram, list->list[i], PAGE_UNKNOWN);
-		count++;
-	}
-	return count;
-}
-
 struct span *ram_span(struct ram *ram, uint64_t address)
 {
 	size_t i;

@@ -27,23 +27,17 @@ struct ram {
 	size_t pages;           /* of all spans */
 };
 
+/* Map what /proc/iomem calls System RAM. A write is possible with `writable`. */
+void ram_open(struct ram *ram, bool writable);
+
+/* The span that holds the page at this physical address; NULL if it is no System RAM. */
+struct span *ram_span(struct ram *ram, uint64_t address);
+
 /* Addresses in ascending order. */
 struct addresses {
 	uint64_t *list;
 	size_t count;
 };
-
-/* Map what /proc/iomem calls System RAM. A write is possible with `writable`. */
-void ram_open(struct ram *ram, bool writable);
-
-/* Pages of the list are taken to fault without being touched. */
-void ram_spare(struct ram *ram, const struct addresses *list);
-
-/* Those that are not in the list `after` as well are unknown again; how many. */
-size_t ram_unspare(struct ram *ram, const struct addresses *list, const struct addresses *after);
-
-/* The span that holds the page at this physical address; NULL if it is no System RAM. */
-struct span *ram_span(struct ram *ram, uint64_t address);
 
 /* Read addresses, a line each, from a file; an absent file has none. */
 struct addresses addresses_read(const char *path);

@@ -7,7 +7,6 @@
  * back. One that does not come back is leaked and counted.
  */
 #include <linux/atomic.h>
-#include <linux/bitmap.h>
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -15,9 +14,15 @@
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 
-#include "blocks.h"
 #include "granule.h"
 #include "rmi.h"
+
+/*
+ * EL3 tracks granules below 4 GiB only (the L0 table's blocks above are for all worlds). An allocation may fail rather than
+ * wake the OOM killer: that looks at what processes have mapped, so it would take everyone else before the VMM whose realm
+ * has the memory.
+ */
+#define GRANULE_GFP (GFP_KERNEL_ACCOUNT | __GFP_DMA32 | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 /* What realms leave to the host, however much they ask for. */
 #define HOST_RESERVE_PAGES (SZ_32M / PAGE_SIZE)
@@ -34,7 +39,7 @@ static DEFINE_MUTEX(set_aside_lock);
 /* page_private() of a delegated page: an address that nobody else can have put there. */
 #define MARK ((unsigned long)&delegated)
 
-bool granule_delegate(struct page *page)
+static bool delegate(struct page *page)
 {
 	if (rmi(NULL, RMI_GRANULE_DELEGATE, page_to_phys(page)) != RMI_SUCCESS)
 		return false;
@@ -43,12 +48,11 @@ bool granule_delegate(struct page *page)
 	return true;
 }
 
-bool granule_keep_aside(struct page *page)
+/* Keep a page out of circulation so that the next allocation is another one. */
+static bool keep_aside(struct page *page)
 {
 	bool room;
 
-	if (block_has(page))
-		block_split(page);
 	mutex_lock(&set_aside_lock);
 	room = num_set_aside < MAX_SET_ASIDE;
 	if (room) {
@@ -65,7 +69,7 @@ bool granule_keep_aside(struct page *page)
  * Is there memory beyond what the host needs to go on? The OOM killer would free none of a realm's: it takes what processes
  * have mapped, and while one that was killed still takes its realm apart it goes on to the next, such as the SSH server.
  */
-bool granule_host_has_room(void)
+static bool host_has_room(void)
 {
 	static atomic_t unasked = ATOMIC_INIT(0);
 
@@ -82,15 +86,15 @@ phys_addr_t granule_alloc(void)
 {
 	struct page *page;
 
-	if (!granule_host_has_room())
+	if (!host_has_room())
 		return 0;
 	do {
 		page = alloc_page(GRANULE_GFP);
 		if (!page)
 			return 0;
-		if (granule_delegate(page))
+		if (delegate(page))
 			return page_to_phys(page);
-	} while (granule_keep_aside(page));
+	} while (keep_aside(page));
 	return 0;
 }
 
@@ -102,84 +106,44 @@ phys_addr_t granule_alloc_contiguous(unsigned int count)
 	void *pages;
 
 	do {
-		if (!granule_host_has_room())
+		if (!host_has_room())
 			return 0;
 		pages = alloc_pages_exact(count * PAGE_SIZE, GRANULE_GFP);
 		if (!pages)
 			return 0;
 		first = virt_to_phys(pages);
-		for (done = 0; done < count && granule_delegate(phys_to_page(first + done * PAGE_SIZE)); done++)
+		for (done = 0; done < count && delegate(phys_to_page(first + done * PAGE_SIZE)); done++)
 			;
 		if (done == count)
 			return first;
 		for (i = 0; i < done; i++)
 			granule_free(first + i * PAGE_SIZE);
 		for (i = done; i < count; i++)
-			kept = granule_keep_aside(phys_to_page(first + i * PAGE_SIZE)) && kept;
+			kept = keep_aside(phys_to_page(first + i * PAGE_SIZE)) && kept;
 	} while (kept);
 	return 0;
 }
 
-/* The page of a granule that the Realm world has given back; NULL if it has not. */
-static struct page *undelegate(phys_addr_t granule)
+void granule_free(phys_addr_t granule)
 {
-	struct page *page = phys_to_page(granule);
 	u64 status;
 
 	/* The RMM names the page of a mapping that it has undone: one that we never gave it is not ours to free. */
-	if (!pfn_valid(PHYS_PFN(granule)) || page_private(page) != MARK) {
+	if (!pfn_valid(PHYS_PFN(granule)) || page_private(phys_to_page(granule)) != MARK) {
 		atomic_inc(&leaked);
 		pr_warn("realm: the RMM returns %pa, which is no page of ours\n", &granule);
-		return NULL;
+		return;
 	}
 	status = rmi(NULL, RMI_GRANULE_UNDELEGATE, granule);
+
 	if (status != RMI_SUCCESS) {
 		atomic_inc(&leaked);
 		pr_warn("realm: granule %pa cannot be undelegated (status %llx): leaked\n", &granule, status);
-		return NULL;
+		return;
 	}
 	atomic_dec(&delegated);
-	set_page_private(page, 0);
-	return page;
-}
-
-void granule_free(phys_addr_t granule)
-{
-	struct page *page = undelegate(granule);
-
-	if (!page)
-		return;
-	if (block_has(page))
-		block_split(page);
-	__free_page(page);
-}
-
-void granule_put(phys_addr_t granule)
-{
-	struct page *page = undelegate(granule);
-
-	if (page && block_has(page))
-		block_put(page);
-	else if (page)
-		__free_page(page);
-}
-
-void granule_end_blocks(unsigned long *blocks)
-{
-	unsigned int number, i;
-
-	for_each_set_bit(number, blocks, BLOCKS) {
-		struct page *page = block_first(number);
-
-		if (!block_has(page))
-			continue;
-		/* Some pages are lost; of the others those are ours that are marked no more. */
-		block_split(page);
-		for (i = 0; i < BLOCK_PAGES; i++)
-			if (page_private(page + i) != MARK)
-				__free_page(page + i);
-	}
-	bitmap_zero(blocks, BLOCKS);
+	set_page_private(phys_to_page(granule), 0);
+	__free_page(phys_to_page(granule));
 }
 
 void granules_lost(unsigned long count)

@@ -106,14 +106,12 @@ static void take_apart(struct realm *realm)
 
 	if (!realm->rd)
 		return;
-	realm->ending = true;
 	rec_destroy_all(realm);
 	pages_destroy(realm, 0, protected_end(realm));
 	shared_release(realm);
 	tables_destroy(realm);
 	granules_lost(realm->granules);
 	realm->granules = 0;
-	granule_end_blocks(realm->blocks);
 	status = rmi(NULL, RMI_REALM_DESTROY, realm->rd);
 	if (status != RMI_SUCCESS) {
 		pr_warn("realm: REALM_DESTROY failed with status %llx\n", status);

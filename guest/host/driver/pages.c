@@ -5,7 +5,6 @@
 #include "granule.h"
 #include "pages.h"
 #include "rmi.h"
-#include "stock.h"
 #include "tables.h"
 
 int pages_init_ripas(struct realm *realm, struct realm_range *range)
@@ -28,8 +27,9 @@ int pages_init_ripas(struct realm *realm, struct realm_range *range)
 	return err;
 }
 
-static int data_create(struct realm *realm, u64 ipa, u64 source, u64 flags, phys_addr_t granule)
+static int data_create(struct realm *realm, u64 ipa, u64 source, u64 flags)
 {
+	phys_addr_t granule = granule_alloc();
 	u64 status;
 	int err = 0;
 
@@ -48,37 +48,34 @@ static int data_create(struct realm *realm, u64 ipa, u64 source, u64 flags, phys
 	return err;
 }
 
-static int data_create_from_user(struct realm *realm, const struct realm_data *data, struct stock *stock)
+static int data_create_from_user(struct realm *realm, const struct realm_data *data)
 {
 	struct page *page;
 	int err = pin_user_pages_fast(data->source, 1, 0, &page);
 
 	if (err != 1)
 		return err < 0 ? err : -EFAULT;
-	err = data_create(realm, data->ipa, page_to_phys(page), data->flags,
-			  stock_take(stock, data->size >> PAGE_SHIFT, realm->blocks));
+	err = data_create(realm, data->ipa, page_to_phys(page), data->flags);
 	unpin_user_page(page);
 	return err;
 }
 
 int pages_data(struct realm *realm, struct realm_data *data)
 {
-	struct stock stock = { .left = 0 };
 	int err = 0;
 
 	if (!valid_range(data->ipa, data->ipa + data->size, 0, protected_end(realm)) ||
 	    !PAGE_ALIGNED(data->source) || (data->flags & ~REALM_DATA_MEASURE))
 		return -EINVAL;
 	while (!err && data->size) {
-		err = data_create_from_user(realm, data, &stock);
+		err = data_create_from_user(realm, data);
 		if (err)
-			break;
+			return err;
 		data->ipa += PAGE_SIZE;
 		data->source += PAGE_SIZE;
 		data->size -= PAGE_SIZE;
 		err = realm_breathe();
 	}
-	stock_end(&stock);
 	return err;
 }
 
@@ -88,6 +85,8 @@ static int populate_page(struct realm *realm, u64 ipa, phys_addr_t *spare)
 	u64 status;
 	int err;
 
+	if (!*spare)
+		*spare = granule_alloc();
 	if (!*spare)
 		return -ENOMEM;
 	do {
@@ -108,15 +107,12 @@ static int populate_page(struct realm *realm, u64 ipa, phys_addr_t *spare)
 
 int pages_populate(struct realm *realm, struct realm_range *range)
 {
-	struct stock stock = { .left = 0 };
 	phys_addr_t spare = 0;
 	int err = 0;
 
 	if (!valid_range(range->base, range->top, 0, protected_end(realm)))
 		return -EINVAL;
 	while (!err && range->base < range->top) {
-		if (!spare)
-			spare = stock_take(&stock, (range->top - range->base) >> PAGE_SHIFT, realm->blocks);
 		err = populate_page(realm, range->base, &spare);
 		if (err)
 			break;
@@ -125,7 +121,6 @@ int pages_populate(struct realm *realm, struct realm_range *range)
 	}
 	if (spare)
 		granule_free(spare);
-	stock_end(&stock);
 	return err;
 }
 

@@ -14,15 +14,11 @@
 #include "rmi.h"
 
 /* A list register that asks to be looked at when its interrupt ends (GICv3, ICH_LR<n>_EL2). */
-#define LR_STATE   GENMASK_ULL(63, 62)
-#define LR_ACTIVE  BIT_ULL(63)
-#define LR_PENDING BIT_ULL(62)
-#define LR_EOI     BIT_ULL(41)
-/* ICH_MISR_EL2: there is such a one. */
-#define MISR_EOI   BIT_ULL(0)
+#define LR_STATE GENMASK_ULL(63, 62)
+#define LR_EOI   BIT_ULL(41)
 
-/* A bit each for the realm's timers, by their number in the ABI. */
-#define TIMER_BIT(timer) (1U << (timer))
+#define TIMER_P 1
+#define TIMER_V 2
 
 static atomic64_t exits = ATOMIC64_INIT(0);
 
@@ -231,85 +227,34 @@ static void own_timer_irqs(struct rec *rec)
 	rec->switches = switches;
 }
 
-static bool timer_output(u64 control)
+static unsigned int timer_output(u64 control, unsigned int timer)
 {
 	/* ENABLE and ISTATUS without IMASK. */
-	return (control & 7) == 5;
+	return (control & 7) == 5 ? timer : 0;
 }
 
-static unsigned int timer_outputs(const struct rmi_rec_exit *exit)
-{
-	return (timer_output(exit->cntv_ctl) ? TIMER_BIT(REALM_TIMER_VIRTUAL) : 0) |
-	       (timer_output(exit->cntp_ctl) ? TIMER_BIT(REALM_TIMER_PHYSICAL) : 0);
-}
-
-/* The timers whose interrupts are the driver's to keep, and the list registers of these. Read once: the VMM may write. */
-struct kept {
-	struct realm_timer timer[REALM_TIMERS];
-	unsigned int timers, lrs;
-};
-
-static void find_kept(const struct realm_control *control, struct kept *kept)
+static bool gic_wants_attention(const struct rmi_rec_exit *exit)
 {
 	unsigned int i;
 
-	kept->timers = 0;
-	kept->lrs = 0;
-	for (i = 0; i < REALM_TIMERS; i++) {
-		struct realm_timer *timer = &kept->timer[i];
-
-		timer->lr = READ_ONCE(control->timers[i].lr);
-		timer->index = READ_ONCE(control->timers[i].index);
-		if (timer->lr && timer->index < REC_LRS) {
-			kept->timers |= TIMER_BIT(i);
-			kept->lrs |= 1U << timer->index;
-		}
-	}
-}
-
-/* A level-sensitive interrupt in its list register: pending while the line is high, unless it is active. */
-static void keep_level(u64 *lr, u64 pending, bool high)
-{
-	u64 state = *lr & LR_STATE;
-
-	if (high && !state)
-		*lr = pending;
-	else if (!high)
-		*lr = state & LR_ACTIVE ? *lr & ~LR_PENDING : 0;
-}
-
-static bool gic_wants_attention(const struct rmi_rec_exit *exit, unsigned int kept)
-{
-	unsigned int i;
-
-	if (exit->gicv3_misr & ~MISR_EOI)
-		return true;
-	for (i = 0; exit->gicv3_misr && i < REC_LRS; i++)
-		if (!(kept >> i & 1) && (exit->gicv3_lrs[i] & (LR_STATE | LR_EOI)) == LR_EOI)
+	for (i = 0; i < REC_LRS; i++)
+		if ((exit->gicv3_lrs[i] & (LR_STATE | LR_EOI)) == LR_EOI)
 			return true;
-	return false;
+	return exit->gicv3_misr != 0;
 }
 
 /* Whether an exit is no concern of the VMM's; the page is then ready for the next entry. */
-static bool can_continue(struct rec *rec, const struct realm_control *control, struct rmi_rec_run *run,
-			 unsigned int timers)
+static bool can_continue(struct rec *rec, struct rmi_rec_run *run, unsigned int timers)
 {
 	struct rmi_rec_enter *enter = &run->enter;
 	const struct rmi_rec_exit *exit = &run->exit;
-	struct kept kept;
-	unsigned int i;
 
-	if (exit->reason != REC_EXIT_IRQ && exit->reason != REC_EXIT_FIQ)
-		return false;
-	find_kept(control, &kept);
-	if ((timers ^ rec->timers) & ~kept.timers || gic_wants_attention(exit, kept.lrs))
+	if ((exit->reason != REC_EXIT_IRQ && exit->reason != REC_EXIT_FIQ) || timers != rec->timers ||
+	    gic_wants_attention(exit))
 		return false;
 	enter->flags &= REC_ENTER_TRAP_WFI | REC_ENTER_TRAP_WFE;
 	enter->gicv3_hcr &= ~GENMASK_ULL(31, 27);
 	memcpy(enter->gicv3_lrs, exit->gicv3_lrs, sizeof(enter->gicv3_lrs));
-	for (i = 0; i < REALM_TIMERS; i++)
-		if (kept.timers & TIMER_BIT(i))
-			keep_level(&enter->gicv3_lrs[kept.timer[i].index], kept.timer[i].lr, timers & TIMER_BIT(i));
 	return true;
 }
 
@@ -354,9 +299,9 @@ static int rec_run(struct realm *realm, struct rec *rec)
 			return -ESHUTDOWN;
 		if (status != RMI_SUCCESS)
 			return realm_refused(realm, RMI_REC_ENTER, status);
-		timers = timer_outputs(&run->exit);
+		timers = timer_output(run->exit.cntp_ctl, TIMER_P) | timer_output(run->exit.cntv_ctl, TIMER_V);
 		cond_resched();
-		if (wanted_elsewhere(control) || !can_continue(rec, control, run, timers))
+		if (wanted_elsewhere(control) || !can_continue(rec, run, timers))
 			break;
 		control->interrupts++;
 		/* Not entered after all: the VMM gets the exit as it is, and its list registers are where they belong. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The way to the RMM. */
+#include <linux/arm-smccc.h>
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
 #include <linux/printk.h>
@@ -10,9 +11,23 @@ static atomic64_t calls = ATOMIC64_INIT(0);
 static u64 features0;
 static u32 version;
 
-void rmi_count(void)
+u64 rmi_call(u64 *out, u64 command, const u64 arguments[5])
 {
+	struct arm_smccc_1_2_regs in = {
+		.a0 = command, .a1 = arguments[0], .a2 = arguments[1], .a3 = arguments[2], .a4 = arguments[3],
+		.a5 = arguments[4],
+	};
+	struct arm_smccc_1_2_regs result;
+
+	arm_smccc_1_2_smc(&in, &result);
 	atomic64_inc(&calls);
+	if (out) {
+		out[0] = result.a1;
+		out[1] = result.a2;
+		out[2] = result.a3;
+		out[3] = result.a4;
+	}
+	return result.a0;
 }
 
 int rmi_find(void)

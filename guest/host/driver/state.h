@@ -8,7 +8,6 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
-#include "blocks.h"
 #include "realm_ioctl.h"
 #include "rmi_structs.h"
 
@@ -24,7 +23,7 @@ struct rec {
 	unsigned int num_aux;
 	struct page *run;              /* RmiRecRun: normal memory, mapped by the VMM */
 	struct page *control;
-	unsigned int timers;           /* which of its timers' outputs were high at the last return to the VMM, a bit each */
+	unsigned int timers;           /* which of its timers' outputs were high at the last return to the VMM */
 	pid_t thread;                  /* who ran it last, where, and at which count of task switches */
 	unsigned int cpu;
 	unsigned long switches;
@@ -41,8 +40,6 @@ struct realm {
 	unsigned int ipa_bits;
 	int vmid;
 	unsigned long granules;        /* in it, as its own pages or its tables */
-	DECLARE_BITMAP(blocks, BLOCKS); /* where such pages came in blocks */
-	bool ending;
 	struct xarray shared;          /* IPA / 4096 -> pinned page of the VMM */
 	struct rec *recs[REALM_MAX_RECS];
 	unsigned int num_recs;         /* published with release: REC_ENTER reads it without the lock */

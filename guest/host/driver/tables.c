@@ -41,10 +41,7 @@ int tables_add(struct realm *realm, u64 ipa, u64 status)
 void taken_out(struct realm *realm, phys_addr_t granule)
 {
 	realm->granules--;
-	if (realm->ending)
-		granule_put(granule);
-	else
-		granule_free(granule);
+	granule_free(granule);
 }
 
 static void destroy_level(struct realm *realm, int level)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "layout.h"
 
 /* ---- The medium --------------------------------------------------------------------------------------------- */
 
@@ -107,21 +108,21 @@ void blk_stop(struct blk *blk)
 
 /* ---- Making and unmaking ------------------------------------------------------------------------------------ */
 
-int blk_init(struct blk *blk, unsigned int slot, const char *path, bool writable, const struct virtio_host *host)
+int blk_init(struct blk *blk, const struct options *options, const struct virtio_host *host)
 {
 	(void)pthread_cond_init(&blk->wake, NULL);
 	(void)pthread_cond_init(&blk->idle, NULL);
-	if (path == NULL)
+	if (options->disk == NULL)
 		return 0;
 	blk->opened = true;
-	if (disk_open(&blk->disk, path, writable) < 0)
+	if (disk_open(&blk->disk, options->disk, options->disk_writable) < 0)
 		return -1;
 	blk->device.medium = (struct virtio_blk_medium){
 		.context = blk, .transfer = transfer, .flush = flush, .wake = wake, .settle = settle,
 	};
 	blk->device.sectors = blk->disk.sectors;
 	blk->device.writable = blk->disk.writable;
-	virtio_blk_init(blk->slot, &blk->device, slot, host);
+	virtio_blk_init(blk->slot, &blk->device, VIRTIO_SLOT_BLK, host);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "disk.h"
 #include "gate.h"
+#include "options.h"
 #include "virtio_blk.h"
 
 struct blk {
@@ -23,9 +24,9 @@ struct blk {
 	struct virtio_blk_request request; /* what it is busy with; the thread's */
 };
 
-/* Open the file and make the device in that slot if the guest is to have them (`path` is not NULL); `slot`, `gate`, `lock`
- * and the device's statistics are filled in, the rest is zero. -1 with failure(). blk_close() in both cases. */
-int blk_init(struct blk *blk, unsigned int slot, const char *path, bool writable, const struct virtio_host *host);
+/* Open the file and make the device if the guest is to have them; `slot`, `gate`, `lock` and the device's statistics are
+ * filled in, the rest is zero. -1 with failure(). blk_close() in both cases. */
+int blk_init(struct blk *blk, const struct options *options, const struct virtio_host *host);
 
 /* Make the thread, which waits at the gate; how many threads that are, or -1 with failure(). */
 int blk_start(struct blk *blk);

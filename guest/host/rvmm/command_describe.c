@@ -23,30 +23,28 @@ static int print(const struct options *options, bool devices)
 	return fflush(stdout) != 0 || ferror(stdout) ? command_error(EXIT_ERROR, "stdout: cannot write") : EXIT_OK;
 }
 
-/* The file can be opened as it would be; NULL: there is none. */
-static int check_disk(const char *path, bool writable)
+/* The file can be opened as it would be. */
+static int check_disk(const struct options *options)
 {
 	struct stat status;
 	int fd, result;
 
-	if (path == NULL)
+	if (options->disk == NULL)
 		return 0;
 	/* NONBLOCK: a pipe in its place is an error and no reason to wait. */
-	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+	fd = open(options->disk, (options->disk_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return fail_errno("%s", path);
-	result = fstat(fd, &status) < 0 ? fail_errno("%s", path) : 0;
+		return fail_errno("%s", options->disk);
+	result = fstat(fd, &status) < 0 ? fail_errno("%s", options->disk) : 0;
 	if (result == 0 && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-		result = fail("%s: expected a file or a block device", path);
+		result = fail("%s: expected a file or a block device", options->disk);
 	(void)close(fd);
 	return result;
 }
 
 int command_dry_run(const struct options *options)
 {
-	if (check_disk(options->disk, options->disk_writable) < 0 || check_disk(options->runtime, false) < 0)
-		return command_failed(EXIT_ERROR);
-	return print(options, true);
+	return check_disk(options) < 0 ? command_failed(EXIT_ERROR) : print(options, true);
 }
 
 int command_describe(int argc, char **argv)

@@ -145,10 +145,11 @@ static void put_net(FILE *out, const struct options *options)
 	(void)fputs("}\n", out);
 }
 
-static void put_disk(FILE *out, int slot, const char *path, bool writable)
+static void put_disk(FILE *out, const struct options *options)
 {
-	(void)fprintf(out, "{\"device\": \"disk\", \"slot\": %d, \"writable\": %s, \"file\": ", slot, truth(writable));
-	put_text(out, path);
+	(void)fprintf(out, "{\"device\": \"disk\", \"slot\": %d, \"writable\": %s, \"file\": ", VIRTIO_SLOT_BLK,
+		      truth(options->disk_writable));
+	put_text(out, options->disk);
 	(void)fputs("}\n", out);
 }
 
@@ -160,9 +161,7 @@ void describe_devices(FILE *out, const struct options *options)
 	if (options->tap != NULL)
 		put_net(out, options);
 	if (options->disk != NULL)
-		put_disk(out, VIRTIO_SLOT_BLK, options->disk, options->disk_writable);
-	if (options->runtime != NULL)
-		put_disk(out, VIRTIO_SLOT_RUNTIME, options->runtime, false);
+		put_disk(out, options);
 	(void)fprintf(out, "{\"process\": \"%s\", \"mem_mib\": %u, \"vcpus\": %u, ",
 		      options->world == WORLD_REALM ? "realm" : "vm", options->mem_mib, options->vcpus);
 	if (options->cpu >= 0)

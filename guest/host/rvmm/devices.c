@@ -98,15 +98,6 @@ static void input_changed(void *context)
 	host->wake(host->context);
 }
 
-static int init_disks(struct devices *devices, const struct options *options, const struct virtio_host *host)
-{
-	struct blk *own = &devices->disks[DISK_OWN], *runtime = &devices->disks[DISK_RUNTIME];
-
-	if (blk_init(own, VIRTIO_SLOT_BLK, options->disk, options->disk_writable, host) < 0)
-		return -1;
-	return blk_init(runtime, VIRTIO_SLOT_RUNTIME, options->runtime, false, host);
-}
-
 /* An empty slot: a driver that finds the id 0 goes away. */
 static const struct virtio_type nobody = { .id = 0 };
 
@@ -125,7 +116,7 @@ static int init_virtio(struct devices *devices, const struct options *options)
 	virtio_rng_init(&devices->virtio[VIRTIO_SLOT_RNG], &devices->entropy, VIRTIO_SLOT_RNG, &host);
 	devices->console = (struct virtio_console){ .context = devices, .output = print, .changed = input_changed };
 	virtio_console_init(&devices->virtio[VIRTIO_SLOT_CONSOLE], &devices->console, VIRTIO_SLOT_CONSOLE, &host);
-	return net_init(&devices->net, options, &host) < 0 ? -1 : init_disks(devices, options, &host);
+	return net_init(&devices->net, options, &host) < 0 ? -1 : blk_init(&devices->blk, options, &host);
 }
 
 static int access_virtio(struct devices *devices, uint64_t place, unsigned int bytes, bool write, uint64_t *value)
@@ -148,21 +139,17 @@ static int access_virtio(struct devices *devices, uint64_t place, unsigned int b
 
 void devices_withdraw(struct devices *devices, uint64_t base, uint64_t top)
 {
-	unsigned int slot, i;
+	unsigned int slot;
 
 	(void)pthread_mutex_lock(&devices->lock);
-	for (i = 0; i < DISKS; i++)
-		blk_pause(&devices->disks[i]);
+	blk_pause(&devices->blk);
 	for (slot = 0; slot < VIRTIO_SLOTS; slot++)
 		virtio_withdraw(&devices->virtio[slot], shared_ipa(base), shared_ipa(top));
 }
 
 void devices_resume(struct devices *devices)
 {
-	unsigned int i;
-
-	for (i = 0; i < DISKS; i++)
-		blk_resume(&devices->disks[i]);
+	blk_resume(&devices->blk);
 	(void)pthread_mutex_unlock(&devices->lock);
 }
 
@@ -177,14 +164,6 @@ int devices_access(struct devices *devices, uint64_t address, unsigned int bytes
 	return 0;
 }
 
-static void prepare_disk(struct devices *devices, struct blk *disk, unsigned int slot)
-{
-	disk->slot = &devices->virtio[slot];
-	disk->lock = &devices->lock;
-	disk->gate = devices->host.gate;
-	disk->device.stats = devices->host.stats;
-}
-
 int devices_init(struct devices *devices, const struct devices_host *host, const struct options *options)
 {
 	devices->host = *host;
@@ -196,32 +175,25 @@ int devices_init(struct devices *devices, const struct devices_host *host, const
 	devices->net.wake = host->wake;
 	devices->net.context = host->context;
 	devices->net.device.stats = host->stats;
-	prepare_disk(devices, &devices->disks[DISK_OWN], VIRTIO_SLOT_BLK);
-	prepare_disk(devices, &devices->disks[DISK_RUNTIME], VIRTIO_SLOT_RUNTIME);
+	devices->blk.slot = &devices->virtio[VIRTIO_SLOT_BLK];
+	devices->blk.lock = &devices->lock;
+	devices->blk.gate = host->gate;
+	devices->blk.device.stats = host->stats;
 	return init_virtio(devices, options);
 }
 
 int devices_start(struct devices *devices)
 {
-	int own = blk_start(&devices->disks[DISK_OWN]);
-	int runtime = own < 0 ? -1 : blk_start(&devices->disks[DISK_RUNTIME]);
-
-	return runtime < 0 ? -1 : own + runtime;
+	return blk_start(&devices->blk);
 }
 
 void devices_stop(struct devices *devices)
 {
-	unsigned int i;
-
-	for (i = 0; i < DISKS; i++)
-		blk_stop(&devices->disks[i]);
+	blk_stop(&devices->blk);
 }
 
 void devices_close(struct devices *devices)
 {
-	unsigned int i;
-
 	net_close(&devices->net);
-	for (i = 0; i < DISKS; i++)
-		blk_close(&devices->disks[i]);
+	blk_close(&devices->blk);
 }

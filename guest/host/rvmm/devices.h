@@ -40,9 +40,6 @@ struct devices_host {
 	void (*failed)(void *context);
 };
 
-/* One of the user's, which may be written, and that of the runtime. */
-enum { DISK_OWN, DISK_RUNTIME, DISKS };
-
 struct devices {
 	struct devices_host host;
 	pthread_mutex_t lock;       /* protects: */
@@ -50,7 +47,7 @@ struct devices {
 	bool uart_level;
 	struct virtio virtio[VIRTIO_SLOTS];
 	struct entropy entropy;
-	struct blk disks[DISKS];
+	struct blk blk;
 	struct net net;
 	struct virtio_console console;
 	struct keyboard keyboard;

@@ -203,28 +203,6 @@ void gic_fill(struct gic *gic, unsigned int cpu, uint64_t lrs[GIC_MAX_LRS], uint
 		list(gic, cpu, &candidates[i], &lrs[i]);
 }
 
-uint64_t gic_set_aside(struct gic *gic, unsigned int cpu, unsigned int intid, unsigned int *index)
-{
-	struct gic_cpu *me = &gic->cpu[cpu];
-	struct gic_bank *bank = &me->private;
-	uint32_t bit = UINT32_C(1) << intid;
-	unsigned int i;
-
-	if (!gic->enabled || (bank->enabled & bank->group & ~bank->edge & bit) == 0)
-		return 0;
-	for (i = 0; i < me->listed && me->intid[i] != intid; i++)
-		;
-	if (i == gic->lrs)
-		return 0;
-	if (i == me->listed) {
-		/* Listed, and neither pending nor active so far. */
-		bank->held |= bit;
-		me->intid[me->listed++] = (uint16_t)intid;
-	}
-	*index = i;
-	return intid | LR_GROUP1 | (uint64_t)bank->priority[intid] << LR_PRIORITY_SHIFT | LR_EOI | LR_PENDING;
-}
-
 static void fold_one(struct gic_bank *bank, unsigned int i, uint64_t lr)
 {
 	uint32_t bit = UINT32_C(1) << i;

@@ -28,9 +28,4 @@ uint32_t gic_deactivate(struct gic *gic, unsigned int cpu, uint64_t intid);
 void gic_fill(struct gic *gic, unsigned int cpu, uint64_t lrs[GIC_MAX_LRS], uint64_t *hcr);
 uint32_t gic_fold(struct gic *gic, unsigned int cpu, const uint64_t lrs[GIC_MAX_LRS], uint64_t hcr);
 
-/* Between the two: set a list register aside for a level-sensitive private interrupt that somebody else keeps while the
- * vCPU runs (realm_ioctl.h). The value with which it is pending, and in `index` where; 0 if it cannot be delivered now or
- * there is no register for it. */
-uint64_t gic_set_aside(struct gic *gic, unsigned int cpu, unsigned int intid, unsigned int *index);
-
 #endif

@@ -40,8 +40,8 @@
 #define MAX_VCPUS 8U
 
 /* The virtio devices. All slots are in every guest's device tree, whether or not a device is in them (its id is 0 then):
- * what a guest is given beside its own content does not change its measurement. Linux calls disks by the order of slots. */
-enum { VIRTIO_SLOT_RNG, VIRTIO_SLOT_NET, VIRTIO_SLOT_BLK, VIRTIO_SLOT_CONSOLE, VIRTIO_SLOT_RUNTIME, VIRTIO_SLOTS };
+ * what a guest is given beside its own content does not change its measurement. */
+enum { VIRTIO_SLOT_RNG, VIRTIO_SLOT_NET, VIRTIO_SLOT_BLK, VIRTIO_SLOT_CONSOLE, VIRTIO_SLOTS };
 _Static_assert(VIRTIO_SLOTS <= 8, "room for virtio devices");
 
 /* PPIs of the architected timer as the device tree counts them: secure, non-secure, virtual, hypervisor. */

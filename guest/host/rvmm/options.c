@@ -17,7 +17,7 @@
 #define CMDLINE_MAX  2047U                     /* COMMAND_LINE_SIZE of arm64 Linux, less its NUL */
 
 enum { WORLD = 1, DIR, KERNEL, INITRD, CMDLINE, MEM, VCPUS, CPU, PRETOUCH, DETACH, RUN_ID, SEED,
-       TAP, TAP_ADDRESS, MAC, DISK, DISK_WRITABLE, RUNTIME, DRY_RUN, UNCONFINED };
+       TAP, TAP_ADDRESS, MAC, DISK, DISK_WRITABLE, DRY_RUN, UNCONFINED };
 
 static const struct option known[] = {
 	{ "world", required_argument, NULL, WORLD },     { "dir", required_argument, NULL, DIR },
@@ -28,7 +28,7 @@ static const struct option known[] = {
 	{ "run-id", required_argument, NULL, RUN_ID },   { "seed", required_argument, NULL, SEED },
 	{ "tap", required_argument, NULL, TAP },         { "tap-address", required_argument, NULL, TAP_ADDRESS },
 	{ "mac", required_argument, NULL, MAC },         { "disk", required_argument, NULL, DISK },
-	{ "disk-writable", no_argument, NULL, DISK_WRITABLE }, { "runtime", required_argument, NULL, RUNTIME },
+	{ "disk-writable", no_argument, NULL, DISK_WRITABLE },
 	{ "dry-run", no_argument, NULL, DRY_RUN },       { "unconfined", no_argument, NULL, UNCONFINED },
 	{ NULL, 0, NULL, 0 },
 };
@@ -126,24 +126,6 @@ static int parse_number(int option, struct options *options, const char *text)
 	}
 }
 
-/* The disks; anything else is a number. */
-static int take_disk(int option, struct options *options, const char *text)
-{
-	switch (option) {
-	case DISK:
-		options->disk = text;
-		return 0;
-	case DISK_WRITABLE:
-		options->disk_writable = true;
-		return 0;
-	case RUNTIME:
-		options->runtime = text;
-		return 0;
-	default:
-		return parse_number(option, options, text);
-	}
-}
-
 static int take(int option, struct options *options, const char *text)
 {
 	switch (option) {
@@ -173,6 +155,12 @@ static int take(int option, struct options *options, const char *text)
 		return options_address(options, text);
 	case MAC:
 		return parse_mac(options, text);
+	case DISK:
+		options->disk = text;
+		return 0;
+	case DISK_WRITABLE:
+		options->disk_writable = true;
+		return 0;
 	case DRY_RUN:
 		options->dry_run = true;
 		return 0;
@@ -180,7 +168,7 @@ static int take(int option, struct options *options, const char *text)
 		options->unconfined = true;
 		return 0;
 	default:
-		return take_disk(option, options, text);
+		return parse_number(option, options, text);
 	}
 }
 
@@ -214,7 +202,7 @@ int options_parse(struct options *options, int argc, char **argv, bool needs_dir
 		if (option == '?')
 			return fail("%s: no such option; there are --world --dir --kernel --initrd --cmdline --mem "
 				    "--vcpus --cpu --pretouch --detach --run-id --seed --tap --tap-address --mac --disk "
-				    "--disk-writable --runtime --dry-run --unconfined", argv[optind - 1]);
+				    "--disk-writable --dry-run --unconfined", argv[optind - 1]);
 		if (take(option, options, optarg) < 0)
 			return -1;
 	}

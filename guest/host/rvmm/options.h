@@ -32,7 +32,6 @@ struct options {
 	uint8_t mac[6];        /* of the guest's end */
 	const char *disk;      /* file behind the block device; NULL: none */
 	bool disk_writable;
-	const char *runtime;   /* file behind another one, which is read-only; NULL: none */
 	bool dry_run;          /* say what would be made, make nothing */
 	bool unconfined;       /* keep all privileges and system calls */
 };

@@ -155,21 +155,6 @@ static void wait_until_on(const struct vcpu *vcpu)
 
 /* ---- Entry -------------------------------------------------------------------------------------------------- */
 
-/* The timers' interrupts are the driver's to keep, where that is possible: it sees each rise and fall of their outputs,
- * and a tick of the guest's ends no call. Under the lock. */
-static void hand_over_timers(const struct vcpu *vcpu)
-{
-	static const unsigned int intids[REALM_TIMERS] = { [REALM_TIMER_VIRTUAL] = INTID_CNTV,
-							    [REALM_TIMER_PHYSICAL] = INTID_CNTP };
-	struct realm_timer *timers = self(vcpu)->control->timers;
-	unsigned int i, index = 0;
-
-	for (i = 0; i < REALM_TIMERS; i++) {
-		timers[i].lr = gic_set_aside(&state(vcpu)->gic, vcpu->index, intids[i], &index);
-		timers[i].index = index;
-	}
-}
-
 /* Fill the page; false: the guest ends. */
 static bool prepare(const struct vcpu *vcpu, struct rmi_rec_enter *enter)
 {
@@ -183,7 +168,6 @@ static bool prepare(const struct vcpu *vcpu, struct rmi_rec_enter *enter)
 	wait_until_on(vcpu);
 	update_timers(vcpu, counter());
 	gic_fill(&realm->gic, vcpu->index, enter->gicv3_lrs, &enter->gicv3_hcr);
-	hand_over_timers(vcpu);
 	ending = vm_ending(vcpu->vm);
 	(void)pthread_mutex_unlock(&realm->lock);
 	enter->flags = REC_ENTER_TRAP_WFI | me->flags;
@@ -284,8 +268,7 @@ static int take_mmio(struct vcpu *vcpu, const struct sync *sync, struct vm_exit 
 	(void)pthread_mutex_unlock(&realm->lock);
 	if (mine) {
 		stat_add(&vcpu->vm->stats, STAT_GIC_ACCESS);
-		/* A write may forbid others what they were told before their entry: they are told anew. */
-		kick_mask(vcpu->vm, sync->write ? UINT32_MAX : wake, vcpu->index);
+		kick_mask(vcpu->vm, wake, vcpu->index);
 		realm_vcpu_answer(vcpu, value);
 		return 0;
 	}

@@ -37,44 +37,25 @@ access_copy:
 	ret
 
 /*
- * bool access_parts(void *to, const void *from, const struct part *parts): of two structures that are alike.
+ * bool access_wipe(void *granule): zeroes 4 KiB, with the block that the CPU clears at once (DCZID_EL0.BS is
+ * the log2 of its size in words; at most 2 KiB by architecture).
  */
-	.globl access_parts
-access_parts:
-1:	ldrh	w3, [x2], #2
-	ldrh	w4, [x2], #2
-	cbz	w4, 4f
-	add	x5, x0, x3
-	add	x6, x1, x3
-	tbz	w4, #3, 2f
-	ldr	x7, [x6], #8
-	str	x7, [x5], #8
-	subs	w4, w4, #8
-	b.eq	1b
-2:	ldp	x7, x8, [x6], #16
-	stp	x7, x8, [x5], #16
-	subs	w4, w4, #16
-	b.ne	2b
-	b	1b
-4:	mov	w0, #1
-	ret
-
-/*
- * bool access_zero(void *to, size_t bytes): both multiples of 2 KiB, which the block that the CPU clears at once divides
- * by architecture (DCZID_EL0.BS is the log2 of its size in words). Nearly all CPUs have 64 bytes.
- */
-	.globl access_zero
-access_zero:
-	mrs	x2, dczid_el0
-	mov	x3, #4
-	lsl	x2, x3, x2
-	add	x3, x0, x1
-	cmp	x2, #64
-	b.ne	2f
-1:	.rept	16
+	.globl access_wipe
+access_wipe:
+	mrs	x1, dczid_el0
+	mov	x2, #4
+	lsl	x2, x2, x1
+	add	x3, x0, #4096
+	cmp	x2, #1024
+	b.hi	2f
+1:	dc	zva, x0
+	add	x0, x0, x2
 	dc	zva, x0
-	add	x0, x0, #64
-	.endr
+	add	x0, x0, x2
+	dc	zva, x0
+	add	x0, x0, x2
+	dc	zva, x0
+	add	x0, x0, x2
 	cmp	x0, x3
 	b.lo	1b
 	mov	w0, #1

@@ -17,11 +17,7 @@ void *arch_granule(uint64_t pa);
  * granule. False if that is not possible: the granule is not in the Non-secure physical address space (any more),
  * has no memory behind it, or the address is none of memory. */
 bool arch_ns_read(void *to, uint64_t pa, size_t bytes);
-/* The same of some parts of a structure that is at `pa` there. */
-bool arch_ns_read_parts(void *to, uint64_t pa, const struct part *parts);
-bool arch_ns_write_parts(uint64_t pa, const void *from, const struct part *parts);
-/* Zero it; here both are multiples of 2 KiB. */
-bool arch_ns_zero(uint64_t pa, size_t bytes);
+bool arch_ns_write(uint64_t pa, const void *from, size_t bytes);
 
 /* Zero a granule through the RMM's view; false if there is no memory behind it. */
 bool arch_wipe(uint64_t pa);

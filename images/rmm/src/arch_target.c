@@ -21,24 +21,14 @@ bool arch_ns_read(void *to, uint64_t pa, size_t bytes)
 	return may_be_ns(pa) && access_copy(to, (const void *)(uintptr_t)(NS_ALIAS + pa), bytes);
 }
 
-bool arch_ns_read_parts(void *to, uint64_t pa, const struct part *parts)
+bool arch_ns_write(uint64_t pa, const void *from, size_t bytes)
 {
-	return may_be_ns(pa) && access_parts(to, (const void *)(uintptr_t)(NS_ALIAS + pa), parts);
-}
-
-bool arch_ns_write_parts(uint64_t pa, const void *from, const struct part *parts)
-{
-	return may_be_ns(pa) && access_parts((void *)(uintptr_t)(NS_ALIAS + pa), from, parts);
-}
-
-bool arch_ns_zero(uint64_t pa, size_t bytes)
-{
-	return may_be_ns(pa) && access_zero((void *)(uintptr_t)(NS_ALIAS + pa), bytes);
+	return may_be_ns(pa) && access_copy((void *)(uintptr_t)(NS_ALIAS + pa), from, bytes);
 }
 
 bool arch_wipe(uint64_t pa)
 {
-	return access_zero((void *)(uintptr_t)pa, GRANULE_SIZE);
+	return access_wipe((void *)(uintptr_t)pa);
 }
 
 static bool el3_call(uint64_t function, uint64_t pa)

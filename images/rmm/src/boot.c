@@ -25,7 +25,7 @@ static void wipe_large(void)
 	char *page;
 
 	for (page = large_start; page < large_end; page += GRANULE_SIZE)
-		(void)access_zero(page, GRANULE_SIZE);
+		(void)access_wipe(page);
 }
 
 int64_t boot_cold(uint64_t cpu, uint64_t version, uint64_t cpus, uint64_t shared_page)

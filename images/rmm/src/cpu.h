@@ -9,8 +9,6 @@ struct cpu {
 	/* Private copy of the one parameter page a command may have, and the page in which it answers. */
 	uint64_t in[GRANULE_SIZE / 8] __attribute__((aligned(64)));
 	uint64_t out[GRANULE_SIZE / 8];
-	/* An exit in the making (rmi_enter.c): zero between two stays of RECs but for what every exit sets. */
-	uint64_t exit[GRANULE_SIZE / 2 / 8];
 };
 
 /* The buffers of the calling CPU. Commands do not nest and interrupts are masked: no lock. */

@@ -56,7 +56,6 @@ struct rec {
 	struct rec_timers timers;
 	struct rec_gic gic;
 	uint64_t sys[REC_SYSREGS];
-	unsigned int fp_ahead;        /* so many entries more load its FP registers before it asks for them */
 	/* V0-V31, FPCR, FPSR */
 	uint64_t fp[66] __attribute__((aligned(16)));
 };

@@ -14,30 +14,19 @@ unsigned int rec_run(struct rec *rec);
 void fp_save(uint64_t *state);
 void fp_load(const uint64_t *state);
 
-/* EL1 and EL0 state of a REC that the normal world uses too; two by two, as memory takes and gives them. */
-#define SYSREGS(X)                                                                                               \
-	X(sp_el0, sp_el1) X(elr_el1, spsr_el1) X(sctlr_el1, cpacr_el1) X(ttbr0_el1, ttbr1_el1)                   \
-	X(tcr_el1, mair_el1) X(amair_el1, vbar_el1) X(esr_el1, afsr0_el1) X(afsr1_el1, far_el1)                  \
-	X(contextidr_el1, tpidr_el1) X(tpidr_el0, tpidrro_el0) X(par_el1, csselr_el1) X(cntkctl_el1, mdscr_el1)
+/* EL1 and EL0 state of a REC that the normal world uses too. */
+#define SYSREGS(X)                                                                                             \
+	X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) X(ttbr0_el1) X(ttbr1_el1)         \
+	X(tcr_el1) X(mair_el1) X(amair_el1) X(vbar_el1) X(esr_el1) X(afsr0_el1) X(afsr1_el1) X(far_el1)        \
+	X(contextidr_el1) X(tpidr_el1) X(tpidr_el0) X(tpidrro_el0) X(par_el1) X(csselr_el1) X(cntkctl_el1)     \
+	X(mdscr_el1)
 
-#define SYSREG_INDEX(first, second) SYSREG_##first, SYSREG_##second,
+#define SYSREG_INDEX(name) SYSREG_##name,
 enum sysreg_index { SYSREGS(SYSREG_INDEX) SYSREG_COUNT };
 _Static_assert(SYSREG_COUNT <= REC_SYSREGS, "struct rec");
 
-#define SYSREG_SAVE(first, second)                                        \
-	{                                                                 \
-		uint64_t one = READ_SYSREG(first), two = READ_SYSREG(second); \
-                                                                          \
-		values[SYSREG_##first] = one;                             \
-		values[SYSREG_##second] = two;                            \
-	}
-/* The compiler would not load two at once with a write in between. */
-#define SYSREG_LOAD(first, second)                                                                               \
-	__asm__ volatile("ldp x16, x17, [%0, %1]\n\t"                                                            \
-			 "msr " #first ", x16\n\t"                                                               \
-			 "msr " #second ", x17" ::"r"(values), "i"(8 * SYSREG_##first),                          \
-			 "m"(*(const uint64_t(*)[REC_SYSREGS])values)                                            \
-			 : "x16", "x17");
+#define SYSREG_SAVE(name) values[SYSREG_##name] = READ_SYSREG(name);
+#define SYSREG_LOAD(name) WRITE_SYSREG(name, values[SYSREG_##name]);
 
 /* What the normal world had on this CPU. */
 struct ns_state {
@@ -52,8 +41,6 @@ static struct ns_state ns_states[MAX_CPUS];
  * without FEAT_EVT: there a realm sees the real caches. Not APK and API: realms have no pointer authentication, so its keys
  * are not switched either. */
 #define HCR_REALM UINT64_C(0x34038807c063f)
-/* Between two stays: EL1 is AArch64 (RW), no stage 2. */
-#define HCR_IDLE  BIT(31)
 #define HCR_TWI   BIT(13)
 #define HCR_TWE   BIT(14)
 
@@ -71,10 +58,6 @@ static struct ns_state ns_states[MAX_CPUS];
 #define EC_SHIFT    26
 #define EC_FP       0x07U
 #define ICH_HCR_EN  BIT(0)
-
-/* Who used FP in one stay mostly does in the next, too, and its trap costs as much as the registers. So they are loaded
- * ahead in that many entries, until another trap tells whether it still does. */
-#define FP_AHEAD 15
 
 /* SCTLR_EL1 at reset: RES1 bits of a CPU whose features make them so (LSMAOE, nTLSMD, SPAN, EIS, EOS, TSCXT). */
 #define SCTLR_EL1_RESET UINT64_C(0x30d00800)
@@ -225,13 +208,6 @@ static uint64_t hardware_mpidr(uint64_t mpidr)
 	return BIT(31) | (mpidr & 0xffff0f) | (mpidr >> 24 & 0xff) << 32;
 }
 
-static void swap_fp(struct rec *rec, struct ns_state *ns)
-{
-	fp_save(ns->fp);
-	fp_load(rec->fp);
-	ns->fp_is_realms = true;
-}
-
 void arch_rec_load(struct rec *rec)
 {
 	struct ns_state *ns = &ns_states[arch_cpu()];
@@ -241,10 +217,6 @@ void arch_rec_load(struct rec *rec)
 	save_sysregs(ns->sys);
 	read_timers(&ns->timers);
 	ns->fp_is_realms = false;
-	if (rec->fp_ahead != 0) {
-		rec->fp_ahead--;
-		swap_fp(rec, ns);
-	}
 	if ((rec->traps & REC_TRAP_WFI) != 0)
 		hcr |= HCR_TWI;
 	if ((rec->traps & REC_TRAP_WFE) != 0)
@@ -274,9 +246,17 @@ void arch_rec_save(struct rec *rec)
 		fp_save(rec->fp);
 		fp_load(ns->fp);
 	}
-	/* A realm's stage 2 is no matter of what comes next; where EL3 finds both worlds' bits alike, it changes less. */
-	WRITE_SYSREG(hcr_el2, HCR_IDLE);
 	ISB();
+}
+
+/* First FP instruction since the entry: only now is it worth moving 1 KiB. */
+static void take_fp(struct rec *rec)
+{
+	struct ns_state *ns = &ns_states[arch_cpu()];
+
+	fp_save(ns->fp);
+	fp_load(rec->fp);
+	ns->fp_is_realms = true;
 }
 
 unsigned int arch_rec_run(struct rec *rec)
@@ -297,9 +277,7 @@ unsigned int arch_rec_run(struct rec *rec)
 			return trap;
 		rec->esr = READ_SYSREG(esr_el2);
 		if (rec->esr >> EC_SHIFT == EC_FP && !ns->fp_is_realms) {
-			/* First FP instruction since the entry: only now is it worth moving 1 KiB. */
-			swap_fp(rec, ns);
-			rec->fp_ahead = FP_AHEAD;
+			take_fp(rec);
 			continue;
 		}
 		rec->far = READ_SYSREG(far_el2);

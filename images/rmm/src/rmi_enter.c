@@ -8,6 +8,7 @@
 #include "rmi_pages.h"
 #include "run.h"
 
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
 /* A6.1: bits of ICH_HCR_EL2 that belong to the host: UIE, LRENPIE, NPIE, VGrp*IE, TDIR; and EOIcount to be told. */
@@ -15,29 +16,16 @@ void *memset(void *to, int value, size_t bytes);
 #define GIC_HCR_TOLD (GIC_HCR_HOST | MASK(31, 27))
 #define GIC_LR_HW    BIT(61)
 
-/* What of the enter half is copied, once, into the CPU's own page: always, and where the REC waits for it. */
-static const struct part always_read[] = { PART(rec_enter, flags, flags),
-					   PART(rec_enter, gicv3_hcr, gicv3_lrs[REC_LRS - 1]), PARTS_END };
-static const struct part gprs_read[] = { PART(rec_enter, gprs, gprs[REC_GPRS - 1]), PARTS_END };
-
-/* Are general registers of the host's the answer that the REC's last exit waits for? */
-static bool wants_gprs(const struct rec *rec)
-{
-	return rec->pending == PENDING_MMIO || rec->pending == PENDING_SYSREG || rec->pending == PENDING_HOST_CALL;
-}
-
 static bool valid_gic(const struct rec_enter *enter)
 {
 	unsigned int i, implemented = arch_gic_list_registers();
-	uint64_t any = 0, beyond = 0;
 
-#pragma GCC unroll 16
+	if ((enter->gicv3_hcr & ~GIC_HCR_HOST) != 0)
+		return false;
 	for (i = 0; i < REC_LRS; i++)
-		any |= enter->gicv3_lrs[i];
-	if (any != 0)
-		for (i = implemented; i < REC_LRS; i++)
-			beyond |= enter->gicv3_lrs[i];
-	return (enter->gicv3_hcr & ~GIC_HCR_HOST) == 0 && (any & GIC_LR_HW) == 0 && beyond == 0;
+		if ((enter->gicv3_lrs[i] & GIC_LR_HW) != 0 || (i >= implemented && enter->gicv3_lrs[i] != 0))
+			return false;
+	return true;
 }
 
 /* B4.3 REC_ENTER, failure conditions behind the input errors, in their order. */
@@ -73,25 +61,20 @@ static void mask_timers(struct rec_timers *timers)
 
 static void take_inputs(struct rec *rec, const struct rec_enter *enter)
 {
-	unsigned int i, implemented = arch_gic_list_registers();
-
 	rec->traps = ((enter->flags & ENTER_TRAP_WFI) != 0 ? REC_TRAP_WFI : 0) |
 		     ((enter->flags & ENTER_TRAP_WFE) != 0 ? REC_TRAP_WFE : 0);
-	for (i = 0; i < implemented; i++)
-		rec->gic.lrs[i] = enter->gicv3_lrs[i];
+	memcpy(rec->gic.lrs, enter->gicv3_lrs, sizeof(rec->gic.lrs));
 	rec->gic.hcr = enter->gicv3_hcr;
 	mask_timers(&rec->timers);
 }
 
-/* Fields that every exit has (A4.3.2). List registers that are not implemented stay zero. */
+/* Fields that every exit has (A4.3.2). */
 static void fill_common(struct run *run)
 {
 	const struct rec *rec = run->rec;
 	struct rec_exit *exit = run->exit;
-	unsigned int i, implemented = arch_gic_list_registers();
 
-	for (i = 0; i < implemented; i++)
-		exit->gicv3_lrs[i] = rec->gic.lrs[i];
+	memcpy(exit->gicv3_lrs, rec->gic.lrs, sizeof(exit->gicv3_lrs));
 	exit->gicv3_hcr = rec->gic.hcr & GIC_HCR_TOLD;
 	exit->gicv3_misr = rec->gic.misr;
 	exit->gicv3_vmcr = rec->gic.vmcr;
@@ -101,56 +84,24 @@ static void fill_common(struct run *run)
 	exit->cntv_cval = rec->timers.cntv_cval;
 }
 
-/* ---- The exit half as the host gets it: zero but for some parts --------------------------------------------- */
-
-static const struct part common_parts[] = { PART(rec_exit, reason, reason), PART(rec_exit, gicv3_hcr, gicv3_vmcr),
-					    PART(rec_exit, cntp_ctl, cntv_cval), PARTS_END };
-
-/* Those that an exit for a reason has besides (A4.3.4 to A4.3.9). */
-static const struct part special_parts[][3] = {
-	[EXIT_SYNC] = { PART(rec_exit, esr, hpfar), PART(rec_exit, gprs, gprs[0]), PARTS_END },
-	[EXIT_IRQ] = { PARTS_END },
-	[EXIT_FIQ] = { PARTS_END },
-	[EXIT_PSCI] = { PART(rec_exit, gprs, gprs[3]), PARTS_END },
-	[EXIT_RIPAS_CHANGE] = { PART(rec_exit, ripas_base, ripas_value), PARTS_END },
-	[EXIT_HOST_CALL] = { PART(rec_exit, gprs, gprs[REC_GPRS - 1]), PART(rec_exit, imm, imm), PARTS_END },
-	[EXIT_SERROR] = { PARTS_END },
-};
-
-/* False if the host has given the page away meanwhile: its loss. */
-static bool tell(uint64_t page, struct rec_exit *exit)
-{
-	const struct part *part = special_parts[exit->reason];
-	bool told = arch_ns_zero(page + REC_RUN_EXIT, sizeof(*exit)) &&
-		    arch_ns_write_parts(page + REC_RUN_EXIT, exit, common_parts);
-
-	if (part->bytes != 0)
-		told = told && arch_ns_write_parts(page + REC_RUN_EXIT, exit, part);
-	/* Not for the next exit, which may be another realm's. */
-	for (; part->bytes != 0; part++)
-		memset((uint8_t *)exit + part->offset, 0, part->bytes);
-	return told;
-}
-
 uint64_t rmi_rec_enter(uint64_t rec, uint64_t page)
 {
 	struct run run = { .enter = (const struct rec_enter *)cpu_this()->in,
-			   .exit = (struct rec_exit *)cpu_this()->exit };
+			   .exit = (struct rec_exit *)cpu_this()->out };
 	struct granule *granule = granule_find(rec);
 	uint64_t status;
 
-	if (granule == NULL || !is_granule_aligned(page) || !arch_ns_read_parts(cpu_this()->in, page, always_read) ||
-	    !granule_lock(granule, GRANULE_REC))
+	if (granule == NULL || !is_granule_aligned(page) ||
+	    !arch_ns_read(cpu_this()->in, page, sizeof(struct rec_enter)) || !granule_lock(granule, GRANULE_REC))
 		return RMI_ERROR_INPUT;
 	run.rec = arch_granule(rec);
 	status = admit(run.rec, run.enter);
-	if (status == RMI_SUCCESS && wants_gprs(run.rec) && !arch_ns_read_parts(cpu_this()->in, page, gprs_read))
-		status = RMI_ERROR_INPUT;
 	run.rec->running = status == RMI_SUCCESS || run.rec->running;
 	granule_unlock(granule);
 	if (status != RMI_SUCCESS)
 		return status;
 
+	memset(run.exit, 0, sizeof(*run.exit));
 	take_inputs(run.rec, run.enter);
 	run_until_exit(&run);
 	fill_common(&run);
@@ -158,5 +109,6 @@ uint64_t rmi_rec_enter(uint64_t rec, uint64_t page)
 		panic("run: a running REC changed its state");
 	run.rec->running = false;
 	granule_unlock(granule);
-	return tell(page, run.exit) ? RMI_SUCCESS : RMI_ERROR_INPUT;
+	/* The host may have given the page away meanwhile: its loss. */
+	return arch_ns_write(page + REC_RUN_EXIT, run.exit, sizeof(*run.exit)) ? RMI_SUCCESS : RMI_ERROR_INPUT;
 }

@@ -7,33 +7,19 @@
  */
 	.arch	armv8.5-a+sha2
 
-	/* Four rounds: message words in \m0, the following ones in \m1..\m3, constants in \k. */
-	.macro	rounds k, m0, m1, m2, m3, expand
-	add	v8.4s, v\k\().4s, v\m0\().4s
+	/* Four rounds: message words in \m0, the following ones in \m1..\m3. */
+	.macro	rounds m0, m1, m2, m3, expand
+	ld1	{v16.4s}, [x4], #16
+	add	v16.4s, v16.4s, v\m0\().4s
 	.if \expand
 	sha256su0 v\m0\().4s, v\m1\().4s
 	.endif
-	mov	v9.16b, v0.16b
-	sha256h	q0, q1, v8.4s
-	sha256h2 q1, q9, v8.4s
+	mov	v17.16b, v0.16b
+	sha256h	q0, q1, v16.4s
+	sha256h2 q1, q17, v16.4s
 	.if \expand
 	sha256su1 v\m0\().4s, v\m2\().4s, v\m3\().4s
 	.endif
-	.endm
-
-	.macro	saved insn
-	\insn	q2, q3, [sp, #32]
-	\insn	q4, q5, [sp, #64]
-	\insn	q6, q7, [sp, #96]
-	\insn	q8, q9, [sp, #128]
-	\insn	q16, q17, [sp, #160]
-	\insn	q18, q19, [sp, #192]
-	\insn	q20, q21, [sp, #224]
-	\insn	q22, q23, [sp, #256]
-	\insn	q24, q25, [sp, #288]
-	\insn	q26, q27, [sp, #320]
-	\insn	q28, q29, [sp, #352]
-	\insn	q30, q31, [sp, #384]
 	.endm
 
 /*
@@ -43,45 +29,38 @@
 	.globl arch_sha256_blocks
 arch_sha256_blocks:
 	cbz	x2, 2f
-	stp	q0, q1, [sp, #-416]!
-	saved	stp
+	stp	q0, q1, [sp, #-160]!
+	stp	q2, q3, [sp, #32]
+	stp	q4, q5, [sp, #64]
+	stp	q6, q7, [sp, #96]
+	stp	q16, q17, [sp, #128]
 	adrp	x3, constants
 	add	x3, x3, :lo12:constants
-	ld1	{v16.4s-v19.4s}, [x3], #64
-	ld1	{v20.4s-v23.4s}, [x3], #64
-	ld1	{v24.4s-v27.4s}, [x3], #64
-	ld1	{v28.4s-v31.4s}, [x3]
 	ld1	{v0.4s, v1.4s}, [x0]
 1:	ld1	{v4.16b-v7.16b}, [x1], #64
+	mov	x4, x3
 	rev32	v4.16b, v4.16b
 	rev32	v5.16b, v5.16b
 	rev32	v6.16b, v6.16b
 	rev32	v7.16b, v7.16b
 	mov	v2.16b, v0.16b
 	mov	v3.16b, v1.16b
-	rounds	16, 4, 5, 6, 7, 1
-	rounds	17, 5, 6, 7, 4, 1
-	rounds	18, 6, 7, 4, 5, 1
-	rounds	19, 7, 4, 5, 6, 1
-	rounds	20, 4, 5, 6, 7, 1
-	rounds	21, 5, 6, 7, 4, 1
-	rounds	22, 6, 7, 4, 5, 1
-	rounds	23, 7, 4, 5, 6, 1
-	rounds	24, 4, 5, 6, 7, 1
-	rounds	25, 5, 6, 7, 4, 1
-	rounds	26, 6, 7, 4, 5, 1
-	rounds	27, 7, 4, 5, 6, 1
-	rounds	28, 4, 5, 6, 7, 0
-	rounds	29, 5, 6, 7, 4, 0
-	rounds	30, 6, 7, 4, 5, 0
-	rounds	31, 7, 4, 5, 6, 0
+	.irp	expand, 1, 1, 1, 0
+	rounds	4, 5, 6, 7, \expand
+	rounds	5, 6, 7, 4, \expand
+	rounds	6, 7, 4, 5, \expand
+	rounds	7, 4, 5, 6, \expand
+	.endr
 	add	v0.4s, v0.4s, v2.4s
 	add	v1.4s, v1.4s, v3.4s
 	subs	x2, x2, #1
 	b.ne	1b
 	st1	{v0.4s, v1.4s}, [x0]
-	saved	ldp
-	ldp	q0, q1, [sp], #416
+	ldp	q2, q3, [sp, #32]
+	ldp	q4, q5, [sp, #64]
+	ldp	q6, q7, [sp, #96]
+	ldp	q16, q17, [sp, #128]
+	ldp	q0, q1, [sp], #160
 2:	ret
 
 	/* 4.2.2 */

@@ -36,8 +36,7 @@ void mmu_enable(void);
 void el3_request(const uint64_t *answer, uint64_t *request);
 /* access.S */
 bool access_copy(void *to, const void *from, size_t bytes);
-bool access_parts(void *to, const void *from, const struct part *parts);
-bool access_zero(void *to, size_t bytes);
+bool access_wipe(void *granule);
 /* mmu.c */
 void mmu_build(void);
 /* boot.c: status for RMM_BOOT_COMPLETE. */

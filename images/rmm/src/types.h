@@ -32,14 +32,6 @@
 #define NS_MIN        UINT64_C(0x40000000)
 #define NS_MAX        DELEGABLE_MAX
 
-/* Some whole words of a structure. A list of parts ends with one of no bytes. */
-struct part {
-	uint16_t offset, bytes;
-};
-#define PART(type, first, last)                                                                        \
-	{ offsetof(struct type, first), offsetof(struct type, last) / 8 * 8 + 8 - offsetof(struct type, first) }
-#define PARTS_END { 0, 0 }
-
 static inline bool is_granule_aligned(uint64_t address)
 {
 	return (address & GRANULE_MASK) == 0;

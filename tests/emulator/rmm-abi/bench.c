@@ -170,27 +170,6 @@ static void accesses(struct realm *realm)
 	expect_exit(realm, EXIT_HOST_CALL);
 }
 
-/* What a tick of the host's costs: its timer has expired before the realm's first instruction. */
-static void interrupts(struct realm *realm)
-{
-	struct rec_run *run = run_page(realm);
-	unsigned int i;
-
-	page_fill(realm->run, 0);
-	run->enter.gprs[0] = OP_SPIN;
-	run->enter.gprs[1] = TIMES;
-	must(enter_for(realm, 0, 1));
-	begin("REC_ENTER, IRQ exit");
-	for (i = 0; i < TIMES; i++) {
-		expect_exit(realm, EXIT_IRQ);
-		arm_host_timer(1);
-		MARKED(i, 0, RMI_REC_ENTER, realm->rec[0].pa, realm->run);
-		take_interrupts();
-	}
-	must(enter(realm, 0));
-	expect_exit(realm, EXIT_HOST_CALL);
-}
-
 static void realm_calls(struct realm *realm)
 {
 	unsigned int i;
@@ -242,7 +221,6 @@ void host_main(void)
 	expect_exit(&realm, EXIT_HOST_CALL);
 	host_calls(&realm);
 	accesses(&realm);
-	interrupts(&realm);
 	realm_calls(&realm);
 	faults(&realm);
 	print_text("# bench ends\n");

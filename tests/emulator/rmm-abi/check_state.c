@@ -142,74 +142,6 @@ static void general_registers(void)
 		EXPECT(registers[i], START_GPR(i));
 }
 
-/* EL2's own: EL3 exchanges them with the world. Those by number: HFGRTR, HFGWTR, HFGITR, HDFGRTR, HDFGWTR, HCRX, CNTPOFF,
- * SCXTNUM, CONTEXTIDR, TTBR1. */
-#define STATE_EL2(X)                                                                                           \
-	X(amair_el2) X(mair_el2) X(elr_el2) X(spsr_el2) X(esr_el2) X(far_el2) X(hpfar_el2) X(hstr_el2)          \
-	X(cntvoff_el2) X(tcr_el2) X(ttbr0_el2) X(vtcr_el2) X(vttbr_el2) X(tpidr_el2) X(vpidr_el2)               \
-	X(vmpidr_el2) X(s3_4_c1_c1_4) X(s3_4_c1_c1_5) X(s3_4_c1_c1_6) X(s3_4_c3_c1_4) X(s3_4_c3_c1_5)           \
-	X(s3_4_c1_c2_2) X(s3_4_c14_c0_6) X(s3_4_c13_c0_7) X(s3_4_c13_c0_1) X(s3_4_c2_c0_1)
-#define EL2_REGISTERS (0 STATE_EL2(COUNT))
-#define PUT(name) WRITE_SYSREG(name, values[index++]);
-
-static const char *const el2_names[] = { STATE_EL2(NAME) };
-
-static void get_el2(uint64_t *values)
-{
-	unsigned int index = 0;
-
-	STATE_EL2(GET)
-}
-
-static void put_el2(const uint64_t *values)
-{
-	unsigned int index = 0;
-
-	STATE_EL2(PUT)
-	__asm__ volatile("isb");
-}
-
-static void expect_el2(const uint64_t *wanted)
-{
-	uint64_t now[EL2_REGISTERS];
-	unsigned int i;
-
-	get_el2(now);
-	for (i = 0; i < EL2_REGISTERS; i++) {
-		if (!EXPECT(now[i], wanted[i])) {
-			print_text("# which is ");
-			print_text(el2_names[i]);
-			print_text("\n");
-		}
-	}
-}
-
-static void hypervisor_registers(void)
-{
-	uint64_t originals[EL2_REGISTERS], values[EL2_REGISTERS], page = page_normal(), registers[18];
-	unsigned int index = 0, i;
-
-	get_el2(originals);
-	STATE_EL2(SET)
-	__asm__ volatile("isb");
-	get_el2(values);
-	for (i = 0; i < 18; i++)
-		registers[i] = START_GPR(i);
-	registers[0] = RMI_GRANULE_DELEGATE;
-	registers[1] = page;
-	host_smc(registers);
-	EXPECT(registers[0], RMI_SUCCESS);
-	for (i = 5; i < 18; i++)
-		EXPECT(registers[i], START_GPR(i));
-	expect_el2(values);
-	EXPECT(rmi(RMI_GRANULE_UNDELEGATE, page).status, RMI_SUCCESS);
-	expect_el2(values);
-	EXPECT_TRUE(answered(&lab, 0, OP_GET_STATE, FIRST_REALM));
-	EXPECT(exit_gpr(&lab, 1), 0);
-	expect_el2(values);
-	put_el2(originals);
-}
-
 /* DATA_CREATE and REC_CREATE hash, which is where an RMM may use vector registers outside of a realm's run. */
 static void hashing(void)
 {
@@ -233,7 +165,6 @@ const struct check checks_state[] = {
 	CHECK(host_registers, "State: the host's registers are kept over REC_ENTER"),
 	CHECK(realm_registers, "State: each REC's registers are kept over the host's and the other's"),
 	CHECK(other_exits, "State: also over emulated accesses and interrupts"),
-	CHECK(hypervisor_registers, "State: the host's EL2 registers are kept over calls and entries"),
 	CHECK(general_registers, "State: x5 to x17 are kept over REC_ENTER"),
 	CHECK(hashing, "State: the host's vector registers are kept over what is measured"),
 	CHECKS_END,

@@ -33,7 +33,8 @@ void run_init(void)
 	__asm__ volatile("isb");
 }
 
-void take_interrupts(void)
+/* Acknowledge what interrupted the realm, quieten it, end it. */
+static void take_interrupts(void)
 {
 	uint64_t id = READ_SYSREG(s3_0_c12_c12_0);
 
@@ -48,18 +49,15 @@ void take_interrupts(void)
 	}
 }
 
-void arm_host_timer(uint64_t ticks)
-{
-	WRITE_SYSREG(cnthp_cval_el2, READ_SYSREG(cntpct_el0) + ticks);
-	WRITE_SYSREG(cnthp_ctl_el2, 1);
-	__asm__ volatile("isb");
-}
-
 uint64_t enter_for(struct realm *realm, unsigned int rec, uint64_t ticks)
 {
 	uint64_t status;
 
-	arm_host_timer(ticks != 0 ? ticks : READ_SYSREG(cntfrq_el0) >> WATCHDOG_SECONDS_SHIFT);
+	if (ticks == 0)
+		ticks = READ_SYSREG(cntfrq_el0) >> WATCHDOG_SECONDS_SHIFT;
+	WRITE_SYSREG(cnthp_cval_el2, READ_SYSREG(cntpct_el0) + ticks);
+	WRITE_SYSREG(cnthp_ctl_el2, 1);
+	__asm__ volatile("isb");
 	status = rmi(RMI_REC_ENTER, realm->rec[rec].pa, realm->run).status;
 	take_interrupts();
 	return status;

@@ -16,9 +16,6 @@ void run_init(void);
 /* REC_ENTER once, with the page as the caller filled it; `ticks` until the host's timer interrupts, 0 for the watchdog. */
 uint64_t enter_for(struct realm *realm, unsigned int rec, uint64_t ticks);
 uint64_t enter(struct realm *realm, unsigned int rec);
-/* The same in parts: let the host's EL2 timer expire; acknowledge what interrupted the realm, quieten it, end it. */
-void arm_host_timer(uint64_t ticks);
-void take_interrupts(void);
 /* Interrupt that the host acknowledged after the last entry: 1023 if none. */
 extern uint64_t run_interrupt;
 /* Whether the host's timer had expired at the last exit. */

@@ -100,9 +100,6 @@ class Machine:
 
     # --- the stage ---
 
-    def close(self) -> None:
-        self.linked = False
-
     @property
     def bed(self) -> Machine:
         return self
@@ -123,15 +120,11 @@ class Machine:
     def need_runner(self, world: str, bundle: Path) -> None:
         self.bundles[world] = bundle
 
-    def deploy_model(self, world: str, _model: object, _inputs: object) -> dict[str, str]:
+    def deploy_model(self, world: str, _model: object, _inputs: object) -> None:
         if world in self.no_model:
             raise OrchError(f"no copy to the {world}")
         self.linked = True
         self.said.append(f"deploy {world}")
-        return {"model.tflite": "ab"}
-
-    def runtime_of(self, _bundle: Path) -> dict[str, str]:
-        return {"runtime_root": "cd"}
 
     def count(self, what: Any, world: str, _say: object) -> Counted:
         self.linked = True
@@ -224,6 +217,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
     done = Attacks.run
 
     def attack(self: Attacks, name: str, bed: Any, step: Step, subject: Any) -> list[PrivacyRow]:
+        assert not bed.linked
         if name not in ("memory-scan", "dma", "plain-channel"):
             return done(self, name, bed, step, subject)
         bed.said.append(f"{name} {step.cell.model} {step.world} {step.cell.guest.memory_mib}")

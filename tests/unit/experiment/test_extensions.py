@@ -325,22 +325,13 @@ def test_only_what_is_delivered_leaves_this_computer(folder: Path, monkeypatch: 
     sent: list[Any] = []
     stage = Stage(SimpleNamespace(), SimpleNamespace(), deploy_seconds=1, run_seconds=1)  # type: ignore[arg-type]
     monkeypatch.setattr(stage.links, "to", lambda _: nullcontext())
-
-    def capture(_link: object, script: str, *_: object) -> str:
-        """As a world does that has what was sent: one SHA-256 a line."""
-        if "sha256sum" in script:
-            return "".join(f"{file_digest(path)}  -\n" for _, path in sent[1:])
-        sent.append(script)
-        return ""
-
-    monkeypatch.setattr("orchestrator.shell.ssh.capture", capture)
+    monkeypatch.setattr("orchestrator.shell.ssh.capture", lambda _link, script, *_: sent.append(script))
     monkeypatch.setattr("orchestrator.shell.ssh.put", lambda _l, source, target, _s: sent.append((target, source)))
     for key in (SubjectKey("mine", "int8", "sealed", "toy"), SubjectKey("mine", "int8", "none", "toy")):
         subject = subjects[key]
-        arrived = stage.deploy_model(World.REALM, subject.deployable, subject.inputs)
+        stage.deploy_model(World.REALM, subject.deployable, subject.inputs)
         clear, *copied = sent
         sent.clear()
-        assert arrived == {target.removeprefix("/tmp/orch/"): file_digest(path) for target, path in copied}
         assert clear == gate.clear_script()
         assert copied == [
             *((f"/tmp/orch/{name}", path) for name, path in subject.deployable.files.items()),

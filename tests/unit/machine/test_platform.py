@@ -15,7 +15,6 @@ from fake_platform import FakeCounter, FakeMachine, FakePlatform
 from orchestrator.errors import OrchError, UsageError
 from orchestrator.machine import qemu
 from orchestrator.machine.fvp import Fvp
-from orchestrator.machine.memory import header
 from orchestrator.machine.platform import Capability, Machine, Parts, Platform, need
 from orchestrator.machine.qemu import Qemu, QemuMachine
 from orchestrator.machine.states import State
@@ -103,7 +102,7 @@ def test_memory_is_read_where_it_was_asked_for(fake: FakeQemu) -> None:
 
 
 def test_all_of_memory_is_poured_in_order(fake: FakeQemu, tmp_path: Path) -> None:
-    """Into a pipe whose other end somebody else holds open, as the search does; this QEMU shows no addresses."""
+    """Into a pipe whose other end somebody else holds open, as the search does."""
     machine = fake.start("ready")
     machine.wait(State.HOST_READY, LIMIT)
     pipe, seen = tmp_path / "pipe", bytearray()
@@ -119,8 +118,5 @@ def test_all_of_memory_is_poured_in_order(fake: FakeQemu, tmp_path: Path) -> Non
     machine.pour_memory(pipe)
     os.close(writer)
     reader.join(LIMIT)
-    end = header(0x1_0000_0000, 0)
-    assert seen.endswith(end)
-    places = range(0x4000_0000, 0x1_0000_0000, qemu._PIECE)
-    firsts = [seen[at : at + 24] for at in range(0, len(seen) - len(end), 16 + 4096)]
-    assert firsts == [header(place, qemu._PIECE) + place.to_bytes(8, "little") for place in places]
+    firsts = [int.from_bytes(seen[at : at + 8], "little") for at in range(0, len(seen), 4096)]
+    assert firsts == list(range(0x4000_0000, 0x1_0000_0000, qemu._PIECE))

@@ -32,13 +32,13 @@ def attack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pure parts that the program only uses with the memory of a machine."""
-    files = [Path(__file__).with_name("harness.c"), SOURCES / "page_cache.c", SOURCES / "needles.c"]
+    files = [Path(__file__).with_name("harness.c"), SOURCES / "page_cache.c"]
     return _compile(tmp_path_factory.mktemp("attack") / "harness", files)
 
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pass over physical memory; without sanitizers, which take the signals that it lives on."""
-    names = ("sweep", "exposed", "needles", "ram", "say")
+    names = ("sweep", "exposed", "needles", "say")
     files = [Path(__file__).with_name("sweep_harness.c"), *(SOURCES / f"{name}.c" for name in names)]
     return _compile(tmp_path_factory.mktemp("attack") / "sweep", files, [])

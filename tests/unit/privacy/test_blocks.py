@@ -24,8 +24,8 @@ def test_all_blocks_of_noise_count() -> None:
     blocks = choose_blocks(noise(100 * BLOCK_BYTES + 63), 1)
     assert (blocks.count, blocks.eligible, blocks.total) == (100, 100, 100)
     assert list(blocks.offsets) == [64 * i for i in range(100)]
-    assert blocks.needles[:16] == b"ORCHNDL2" + (100).to_bytes(8, "little")
-    assert len(blocks.needles) == 16 + 100 * 48
+    assert blocks.needles[:16] == b"ORCHNDL1" + (100).to_bytes(8, "little")
+    assert len(blocks.needles) == 16 + 100 * 16
 
 
 def test_the_file_for_the_search_holds_nothing_of_the_model() -> None:

@@ -17,7 +17,7 @@ MODEL = np.random.default_rng(3).integers(0, 256, 4 * PAGE, np.uint8).tobytes()
 BLOCKS = len(MODEL) // 64
 
 
-def run(program: Path, folder: Path, at: int, unreadable: list[int] | list[str]) -> str:
+def run(program: Path, folder: Path, at: int, unreadable: list[int]) -> str:
     memory = bytearray(PAGES * PAGE)
     memory[at : at + len(MODEL)] = MODEL
     (folder / "image").write_bytes(memory)
@@ -48,14 +48,3 @@ def test_an_unreadable_page_hides_what_is_in_it_only(sweep: Path, tmp_path: Path
 
 def test_no_readable_page_at_all(sweep: Path, tmp_path: Path) -> None:
     assert run(sweep, tmp_path, 0, list(range(PAGES))).startswith(f"zero 0 faulted {PAGES} found 0:")
-
-
-def test_a_page_that_is_spared_is_not_touched(sweep: Path, tmp_path: Path) -> None:
-    """It is neither searched nor counted, be it that it could be read: here two of the four pages with the file."""
-    said = run(sweep, tmp_path, 10 * PAGE, ["=11", "=12", "30"])
-    assert said == f"zero {PAGES - 5} faulted 1 found {BLOCKS // 2}: 11 12 30"
-
-
-def test_a_page_that_is_given_back_meanwhile_is_searched_after_all(sweep: Path, tmp_path: Path) -> None:
-    said = run(sweep, tmp_path, 10 * PAGE, ["~11", "=12", "~13"])
-    assert said.endswith(f"found {BLOCKS * 3 // 4}: 12")

@@ -85,36 +85,12 @@ bool arch_ns_read(void *to, uint64_t pa, size_t bytes)
 	return from != NULL;
 }
 
-static void copy_parts(uint8_t *to, const uint8_t *from, const struct part *parts)
-{
-	for (; parts->bytes != 0; parts++)
-		memcpy(to + parts->offset, from + parts->offset, parts->bytes);
-}
-
-bool arch_ns_read_parts(void *to, uint64_t pa, const struct part *parts)
-{
-	const uint8_t *from = ns_memory(pa);
-
-	if (from != NULL)
-		copy_parts(to, from, parts);
-	return from != NULL;
-}
-
-bool arch_ns_write_parts(uint64_t pa, const void *from, const struct part *parts)
+bool arch_ns_write(uint64_t pa, const void *from, size_t bytes)
 {
 	uint8_t *to = ns_memory(pa);
 
 	if (to != NULL)
-		copy_parts(to, from, parts);
-	return to != NULL;
-}
-
-bool arch_ns_zero(uint64_t pa, size_t bytes)
-{
-	uint8_t *to = ns_memory(pa);
-
-	if (to != NULL)
-		memset(to, 0, bytes);
+		memcpy(to, from, bytes);
 	return to != NULL;
 }
 

@@ -97,14 +97,6 @@ static void do_fill(const uint64_t *words)
 	printf("\n");
 }
 
-static void do_aside(const uint64_t *words)
-{
-	unsigned int index = 0;
-	uint64_t lr = gic_set_aside(&gic, (unsigned int)words[0], (unsigned int)words[1], &index);
-
-	printf("%llx %x\n", (unsigned long long)lr, index);
-}
-
 static void do_fold(const uint64_t *words)
 {
 	uint64_t lrs[GIC_MAX_LRS] = { 0 };
@@ -170,8 +162,6 @@ static void do_gic(const char *name, const uint64_t *words)
 		printf("%x\n", gic_waiting(&gic, (unsigned int)words[0]));
 	else if (strcmp(name, "fill") == 0)
 		do_fill(words);
-	else if (strcmp(name, "aside") == 0)
-		do_aside(words);
 	else if (strcmp(name, "fold") == 0)
 		do_fold(words);
 	else if (strcmp(name, "fuzz") == 0)

@@ -77,20 +77,7 @@ def test_vm_is_the_same_but_for_the_realms_attributes(describe: Path, files: lis
 def test_what_is_beside_the_content_changes_nothing(describe: Path, files: list[str]) -> None:
     """Tap, address, disk, run, place, seed: a realm's measurement is that of its content and shape."""
     plain = ["--world", "realm", *files, "--cmdline", "x"]
-    more = [
-        "--tap",
-        "t",
-        "--tap-address",
-        "10.0.0.1/24",
-        "--mac",
-        "02:00:00:00:00:07",
-        "--disk",
-        "/d",
-        "--runtime",
-        "/r",
-        "--run-id",
-        "7",
-    ]
+    more = ["--tap", "t", "--tap-address", "10.0.0.1/24", "--mac", "02:00:00:00:00:07", "--disk", "/d", "--run-id", "7"]
     more += ["--cpu", "1", "--seed", "3", "--pretouch", "--detach", "--dir", "/nowhere", "--unconfined"]
     assert call(describe, "describe", *plain, *more) == call(describe, "describe", *plain)
 
@@ -142,15 +129,12 @@ def test_dry_run_has_the_devices(describe: Path, files: list[str], tmp_path: Pat
     disk = tmp_path / 'a "disk"\n\\'
     disk.touch()
     more = ["--tap", "tap-vm", "--tap-address", "10.79.9.1/24", "--mac", "02:00:00:00:07:09", "--disk", str(disk)]
-    runtime = tmp_path / "runtime"
-    runtime.touch()
-    more += ["--disk-writable", "--runtime", str(runtime), "--cpu", "1", "--seed", "4", "--pretouch", "--unconfined"]
+    more += ["--disk-writable", "--cpu", "1", "--seed", "4", "--pretouch", "--unconfined"]
     assert dry(describe, *least, *more)[1:] == [
         {"device": "rng", "slot": 0, "seeded": True},
         {"device": "console", "slot": 3},
         {"device": "net", "slot": 1, "mac": "02:00:00:00:07:09", "tap": "tap-vm", "tap_address": "10.79.9.1/24"},
         {"device": "disk", "slot": 2, "writable": True, "file": str(disk)},
-        {"device": "disk", "slot": 4, "writable": False, "file": str(runtime)},
         {"process": "vm", "mem_mib": 256, "vcpus": 1, "cpu": 1, "pretouch": True, "confined": False},
     ]
 
@@ -159,9 +143,8 @@ def test_dry_run_has_the_devices(describe: Path, files: list[str], tmp_path: Pat
     ("disk", "words"),
     [("/nowhere/disk", "/nowhere/disk: No such file"), ("/proc", "/proc: "), ("/dev/null", "expected a")],
 )
-def test_dry_run_looks_at_the_disks(describe: Path, files: list[str], disk: str, words: str) -> None:
-    arguments = ["describe", "--dry-run", "--world", "vm", *files, "--cmdline", "x"]
-    for option in ("--disk", "--runtime"):
-        done = subprocess.run([describe, *arguments, option, disk], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-        assert words in done.stderr
+def test_dry_run_looks_at_the_disk(describe: Path, files: list[str], disk: str, words: str) -> None:
+    arguments = ["describe", "--dry-run", "--world", "vm", *files, "--cmdline", "x", "--disk", disk]
+    done = subprocess.run([describe, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert words in done.stderr

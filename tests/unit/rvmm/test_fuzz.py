@@ -51,7 +51,7 @@ MUTANTS = {
         "		if (virtqueue_within(&device->queues[i], base, top))",
         "		if (i == 1 && virtqueue_within(&device->queues[i], base, top))",
     ),
-    "a request that the disk has in hand": ("devices.c", "		blk_pause(&devices->disks[i]);\n", "		;\n"),
+    "a request that the disk has in hand": ("devices.c", "	blk_pause(&devices->blk);\n", ""),
     "line not told": ("virtio.c", "	device->level = level;\n", "	device->level = true;\n"),
 }
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from orchestrator.errors import BootError, OrchError, UsageError
-from orchestrator.machine.memory import header
 from orchestrator.machine.needs import Needs
 from orchestrator.machine.platform import (
     Blueprint,
@@ -164,7 +163,7 @@ class FakeMachine:
 
     def pour_memory(self, into: Path) -> None:
         with into.open("wb") as stream:
-            stream.write(header(self.ram.start, len(self.memory)) + self.memory + header(self.ram.stop, 0))
+            stream.write(self.memory)
 
 
 class FakeOptions(BaseModel):

@@ -21,7 +21,6 @@ from unittest import mock
 from fake_platform import FakeCounter, tally_of
 
 from orchestrator import extensions
-from orchestrator.build.graph import file_digest
 from orchestrator.build.progress import Silent
 from orchestrator.experiment import boot, conduct, planner
 from orchestrator.experiment.attacks import Attacks
@@ -111,16 +110,12 @@ class PlayedStage:
     def fingerprint(self, _world: str) -> dict[str, str]:
         return {"cpus": "1"}
 
-    def runtime_of(self, bundle: Path) -> dict[str, str]:
-        return {"runtime": bundle.name}
-
-    def deploy_model(self, world: str, model: Deployable, inputs: Path) -> dict[str, str]:
+    def deploy_model(self, world: str, model: Deployable, inputs: Path) -> None:
         place = self.folder / f"{world}-{self._base}"
         model.lay_out(place)
         (place / INPUTS).symlink_to(inputs)
         self._worlds[world] = model
         self._place = place
-        return {INPUTS: file_digest(inputs)}
 
     def count(self, what: CountedExecution, world: World, _say: object) -> Counted:
         place = self._place

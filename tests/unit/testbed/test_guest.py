@@ -8,7 +8,6 @@ import itertools
 
 import pytest
 
-from orchestrator.schema.disk import DiskTree
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.schema.vmm_template import EXAMPLE
 from orchestrator.testbed import guest
@@ -59,24 +58,8 @@ def test_kernel_command_line() -> None:
     assert guest.kernel_command_line(Guest(cmdline_extra="loglevel=8"), KEY).endswith(" loglevel=8")
 
 
-TREE = DiskTree(block_bytes=4096, data_blocks=3, root_hash="ab" * 32)
-
-
-@pytest.mark.parametrize(("own", "device"), [({}, "/dev/vda"), ({"disk": "model.img"}, "/dev/vdb")])
-def test_the_root_hash_of_the_runtimes_disk_is_on_the_command_line(own: dict[str, str], device: str) -> None:
-    line = guest.kernel_command_line(Guest.model_validate(own), KEY, TREE)
-    table = f"0 24 verity 1 {device} {device} 4096 4096 3 3 sha256 {'ab' * 32} - 2 panic_on_corruption panic_on_error"
-    assert line.endswith(f' dm-mod.create="runtime,,0,ro,{table}"')
-
-
-def test_the_runtimes_disk_comes_beside_an_own_one() -> None:
-    both = " ".join(start(REALM, Guest.model_validate({"disk": "model.img"}), runtime=True))
-    assert "--disk /usr/lib/guest/disk --runtime /usr/lib/guest/runtime.img" in both
-    assert "--runtime" not in start(REALM)
-
-
 def test_twins_differ_in_nothing_but_world_and_address() -> None:
-    realm, vm = (start(name, pretouch=True, runtime=True) for name in (REALM, VM))
+    realm, vm = (start(name, pretouch=True) for name in (REALM, VM))
     assert [(a, b) for a, b in zip(realm, vm, strict=True) if a != b] == [
         ("realm", "vm"),
         ("/run/guest/realm", "/run/guest/vm"),

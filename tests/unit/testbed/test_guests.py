@@ -105,8 +105,6 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Callabl
         monkeypatch.setattr(bed.guests, "source", lambda file: tmp_path / file.name)
         for file in guest.files_for(World.REALM):
             (tmp_path / file.name).write_text(file.name)
-        tree = {"block_bytes": 4096, "data_blocks": 3, "root_hash": "ab" * 32}
-        (tmp_path / "runtime.img.json").write_text(json.dumps(tree))
         bed.guests.machine_started(list(guest.SEEDED))
         return bed.guests
 
