@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,10 +247,11 @@ def corrupt(path: str, expected: str, got: str) -> BuildError:
     )
 
 
-def download(mirror: str, files: Sequence[Wanted], folder: Path) -> set[str]:
+def download(mirror: str, files: Sequence[Wanted], folder: Path, cancel: threading.Event | None = None) -> set[str]:
     """Download `files` to FOLDER/SHA256; returns the paths that the mirror does not have.
 
-    Raises EnvError (mirror unreachable, no space) or BuildError (corrupt). What came through stays in `folder`.
+    Raises EnvError (mirror unreachable, no space, cancelled) or BuildError (corrupt). What came through stays in
+    `folder`.
     """
     base = "copy:" + mirror.removeprefix("file:") if mirror.startswith("file:") else mirror
     if base.startswith("copy:") and not Path(base.removeprefix("copy:").replace("//", "/", 1)).is_dir():
@@ -258,7 +260,7 @@ def download(mirror: str, files: Sequence[Wanted], folder: Path) -> set[str]:
     for file in files:
         argv += [base + file.path, folder / file.sha256, f"SHA256:{file.sha256}"]
     try:
-        run(argv, env=environment(), timeout=DOWNLOAD_TIMEOUT)
+        run(argv, env=environment(), timeout=DOWNLOAD_TIMEOUT, cancel=cancel)
     except CommandError as error:
         return _sort_failures(error, base, files, folder)
     return set()

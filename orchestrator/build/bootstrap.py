@@ -6,12 +6,15 @@ Runs on the system's Python before the virtual environment exists; `orch doctor`
 
 from __future__ import annotations
 
-import json
+import functools
+import lzma
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 MINIMUM_PYTHON = (3, 11)
@@ -48,6 +51,19 @@ FILES = {
 }
 PYTHON_MODULES = {"ensurepip": "python3-venv"}
 
+# What `make testbed` costs from nothing, for the plan that is printed before there is anything to compute it with.
+# A test compares the build with the graph and the lock.
+BUILD_SECONDS = 900  # CPU time of the reference computer, without a compiler cache
+BUILD_SERIAL_SECONDS = 70  # the part of it that more cores do not make shorter
+BUILD_DOWNLOAD_MB = 292
+BUILD_MIB = 3300
+VENV_DOWNLOAD_MB = 150
+VENV_SECONDS = 45
+CHECK_SECONDS = 30
+MB_PER_SECOND = 10  # a line that the plan's words on downloads suppose
+
+_PROBE_SECONDS = 0.15  # CPU time of `pace`'s probe on the reference computer
+
 
 def missing_packages() -> list[str]:
     """Debian packages that provide the tools, files and Python modules not found here."""
@@ -74,12 +90,46 @@ def apt_summary(packages: list[str]) -> str:
     return f" ({len(sizes)} with dependencies, {sum(sizes) / 1e6:.0f} MB to download)" if sizes else ""
 
 
-def lock_summary(project: Path) -> str:
-    """Size of the pinned package sets, from the lock file."""
-    lock = json.loads((project / "orch.lock.json").read_text(encoding="utf-8"))
-    sets = lock.get("packages", {}).values()
-    total = sum(item.get("size", 0) for entry in sets for item in entry.get("files", []))
-    return f"{total / 1e6:.0f} MB"
+@functools.cache
+def pace() -> float:
+    """How many times as long this computer takes for a piece of work as the one that estimates are made for."""
+    data = b"".join(b"%d %d\n" % (number * number % 977, number % 89) for number in range(60_000))
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        lzma.compress(data, preset=4)  # compilers, like it, compare and branch
+        times.append(time.process_time() - start)
+    return min(times) / _PROBE_SECONDS
+
+
+def build_seconds(cores: int) -> float:
+    """How long building everything takes on so many cores of the reference computer, s."""
+    return BUILD_SERIAL_SECONDS + (BUILD_SECONDS - BUILD_SERIAL_SECONDS) / cores
+
+
+def spoken(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 50:
+        return f"{max(10, round(seconds, -1)):.0f} s"
+    return f"{math.ceil(seconds / 60 - 0.25):.0f} min"
+
+
+def plan(missing: list[str]) -> list[str]:
+    """What will be done, in lines: what comes over the network, and how long each step takes on this computer."""
+    cores = os.cpu_count() or 1
+    venv, build, check = (pace() * each for each in (VENV_SECONDS, build_seconds(cores), CHECK_SECONDS))
+    wanted = f"{', '.join(missing)}{apt_summary(missing)}" if missing else "none missing"
+    megabytes = VENV_DOWNLOAD_MB + BUILD_DOWNLOAD_MB
+    return [
+        "plan:",
+        f"  1. system packages by apt: {wanted}",
+        f"  2. Python environment .venv: {VENV_DOWNLOAD_MB} MB of pinned wheels, about {spoken(venv)}",
+        f"  3. build in the user cache: {BUILD_DOWNLOAD_MB} MB of pinned packages, about {spoken(build)} on the "
+        f"{cores} cores of this computer, {math.ceil(BUILD_MIB / 1024)} GB while building",
+        f"  4. boot the machine once, check it, shut it down: about {spoken(check)}",
+        f"  together about {spoken(venv + build + check)}, and the downloads ({spoken(megabytes / MB_PER_SECOND)} at "
+        f"{MB_PER_SECOND} MB/s); less where the cache has it already",
+    ]
 
 
 def say(text: str) -> None:
@@ -122,13 +172,8 @@ def main(project: Path) -> int:
     missing = missing_packages()
     if not missing and (project / ".venv/bin/orch").exists():
         return 0
-    wanted = f"{', '.join(missing)}{apt_summary(missing)}" if missing else "none missing"
-    say("plan:")
-    say(f"  1. system packages by apt: {wanted}")
-    say("  2. Python environment .venv from pinned wheels: about 60 MB, half a minute")
-    download = lock_summary(project)
-    say(f"  3. build in the user cache: {download} of pinned packages, about 20 min on 2 cores, 12 GB while building")
-    say("  4. boot the machine once, check it, shut it down")
+    for line in plan(missing):
+        say(line)
     return install(missing) if missing else 0
 
 

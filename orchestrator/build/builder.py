@@ -7,13 +7,14 @@ import errno
 import os
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from orchestrator.build.bootstrap import pace
 from orchestrator.build.cache import Cache, Manifest, Scratch
 from orchestrator.build.graph import Graph, Keys, Node, differences, in_order
 from orchestrator.build.run import CommandError, run, shown
+from orchestrator.build.schedule import PARALLEL, Planned, Schedule, alone
 from orchestrator.build.tools import ToolVersions
 from orchestrator.errors import BuildError, EnvError, OrchError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
 
 SOURCE_DATE_EPOCH = "1767225600"  # 2026-01-01T00:00:00Z: no artifact carries the time of its build
-PARALLEL = 2
+_Pins = dict[str, Manifest]  # of package sets, as they were before these were fetched
 
 
 class Packages(Protocol):
@@ -35,6 +36,10 @@ class Packages(Protocol):
         """Download what is not in the cache; may substitute dropped versions, which changes manifests."""
         ...
 
+    def cancel(self) -> None:
+        """End the download under way in another thread; no other one starts."""
+        ...
+
     def progress(self) -> str:
         """What the download under way has brought so far."""
         ...
@@ -46,15 +51,6 @@ class Packages(Protocol):
     def fetch(self, name: str) -> Path:
         """Folder with the verified files of a package set."""
         ...
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A node that has to be built, and why."""
-
-    node: Node
-    key: str
-    reasons: list[str]
 
 
 class Builder:
@@ -90,18 +86,10 @@ class Builder:
         planned = self.plan(targets)
         if planned:
             self._check_space(planned)
-            self._download(sorted({name for item in planned for name in item.node.spec.packages}))
-            self.keys = self._fresh_keys()  # a dropped pin may have been substituted
-            planned = self.plan(targets)
-            self._run_all(planned)
+            planned = self._run_all(targets, planned)
         for node in in_order(targets):
             self.cache.remember(self.graph.project, node.file_label, self.keys.manifest(node))
         return planned
-
-    def _download(self, names: list[str]) -> None:
-        if any(self.packages.download_bytes(name) for name in names):
-            with self.progress.stage("download", last_line=self.packages.progress):
-                self.packages.prepare(names)
 
     def _check_space(self, planned: list[Planned]) -> None:
         """Refuse before the first byte rather than fail in the middle of a kernel build."""
@@ -115,30 +103,59 @@ class Builder:
                 hint="free some, set XDG_CACHE_HOME to a larger disk, or run `orch clean --cache`",
             )
 
-    def _run_all(self, planned: list[Planned]) -> None:
-        """Run recipes as soon as their upstream nodes are there."""
-        waiting = {item.node: item for item in planned}
-        running: dict[Future[None], Node] = {}
+    def _run_all(self, targets: list[Node], planned: list[Planned]) -> list[Planned]:
+        """Fetch packages and run recipes side by side, each as soon as it can; returns what was built, in order."""
+        schedule = Schedule(planned, lambda name: self.packages.download_bytes(name) > 0)
+        running: dict[Future[None], Planned | _Pins] = {}
+        built: dict[Node, Planned] = {}
         failure: BaseException | None = None
-        with ThreadPoolExecutor(PARALLEL) as pool:
+        with ThreadPoolExecutor(PARALLEL + 1) as pool:  # one more: downloads
             try:
-                while running or (waiting and failure is None):
+                while running or (failure is None and not schedule.over):
                     if failure is None:
-                        for node in [
-                            n for n in waiting if not any(u in waiting or u in running.values() for u in n.upstream)
-                        ]:
-                            running[pool.submit(self._make, waiting.pop(node))] = node
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        running.pop(future)
+                        running |= self._start(pool, schedule)
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        item = running.pop(future)
                         failure = failure or future.exception()
+                        if isinstance(item, Planned):
+                            schedule.built(item.node)
+                            built[item.node] = item
+                        elif failure is None:
+                            self._fetched(item, schedule, targets)
                     if failure is not None:
-                        self._cancelled.set()
+                        self._cancel()
             except BaseException:  # Ctrl-C: leaving the pool waits for its threads, so they must end first
-                self._cancelled.set()
+                self._cancel()
                 raise
         if failure is not None:
             raise failure
+        return [built[node] for node in in_order(targets) if node in built]
+
+    def _start(self, pool: ThreadPoolExecutor, schedule: Schedule) -> dict[Future[None], Planned | _Pins]:
+        """Hand out all that can be under way now."""
+        started: dict[Future[None], Planned | _Pins] = {}
+        names = schedule.next_fetch()
+        if names:
+            pins = {name: self.packages.manifest(name) for name in names}
+            started[pool.submit(self._fetch, names)] = pins
+        while (item := schedule.next_node()) is not None:
+            started[pool.submit(self._make, item)] = item
+        return started
+
+    def _fetch(self, names: list[str]) -> None:
+        with self.progress.stage(f"download {', '.join(names)}", last_line=self.packages.progress):
+            self.packages.prepare(names)
+
+    def _fetched(self, pins: _Pins, schedule: Schedule, targets: list[Node]) -> None:
+        """Let the nodes go that waited for these packages; where one was substituted, with the keys that follow."""
+        schedule.fetched()
+        if any(self.packages.manifest(name) != pin for name, pin in pins.items()):
+            self.keys = self._fresh_keys()
+            schedule.replan(self.plan(targets))
+
+    def _cancel(self) -> None:
+        self._cancelled.set()
+        self.packages.cancel()
 
     def _make(self, item: Planned) -> None:
         """Build one node unless another process has done so while we waited for its lock."""
@@ -149,7 +166,8 @@ class Builder:
                 return
             scratch = self.cache.scratch(item.key)
             last = _LastLine(scratch.log)
-            with self.progress.stage(f"build {item.node.label}", estimate=item.node.spec.seconds, last_line=last):
+            estimate = alone(item.node, _cores()) * pace()
+            with self.progress.stage(f"build {item.node.label}", estimate=estimate, last_line=last):
                 try:
                     self._run_recipe(item.node, scratch)
                     self.cache.commit(item.key, scratch, self.keys.manifest(item.node))
@@ -180,7 +198,7 @@ class Builder:
             "LC_ALL": "C",
             "TZ": "UTC",
             "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
-            "JOBS": str(os.cpu_count() or 1),
+            "JOBS": str(_cores()),
             "CCACHE_DIR": str(self.cache.root / "ccache"),
             "SRC": str(node.declared.folder),
             "PROJECT": str(self.graph.project),
@@ -227,6 +245,10 @@ def _os_failure(node: Node, cache: Cache, error: OSError) -> OrchError:
             hint="free some, set XDG_CACHE_HOME to a larger disk, or run `orch clean --cache`",
         )
     return BuildError(f"building {node.label} failed: {error}")
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def _variable(prefix: str, name: str) -> str:

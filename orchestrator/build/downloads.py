@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -23,8 +24,10 @@ Notify = Callable[[str], None]
 class Downloads:
     """Files under ROOT/ab/abcd…/NAME; one process downloads at a time, the others find its files when it is done."""
 
-    def __init__(self, root: Path, notify: Notify) -> None:
+    def __init__(self, root: Path, notify: Notify, cancel: threading.Event | None = None) -> None:
+        """Setting `cancel` from another thread ends a download, which then raises EnvError."""
         self.root = root
+        self._cancel = cancel
         self._notify = notify
         self._partial = root / "partial"
 
@@ -57,11 +60,16 @@ class Downloads:
             return []
         make_folder(self.root)
         try:
-            with FileLock(self.root / "lock", timeout=LOCK_TIMEOUT):
+            with FileLock(self.root / "lock").acquire(timeout=LOCK_TIMEOUT, cancel_check=self._cancelled):
                 missing = [file for file in wanted.values() if not self.has(file)]
                 return self._fetch(missing) if missing else []
         except Timeout:
+            if self._cancelled():
+                raise EnvError("the download was cancelled") from None
             raise EnvError(f"another orch has been downloading for {LOCK_TIMEOUT:g} s: {self.root}/lock") from None
+
+    def _cancelled(self) -> bool:
+        return self._cancel is not None and self._cancel.is_set()
 
     def progress(self) -> str:
         """What the download under way has brought so far, or ''."""
@@ -91,7 +99,7 @@ class Downloads:
         for base in mirror.mirrors():
             wanted = [apt.Wanted(file.path, file.sha256) for file in missing]
             try:
-                apt.download(base, wanted, self._partial)
+                apt.download(base, wanted, self._partial, self._cancel)
             except EnvError as error:
                 failure = error
             finally:  # what came through before a failure need not be fetched again
@@ -107,7 +115,7 @@ class Downloads:
         """Let pip fetch wheels; returns those that its index does not have."""
         gone = []
         for file in files:
-            arrived = wheels.download(wheels.Wanted.of(file), self._partial / "pip")
+            arrived = wheels.download(wheels.Wanted.of(file), self._partial / "pip", self._cancel)
             if arrived is None:
                 gone.append(file)
                 continue

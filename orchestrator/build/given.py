@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.build.builder import Builder, Planned
+from orchestrator.build.builder import Builder
 from orchestrator.errors import EnvError
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.build.graph import Node
+    from orchestrator.build.schedule import Planned
 
 
 class GivenBuilder(Builder):

@@ -65,7 +65,8 @@ class PackageStore:
         self._cache = cache
         self._frozen = frozen
         self._notify = notify
-        self._downloads = Downloads(cache / "downloads", notify)
+        self._cancel = threading.Event()
+        self._downloads = Downloads(cache / "downloads", notify, self._cancel)
         self._known: Replacements | None = Replacements() if frozen else None
         self._guard = threading.Lock()
 
@@ -117,6 +118,10 @@ class PackageStore:
             if not self._downloads.sound(file):
                 raise BuildError(f"{self._downloads.path(file)} does not keep its content", hint="check this disk")
         return self._link_folder(pin)
+
+    def cancel(self) -> None:
+        """End the download under way in another thread; no other one starts."""
+        self._cancel.set()
 
     def progress(self) -> str:
         """What the download under way has brought so far, or ''."""

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,13 +122,13 @@ def _pinned(path: Path) -> LockedFile:
     )
 
 
-def download(wanted: Wanted, folder: Path) -> Path | None:
+def download(wanted: Wanted, folder: Path, cancel: threading.Event | None = None) -> Path | None:
     """Fetch one wheel into an emptied `folder`; None if the index has none such.
 
-    Raises BuildError (the file has another checksum) or EnvError (no pip, no index).
+    Raises BuildError (the file has another checksum) or EnvError (no pip, no index, cancelled).
     """
     try:
-        [path] = _fetch(wanted.requirement(), wanted, folder, False)
+        [path] = _fetch(wanted.requirement(), wanted, folder, False, cancel)
     except CommandError as error:
         if _ABSENT.search(error.output) and not UNREACHABLE.search(error.output):
             return None
@@ -135,7 +136,9 @@ def download(wanted: Wanted, folder: Path) -> Path | None:
     return path
 
 
-def _fetch(requirements: str, asked: Wanted, folder: Path, dependencies: bool) -> list[Path]:
+def _fetch(
+    requirements: str, asked: Wanted, folder: Path, dependencies: bool, cancel: threading.Event | None = None
+) -> list[Path]:
     """Let pip fetch the wheels of a requirements file into an emptied folder; raises CommandError."""
     remove_tree(folder)
     make_folder(folder)
@@ -146,7 +149,7 @@ def _fetch(requirements: str, asked: Wanted, folder: Path, dependencies: bool) -
     argv += [] if dependencies else ["--no-deps"]
     argv += [*asked.flags(), "--dest", folder, "--requirement", listed]
     environment = {**os.environ, "LC_ALL": "C", "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
-    run(argv, env=environment, timeout=_TIMEOUT)
+    run(argv, env=environment, timeout=_TIMEOUT, cancel=cancel)
     return sorted(folder.glob("*.whl"))
 
 

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 import yaml
 
+from orchestrator.build.bootstrap import pace, spoken
+from orchestrator.build.schedule import alone, estimate
 from orchestrator.cli.context import Context, pass_context
 
 if TYPE_CHECKING:
-    from orchestrator.build.builder import Planned
     from orchestrator.build.graph import Node
+    from orchestrator.build.schedule import Planned
 
 
 @click.command("build")
@@ -65,11 +68,14 @@ def print_plan(context: Context, planned: list[Planned]) -> None:
     click.echo(f"plan: download {sum(sizes.values()) / 1e6:.0f} MB, build {len(planned)} artifacts")
     for name, size in sizes.items():
         click.echo(f"  fetch  {name:18} {f'{size / 1e6:8.1f} MB' if size else '  in cache'}")
+    cores = os.cpu_count() or 1
     for item in planned:
-        spec = item.node.spec
-        click.echo(f"  build  {item.node.label:18} ~{spec.seconds:4} s  {spec.mib:6} MiB  {item.reasons[0]}")
-    total = sum(item.node.spec.seconds for item in planned)
-    click.echo(f"  about {max(1, round(total / 60))} min on 2 cores")
+        seconds = alone(item.node, cores) * pace()
+        click.echo(f"  build  {item.node.label:18} ~{seconds:4.0f} s  {item.node.spec.mib:6} MiB  {item.reasons[0]}")
+    click.echo(
+        f"  about {spoken(estimate(planned, cores) * pace())} on the {cores} cores of this computer, "
+        "less where the compiler cache has it"
+    )
 
 
 @click.command("lock")

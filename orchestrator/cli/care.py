@@ -28,9 +28,7 @@ def testbed(context: Context, *, frozen: bool, dry_run: bool) -> None:
     print_plan(context, bed.builder.plan(nodes))
     if dry_run:
         return
-    bed.builder.build(runs)
-    lines = check_machine(bed)
-    for line in lines:
+    for line in check_machine(bed, runs):
         click.echo(line)
     click.echo("the testbed is ready: `orch up`, `orch ssh host`, `orch down`")
 

@@ -21,7 +21,8 @@ class NodeSpec(Strict):
     nodes: list[str] = Field(default_factory=list, description="upstream nodes, as NAME or NAME:key=value,…")
     params: dict[str, str] = Field(default_factory=dict, description="parameters and their default values")
     tools: list[str] = Field(default_factory=list, description="programs whose version line counts")
-    seconds: int = Field(description="estimated build time on two cores, s")
+    seconds: int = Field(description="CPU time of a build without a compiler cache, s of the reference computer")
+    parallel: float = Field(default=0.0, ge=0, le=1, description="share of `seconds` that spreads over all cores")
     mib: int = Field(description="estimated size of the artifact and its scratch space, MiB")
 
 

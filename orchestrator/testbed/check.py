@@ -18,11 +18,12 @@ from orchestrator.trace.tally import SecurityState
 from orchestrator.words import BOOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from fabric import Connection
 
+    from orchestrator.build.graph import Node
     from orchestrator.testbed.testbed import Testbed
 
 _CHECKS = (
@@ -32,14 +33,14 @@ _CHECKS = (
 )
 
 
-def check_machine(testbed: Testbed) -> list[str]:
+def check_machine(testbed: Testbed, also: Sequence[Node] = ()) -> list[str]:
     """Build, boot cold with the counter, check, shut down; pins substituted on the way are kept only if all holds.
 
-    Returns lines for people. A machine whose very artifacts and command line passed before is not booted again.
+    Returns lines for people. A machine whose very artifacts and command line passed before is not booted again. Nodes
+    in `also` are built beside the machine's own and those of guests.
     """
     try:
-        artifacts = testbed.build()
-        testbed.guests.build(testbed.guests.possible())
+        artifacts = testbed.build([*testbed.guests.nodes(testbed.guests.possible()), *also])
         stamp = _stamp(testbed, artifacts)
         if stamp.exists():
             return ["checked before: nothing changed since"]

@@ -34,10 +34,11 @@ from orchestrator.testbed.worlds import AnyWorld, GuestWorld, HostWorld
 from orchestrator.words import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fabric import Connection
 
+    from orchestrator.build.graph import Node
     from orchestrator.build.progress import Progress
     from orchestrator.testbed.project import Project
     from orchestrator.trace.counter import Counter
@@ -93,10 +94,10 @@ class Testbed:
 
     # --- building -------------------------------------------------------------------------------------------------
 
-    def build(self) -> dict[str, Path]:
-        """Build what the machine needs; returns artifact folders by node name."""
+    def build(self, also: Iterable[Node] = ()) -> dict[str, Path]:
+        """Build what the machine needs, and nodes beside it; returns the machine's artifact folders by node name."""
         nodes = self.project.machine_nodes(self.graph)
-        self.builder.build(list(nodes.values()))
+        self.builder.build(list(dict.fromkeys([*nodes.values(), *also])))
         return {name: self.builder.artifact(node) for name, node in nodes.items()}
 
     def artifacts(self) -> dict[str, Path]:

@@ -37,6 +37,9 @@ class NoPackages:
     def prepare(self, names: list[str]) -> None:
         assert names == []
 
+    def cancel(self) -> None:
+        pass
+
     def progress(self) -> str:
         return ""
 
@@ -45,6 +48,42 @@ class NoPackages:
 
     def fetch(self, name: str) -> Path:
         raise AssertionError(name)
+
+
+class Remote:
+    """Package sets that are fetched as slowly as a test wants; one may be substituted on the way."""
+
+    def __init__(self, *absent: str) -> None:
+        self.absent = set(absent)
+        self.pins = dict.fromkeys(absent, 1)
+        self.fetched: list[list[str]] = []
+        self.go = threading.Event()
+        self.cancelled = threading.Event()
+        self.substituted: set[str] = set()
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        return {"pin": self.pins[name]}
+
+    def prepare(self, names: list[str]) -> None:
+        self.fetched.append(names)
+        while not self.go.wait(0.01):
+            if self.cancelled.is_set():
+                raise EnvError("the download was cancelled")
+        self.absent -= set(names)
+        self.pins |= dict.fromkeys(self.substituted & set(names), 2)
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def progress(self) -> str:
+        return ""
+
+    def download_bytes(self, name: str) -> int:
+        return int(name in self.absent)
+
+    def fetch(self, name: str) -> Path:
+        assert name not in self.absent
+        return Path("/nowhere")
 
 
 def project(tmp_path: Path, **scripts: str) -> Path:
@@ -92,6 +131,59 @@ def test_independent_nodes_run_at_the_same_time(tmp_path: Path) -> None:
     root = project(tmp_path, a=meet.format(me=a, other=b), b=meet.format(me=b, other=a), top="echo >$OUT/x")
     made = builder(tmp_path, root)
     made.build([made.graph.node("top")])
+
+
+def with_packages(tmp_path: Path, root: Path, packages: Remote) -> Builder:
+    """A builder of the project whose node `a` needs the package set `stuff`."""
+    text = NODE.replace("script: a.sh", "script: a.sh, packages: [stuff]")
+    (root / "images/x/node.yaml").write_text(text)
+    return Builder(Graph.load(root), Cache(tmp_path / "cache"), packages, Silent())
+
+
+def test_what_needs_no_packages_is_built_while_others_are_fetched(tmp_path: Path) -> None:
+    remote = Remote("stuff")
+    root = project(tmp_path, b=f"touch {tmp_path}/b-is-here; echo B >$OUT/b")
+    made = with_packages(tmp_path, root, remote)
+    thread = threading.Thread(target=made.build, args=([made.graph.node("top")],))
+    thread.start()
+    wait_until((tmp_path / "b-is-here").exists, "a recipe during the download")
+    assert not made.cache.has(made.keys.key(made.graph.node("a")))
+    remote.go.set()
+    thread.join(20)
+    assert (made.artifact(made.graph.node("top")) / "top").read_text() == "A\nB\n"
+    assert remote.fetched == [["stuff"]]
+
+
+def test_a_substituted_package_changes_the_keys_of_what_stands_on_it(tmp_path: Path) -> None:
+    remote = Remote("stuff")
+    remote.substituted = {"stuff"}
+    remote.go.set()
+    made = with_packages(tmp_path, project(tmp_path), remote)
+    nodes = {name: made.graph.node(name) for name in ("a", "b", "top")}
+    before = {name: made.keys.key(node) for name, node in nodes.items()}
+    built = made.build([nodes["top"]])
+    after = {item.node.name: item.key for item in built}
+    assert after == {name: made.keys.key(node) for name, node in nodes.items()}
+    assert {name for name in after if after[name] != before[name]} == {"a", "top"}
+    assert all(made.cache.has(key) for key in after.values())
+    assert not made.cache.has(before["a"])
+
+
+def test_a_failing_recipe_ends_the_download(tmp_path: Path) -> None:
+    remote = Remote("stuff")
+    made = with_packages(tmp_path, project(tmp_path, b="exit 3"), remote)
+    with pytest.raises(BuildError, match="building b failed"):
+        made.build([made.graph.node("top")])
+    assert remote.cancelled.is_set()
+
+
+def test_a_failing_download_ends_the_recipes(tmp_path: Path) -> None:
+    remote = Remote("stuff")
+    remote.cancelled.set()
+    made = with_packages(tmp_path, project(tmp_path, b=f"sleep 60; touch {tmp_path}/late"), remote)
+    with pytest.raises(EnvError, match="the download was cancelled"):
+        made.build([made.graph.node("top")])
+    assert not (tmp_path / "late").exists()
 
 
 def test_failure_names_cause_and_keeps_the_log(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     """Makes a testbed of a platform whose host answers over SSH, unless `silent` is told."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(Bed, "build", lambda _: {})
+    monkeypatch.setattr(Bed, "build", lambda *_: {})
     monkeypatch.setattr(ssh, "capture", lambda *_: "")
 
     @contextmanager
