@@ -2,7 +2,8 @@
 """Make the project's virtual environment from the pins in orch.lock.json. Standard library only.
 
 Run by the system's Python before anything else is there: `python3 orchestrator/build/venv.py .venv`. Doing nothing
-takes well under 0.1 s. An attempt that was killed leaves no stamp, so the next one starts over (from pip's cache).
+takes well under 0.1 s. An attempt that was killed leaves no stamp, so the next one starts over. Wheels are kept in the
+user's cache: the next environment from the same pins, of another checkout for example, needs no index.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import hashlib
 import importlib.util
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,10 @@ MINIMUM_PYTHON = (3, 11)
 STAMP = "orch-stamp.json"
 LOG = "orch-install.log"
 _PIP_TIMEOUT = 1800
-_NEEDED_MIB = 300
+_NEEDED_MIB = 700
+_WHEELS_MIB = 200
+_PIPS = 2
+_PINNED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 UNREACHABLE = re.compile(
     r"NewConnectionError|Failed to establish a new connection|Max retries exceeded|ConnectTimeout|ReadTimeout"
     r"|Name or service not known|Temporary failure in name resolution|ProxyError|Network is unreachable"
@@ -124,6 +130,13 @@ def _check(pypi: dict[str, Any], pyproject: bytes) -> None:
         raise SetupError("Python cannot make virtual environments", f"apt-get install python{version}-venv")
 
 
+def wheels_folder(pypi: dict[str, Any]) -> Path:
+    """Where the wheels of these pins for this Python are kept: all of them, or the folder is not there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    content = json.dumps([requirements_text(pypi), sys.implementation.cache_tag, platform.machine()])
+    return cache / "orch/wheels" / hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
 def _make(project: Path, venv: Path, pypi: dict[str, Any], wanted: dict[str, str]) -> None:
     """Create or complete the environment, one process at a time."""
     guard = os.open(project, os.O_RDONLY)
@@ -134,12 +147,10 @@ def _make(project: Path, venv: Path, pypi: dict[str, Any], wanted: dict[str, str
             return
         log = venv / LOG
         if any(found.get(key) != wanted[key] for key in ("python", "packages")) or not (venv / "bin/python").exists():
-            _create(venv)
-            log.write_text("", encoding="utf-8")
-            _install_packages(venv, pypi, log)
+            _fill(venv, pypi, log)
         _say("installing the project (editable)")
         (venv / STAMP).unlink(missing_ok=True)
-        _pip(venv, log, "--no-index", "--no-deps", "--no-build-isolation", "--editable", str(project))
+        _pip(venv, log, "install", "--no-index", "--no-deps", "--no-build-isolation", "--editable", str(project))
         scratch = venv / f"{STAMP}.new"
         scratch.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         scratch.replace(venv / STAMP)
@@ -147,16 +158,31 @@ def _make(project: Path, venv: Path, pypi: dict[str, Any], wanted: dict[str, str
         os.close(guard)
 
 
-def _create(venv: Path) -> None:
+def _fill(venv: Path, pypi: dict[str, Any], log: Path) -> None:
+    """A new environment with the pinned packages; wheels that have become damaged are fetched anew, once."""
+    folder = wheels_folder(pypi)
+    if folder.is_dir():
+        _create(venv, with_pip=False)
+        try:
+            _install_packages(venv, pypi, folder, log)
+        except SetupError as error:
+            _say(f"{folder} does not serve ({error}), fetching its wheels again")
+            shutil.rmtree(folder)
+        else:
+            return
+    _create(venv, with_pip=True)
+    _fetch_wheels(venv, pypi, folder, log)
+    _install_packages(venv, pypi, folder, log)
+
+
+def _create(venv: Path, *, with_pip: bool) -> None:
     """An empty environment; what was there must be one too, since it is cleared."""
     if venv.exists() and not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
         raise SetupError(f"{venv} exists and is not a virtual environment", "move it away")
-    free = shutil.disk_usage(venv.parent).free >> 20
-    if free < _NEEDED_MIB:
-        raise SetupError(f"not enough space for {venv}: {free} MiB free, {_NEEDED_MIB} needed", "free some")
+    _need_space(venv.parent, _NEEDED_MIB)
     _say(f"making {venv} with Python {sys.version.split()[0]}")
     (venv / STAMP).unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "venv", "--clear", str(venv)]
+    argv = [sys.executable, "-m", "venv", "--clear", *([] if with_pip else ["--without-pip"]), str(venv)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_PIP_TIMEOUT)
     if done.returncode != 0:
         text = (done.stdout + done.stderr).strip()
@@ -165,18 +191,65 @@ def _create(venv: Path) -> None:
         raise SetupError(f"cannot make {venv}: {_last_line(text)}", hint)
 
 
-def _install_packages(venv: Path, pypi: dict[str, Any], log: Path) -> None:
-    """Install exactly the pinned packages, from wheels only: nothing is built or run at installation."""
+def _need_space(folder: Path, mib: int) -> None:
+    free = shutil.disk_usage(folder).free >> 20
+    if free < mib:
+        raise SetupError(f"not enough space in {folder}: {free} MiB free, {mib} needed", "free some")
+
+
+def _fetch_wheels(venv: Path, pypi: dict[str, Any], folder: Path, log: Path) -> None:
+    """Download every wheel into `folder`, which appears by one rename; `venv` has the pip that does it."""
+    _say(f"fetching the wheels of {len(pypi['packages'])} pinned Python packages")
+    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
+    scratch.mkdir(parents=True)
+    try:
+        _need_space(scratch, _WHEELS_MIB)
+        wanted = scratch / "wanted.txt"
+        wanted.write_text(requirements_text(pypi), encoding="utf-8")
+        _pip(venv, log, "download", *_PINNED, "--dest", str(scratch), "--requirement", str(wanted))
+        if not folder.exists():  # another checkout may have been quicker
+            scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _install_packages(venv: Path, pypi: dict[str, Any], folder: Path, log: Path) -> None:
+    """Install exactly the pinned packages, from the wheels in `folder` only: nothing is built or run.
+
+    Several pips share the work. No package needs another to be installed, and no two have a file in common.
+    """
     _say(f"installing {len(pypi['packages'])} pinned Python packages")
-    wanted = venv / "orch-requirements.txt"
-    wanted.write_text(requirements_text(pypi), encoding="utf-8")
-    _pip(venv, log, "--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(wanted))
+    pip = next(folder.glob("pip-*.whl"), None)
+    if pip is None:
+        raise SetupError(f"{folder} has no wheel of pip", "restore orch.lock.json from version control", 3)
+
+    def install(part: int) -> None:
+        wanted = venv / f"orch-requirements-{part}.txt"
+        wanted.write_text(requirements_text({"packages": pypi["packages"][part::_PIPS]}), encoding="utf-8")
+        source = ("--no-index", "--find-links", str(folder), "--no-compile", "--requirement", str(wanted))
+        _pip(venv, log.with_stem(f"{log.stem}-{part}"), "install", *_PINNED, *source, pip=pip)
+
+    with ThreadPoolExecutor(_PIPS) as pool:
+        list(pool.map(install, range(_PIPS)))
+    _compile(venv, log)
 
 
-def _pip(venv: Path, log: Path, *arguments: str) -> None:
-    """Run pip with this user's index and proxy settings; raises SetupError with the likely cause."""
-    argv = [str(venv / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *arguments]
+def _compile(venv: Path, log: Path) -> None:
+    """Byte-compile what was installed, on all cores; tests of packages, half of it, are left for who imports them."""
+    argv = [str(venv / "bin/python"), "-m", "compileall", "-q", "-j", "0", "-x", "site-packages/.*/tests?/"]
+    with log.open("a", encoding="utf-8") as sink:  # what does not compile is told there, and when it is imported
+        subprocess.run([*argv, str(venv / "lib")], stdout=sink, stderr=sink, check=False, timeout=_PIP_TIMEOUT)
+
+
+def _pip(venv: Path, log: Path, command: str, *arguments: str, pip: Path | None = None) -> None:
+    """Run pip (that of the environment, or the one in a wheel) with this user's index and proxy settings.
+
+    Raises SetupError with the likely cause.
+    """
+    argv = [str(venv / "bin/python"), "-m", "pip", command, "--disable-pip-version-check", "--no-input", *arguments]
     environment = {**os.environ, "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
+    if pip is not None:
+        environment["PYTHONPATH"] = str(pip)
     with log.open("a", encoding="utf-8") as sink:
         start = sink.tell()
         done = subprocess.run(

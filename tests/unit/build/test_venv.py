@@ -56,6 +56,74 @@ def test_damaged_lock(project: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "orch.lock.json is damaged" in capsys.readouterr().err
 
 
+class Pip:
+    """Stands for pip: what it was asked for, and wheels that it finds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.refuses: set[str] = set()
+        monkeypatch.setattr(venv, "_pip", self.run)
+        monkeypatch.setattr(venv, "_compile", lambda *_: self.asked.append("compile"))
+        monkeypatch.setattr(venv, "_create", self.create)
+
+    def create(self, made: Path, *, with_pip: bool) -> None:
+        self.asked.append("create with pip" if with_pip else "create")
+        (made / "bin").mkdir(parents=True, exist_ok=True)
+        (made / "bin/python").touch()
+
+    def run(self, made: Path, log: Path, command: str, *arguments: str, pip: Path | None = None) -> None:
+        self.asked.append(f"{command} from wheels" if "--find-links" in arguments else command)
+        if command == "download":
+            assert pip is None
+            folder = Path(arguments[arguments.index("--dest") + 1])
+            (folder / "pip-1-py3-none-any.whl").touch()
+        elif pip is not None:
+            assert "--no-index" in arguments
+            assert "--require-hashes" in arguments
+        else:
+            (made / "bin/orch").touch()
+        if command in self.refuses:
+            self.refuses.remove(command)
+            raise venv.SetupError("no good", "hint")
+
+
+@pytest.fixture
+def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pip:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Pip(monkeypatch)
+
+
+FETCHED = ["create with pip", "download"]
+INSTALLED = ["install from wheels", "install from wheels", "compile", "install"]  # the last is the project itself
+
+
+def test_the_second_environment_needs_no_index(project: Path, pip: Pip) -> None:
+    assert venv.main(project, project / ".venv") == 0
+    assert pip.asked == FETCHED + INSTALLED
+    pip.asked.clear()
+    assert venv.main(project, project / "other") == 0
+    assert pip.asked == ["create", *INSTALLED]
+    wanted = [line for part in (0, 1) for line in (project / f"other/orch-requirements-{part}.txt").open()]
+    assert "".join(wanted) == venv.requirements_text(PYPI)
+
+
+def test_wheels_that_do_not_serve_are_fetched_again(project: Path, pip: Pip) -> None:
+    assert venv.main(project, project / ".venv") == 0
+    pip.asked.clear()
+    pip.refuses = {"install"}
+    assert venv.main(project, project / "other") == 0
+    assert [word for word in pip.asked if not word.startswith("install")] == ["create", *FETCHED, "compile"]
+    assert venv.wheels_folder(PYPI).is_dir()
+
+
+def test_wheels_are_there_all_or_not_at_all(project: Path, pip: Pip, capsys: pytest.CaptureFixture[str]) -> None:
+    pip.refuses = {"download"}
+    assert venv.main(project, project / ".venv") == 6
+    assert "error: no good" in capsys.readouterr().err
+    assert list(venv.wheels_folder(PYPI).parent.iterdir()) == []
+    assert not (project / ".venv" / venv.STAMP).exists()
+
+
 def test_folder_of_someone_else_is_not_cleared(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "mine").mkdir()
     (project / "mine/precious").write_text("")
@@ -90,7 +158,7 @@ def test_failure_of_pip_is_explained(tmp_path: Path, output: str, message: str, 
     python.write_text(f"#!/bin/sh\necho '{output}'\nexit 1\n")
     python.chmod(0o755)
     with pytest.raises(venv.SetupError, match=message) as caught:
-        venv._pip(tmp_path, tmp_path / "log")
+        venv._pip(tmp_path, tmp_path / "log", "install")
     assert caught.value.code == code
 
 
