@@ -13,7 +13,7 @@ ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear look
 ln -s ../bin/ip root/usr/sbin/ip                           # else busybox's own `ip` comes first in PATH
 # Not busybox's shell, which runs its own `ip` and `poweroff` whatever PATH says.
 ln -s dash root/usr/bin/sh
-add_programs usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/bridge usr/sbin/nft usr/sbin/dropbear \
+add_programs usr/bin/busybox usr/bin/dash usr/bin/ip usr/sbin/nft usr/sbin/dropbear \
     usr/lib/openssh/sftp-server
 
 cp -r "$SRC/root/." root/

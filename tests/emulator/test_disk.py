@@ -31,14 +31,14 @@ def sha256(data: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An ext4 file system of 4 MiB and a third of a sector with one file in it."""
+    """An ext2 file system of 4 MiB and a third of a sector with one file in it."""
     if shutil.which("mke2fs") is None:
         pytest.skip("mke2fs (e2fsprogs) is not installed")
     folder = tmp_path_factory.mktemp("disk")
     (folder / "root").mkdir()
     (folder / "root" / "content").write_bytes(CONTENT)
     made = folder / "disk.img"
-    command = ["mke2fs", "-q", "-t", "ext4", "-d", folder / "root", made, "4M"]
+    command = ["mke2fs", "-q", "-t", "ext2", "-d", folder / "root", made, "4M"]
     subprocess.run(command, check=True, capture_output=True)
     made.write_bytes(made.read_bytes() + b"x" * 170)
     return made
@@ -77,7 +77,7 @@ def check_read_only(bed: Bed, world: str, image: Path) -> None:
             "rvmm",
         ]
         assert shell.say("sha256sum < /dev/vda").split()[0] == sha256(data[: 8192 * 512])
-        shell.say("mkdir /tmp/m; mount -t ext4 -o ro /dev/vda /tmp/m")
+        shell.say("mkdir /tmp/m; mount -t ext2 -o ro /dev/vda /tmp/m")
         assert shell.say("sha256sum < /tmp/m/content").split()[0] == sha256(CONTENT)
         assert shell.say("dd if=/dev/zero of=/dev/vda bs=512 count=1 2>/dev/null && sync || echo refused") == "refused"
         shell.say("umount /tmp/m")
@@ -91,7 +91,7 @@ def check_writable(bed: Bed, world: str) -> None:
     other = RUN.format(world=world, folder="other", disk="--disk /tmp/copy.img")
     host(bed, "cp /tmp/disk.img /tmp/copy.img")
     with guest(bed, world, "--disk /tmp/copy.img --disk-writable") as shell:
-        shell.say("mkdir /tmp/m; mount -t ext4 /dev/vda /tmp/m")
+        shell.say("mkdir /tmp/m; mount -t ext2 /dev/vda /tmp/m")
         shell.say("dd if=/dev/urandom of=/tmp/m/new bs=1000 count=900 2>/dev/null; rm /tmp/m/content; sync")
         written = shell.say("sha256sum < /tmp/m/new").split()[0]
         for options in ("", " --disk-writable"):
@@ -107,7 +107,7 @@ def check_writable(bed: Bed, world: str) -> None:
     # The next guest sees it, and so does the host.
     assert host(bed, "head -c $((8192 * 512)) /tmp/copy.img | sha256sum").split()[0] == whole
     with guest(bed, world, "--disk /tmp/copy.img") as shell:
-        shell.say("mkdir /tmp/m; mount -t ext4 -o ro /dev/vda /tmp/m")
+        shell.say("mkdir /tmp/m; mount -t ext2 -o ro /dev/vda /tmp/m")
         assert shell.say("ls /tmp/m").split() == ["lost+found", "new"]
         assert shell.say("sha256sum < /tmp/m/new").split()[0] == written
 

@@ -137,7 +137,7 @@ def test_a_disk_for_both(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
 
 def test_a_tap_that_is_refused(bed: Bed) -> None:
     assert bed.orch("up").returncode == 0
-    host(bed, "ip link add tap-vm type bridge")
+    host(bed, "ip tuntap add dev tap-vm mode tun")
     refused = bed.orch("up", "--vm")
     assert refused.returncode == BootError("").exit_code
     (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
