@@ -28,15 +28,18 @@ rm linux-source-*.tar.xz
 KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$SOURCE_DATE_EPOCH")
 export KBUILD_BUILD_TIMESTAMP KBUILD_BUILD_USER=orch KBUILD_BUILD_HOST=orch KBUILD_BUILD_VERSION=1
 compiler=aarch64-linux-gnu-gcc
-# Filling a compiler cache costs a quarter more. It pays where lines of the user's own are tried one after the other.
+# Filling a compiler cache costs a third more. It pays where lines of the user's own are tried one after the other.
 if [ -n "$PARAM_fragment_file" ] && command -v ccache >/dev/null; then
     # Paths below the scratch folder are made relative, so that a build in another folder hits.
     export CCACHE_BASEDIR="$PWD" CCACHE_DIR
     compiler="ccache $compiler"
 fi
+# What the compiler says of a released source helps nobody. That it does not look saves a tenth of the time; the objects are
+# the same, byte for byte.
+unwarned='-w -Wno-misleading-indentation -ftrack-macro-expansion=0'
 # Tools that some computers have and none of our options uses would still be written into the configuration.
 kmake() {
-    make -C ks -s O="$PWD/kb" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$compiler" \
+    make -C ks -s O="$PWD/kb" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC="$compiler" KCFLAGS="$unwarned" \
         RUSTC=unused-rustc BINDGEN=unused-bindgen PAHOLE=unused-pahole "$@"
 }
 
@@ -58,6 +61,8 @@ cp kb/.config "$OUT/config"
 # of the target is the one of this computer, it keeps the helper programs as they are (x86-64).
 (cd kb && srctree=../ks SRCARCH=arm64 CC=gcc HOSTCC=gcc MAKE=make sh ../ks/scripts/package/install-extmod-build "$OUT/devel")
 find "$OUT/devel" -xtype l -delete
+# The assembly that offsets are taken from names its source by its full path; modules need what was made of it.
+find "$OUT/devel" -name '*.s' -delete
 if grep -rlF "$PWD" "$OUT" >leaks; then
     sed "s|^$OUT/|kernel: the scratch folder's path is in |" leaks >&2
     exit 1
