@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench-against OLD=CHECKOUT`: what users wait for, in another checkout of this project and in this one.
 
-Turn about on the same computer; the ratios are those of medians. Both checkouts need their `.venv` and what their testbeds
-are made of (`make testbed` in each). The quickstart is the one that each checkout ships.
+Turn about on the same computer; the ratios are those of medians. Both checkouts need their `.venv` and what their
+testbeds are made of (`make testbed` in each). The quickstart is the one that each checkout ships.
 """
 
 from __future__ import annotations
