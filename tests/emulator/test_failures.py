@@ -106,7 +106,7 @@ def test_ssh_never_up_says_so(make_bed: Callable[..., Bed], tmp_path: Path, monk
     """A host whose SSH server ends at once: the state, the time-out and the last console lines are told."""
     testbed = make_bed(extra="timeouts:\n  ssh: 3\n").open()
     files = [*testbed.overlay_files({}), OverlayFile("/usr/sbin/dropbear", b"#!/bin/sh\nexit 0\n", 0o755)]
-    monkeypatch.setattr(testbed, "overlay_files", lambda _artifacts: files)
+    monkeypatch.setattr(testbed, "overlay_files", lambda _artifacts, _seeded: files)
     with pytest.raises(BootError, match=r"state 'ssh': SSH on 127\.0\.0\.1:\d+ did not answer within 3 s") as caught:
         testbed.up(UpOptions())
     assert any("orch: host-ready" in line for line in caught.value.console)
