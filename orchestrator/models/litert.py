@@ -35,6 +35,7 @@ def argv(what: Execution) -> list[str]:
         words += [f"--{name}", value]
     if what.armed is not None:
         words += ["--arm", str(what.armed.port), "--align-us", str(what.armed.align_us)]
+        words += ["--phase-us", str(what.armed.phase_us)]
         words += ["--say", what.armed.say, what.armed.word]
     return words
 

@@ -25,7 +25,7 @@ static const char usage_text[] =
 	"usage: runner describe MODEL\n"
 	"       runner run --model M --inputs FILE --iterations N --warmups W --threads T --id BASE --results FILE\n"
 	"                  --output scores|topk|top1|label [--top K] [--labels FILE]\n"
-	"                  [--arm UDP_PORT [--align-us U]] [--say PATH TEXT]\n"
+	"                  [--arm UDP_PORT [--align-us U [--phase-us P]]] [--say PATH TEXT]\n"
 	"       runner go ADDRESS UDP_PORT\n";
 
 static int complain(int status, const char *what, const char *why)
@@ -82,7 +82,7 @@ static int run_worker(void *context, struct record *record)
 		return EXIT_INFERENCE;
 	}
 	if (job->options.align_us)
-		clock_align(job->options.align_us);
+		clock_align(job->options.align_us, job->options.phase_us);
 	return work(&job->options, &job->labels, job->outputs, record);
 }
 

@@ -22,9 +22,9 @@ from orchestrator.testbed.guest import GuestName
 from orchestrator.words import World
 
 
-def measurement(output: str = "scores") -> CountedExecution:
-    cells = cells_of(loads(f"name: w\nmodels: fashion_cnn\noutput: {output}\n", "w.yaml", Workload))
-    return CountedExecution(cells[0], Opening("model.tflite"), gate.ID_STEP, 4, 1, 5)
+def measurement(output: str = "scores", *, model: str = "fashion_cnn", seed: int = 100) -> CountedExecution:
+    cells = cells_of(loads(f"name: w\nmodels: {model}\noutput: {output}\n", "w.yaml", Workload))
+    return CountedExecution(cells[0], Opening("model.tflite"), gate.ID_STEP, 4, 1, 5, seed=seed)
 
 
 def test_the_runner_is_told_all_that_the_cell_says() -> None:
@@ -32,9 +32,20 @@ def test_the_runner_is_told_all_that_the_cell_says() -> None:
     assert words.startswith("/tmp/orch/bundle/runner run --model /tmp/orch/model.tflite --inputs /tmp/orch/inputs.bin")
     for part in ("--iterations 4", "--warmups 1", "--threads 1", "--output scores", f"--id {gate.ID_STEP}"):
         assert part in words
-    assert f"--arm {gate.PORT} --align-us {gate.ALIGN_US} --say {gate.CONSOLE} orch: measured {gate.ID_STEP}" in words
+    start = f"--align-us {gate.ALIGN_US} --phase-us {measurement().phase_us}"
+    assert f"--arm {gate.PORT} {start} --say {gate.CONSOLE} orch: measured {gate.ID_STEP}" in words
     assert "--top" not in words
     assert "--top 5" in " ".join(runner_command(measurement("topk"), None))
+
+
+def test_each_boot_and_cell_has_a_phase_of_its_own() -> None:
+    """All over the period of a tick; and worlds, which get the same words, have the same."""
+    period = 10_000
+    phases = [measurement(seed=seed).phase_us % period for seed in range(100, 500)]
+    assert phases == [measurement(seed=seed).phase_us % period for seed in range(100, 500)]
+    for tenth in range(10):
+        assert 20 <= sum(tenth * period <= 10 * each < (tenth + 1) * period for each in phases) <= 60
+    assert measurement().phase_us != measurement(model="alexnet").phase_us
 
 
 def test_worlds_differ_in_where_the_runner_says_that_it_is_done() -> None:
