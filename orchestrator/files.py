@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are replaced at once: whoever reads sees the old content or the new one, never a part."""
+"""Files that are replaced at once, so that whoever reads sees the old content or the new one; descriptors that wait."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import select
 from pathlib import Path
 
 
@@ -42,3 +43,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_whole(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of it, also where whoever shares the descriptor has made it one that does not wait. Raises OSError."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            ready = select.poll()
+            ready.register(descriptor, select.POLLOUT)
+            ready.poll()

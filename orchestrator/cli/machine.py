@@ -29,6 +29,7 @@ from orchestrator.cli.guest import (
     to_guest,
 )
 from orchestrator.errors import UsageError
+from orchestrator.files import write_whole
 from orchestrator.words import GUEST_WORLDS
 
 if TYPE_CHECKING:
@@ -150,14 +151,11 @@ def status(context: Context, *, as_json: bool) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_context
 def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
-    """Log in to WORLD, or run COMMAND there (after --) and exit with its exit code."""
+    """Log in to WORLD, or run COMMAND there (after --) and exit with its exit code, 128 + N if signal N ended it."""
     from orchestrator.shell.ssh import execute, login  # noqa: PLC0415
 
-    place = context.testbed.world(world)
-    with place.link() as link:
+    with context.testbed.world(world).link() as link:
         code = execute(link, command) if command else login(link)
-    if code < 0:  # the connection ended before the command did
-        raise place.lost()
     raise click.exceptions.Exit(code)
 
 
@@ -166,10 +164,15 @@ def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
 @click.argument("target")
 @pass_context
 def cp(context: Context, source: str, target: str) -> None:
-    """Copy a file or folder; one of SOURCE and TARGET is WORLD:PATH, as in host:/tmp/x or realm:/tmp/x."""
+    """Copy a file or folder; one of SOURCE and TARGET is WORLD:PATH, as in host:/tmp/x or realm:/tmp/x.
+
+    A relative PATH is in the world's home folder; as a target, WORLD: alone is that folder.
+    """
     from orchestrator.shell.ssh import get, put  # noqa: PLC0415
 
     (from_world, from_path), (to_world, to_path) = _split(source), _split(target)
+    if not from_path:
+        raise UsageError(f"SOURCE '{source}' names no file", hint=f"as in {from_world or 'host'}:/tmp/x")
     if from_world and not to_world:
         with context.testbed.world(from_world).link() as link:
             get(link, from_path, Path(target))
@@ -221,8 +224,7 @@ def _talk(link: socket.socket) -> None:
                 data = link.recv(4096)
                 if not data:
                     return
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
+                write_whole(sys.stdout.fileno(), data)
             if source in ready:
                 typed = os.read(source, 4096)
                 if _ESCAPE in typed:

@@ -15,6 +15,7 @@ import click
 from orchestrator import __version__, extensions
 from orchestrator.cli import attack, build, care, machine, measure, models, predict, report, run
 from orchestrator.cli.context import Context
+from orchestrator.cli.streams import make_patient
 from orchestrator.errors import INTERRUPTED, BootError, OrchError
 
 
@@ -50,8 +51,10 @@ def entry() -> None:
         interrupted = 128 + number
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal cleans up like Ctrl-C
-        signal.signal(number, stop)
+    make_patient()
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants to outlive its terminal
+        signal.signal(signal.SIGHUP, stop)  # a closed terminal cleans up like Ctrl-C
     try:
         returned = orch.main(standalone_mode=False)
         code = returned if isinstance(returned, int) else 0  # click hands over the code of an Exit
