@@ -10,12 +10,14 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: str | bytes, *, durable: bool = False, mode: int = 0o666) -> None:
-    """Write a file in a folder that exists; text is UTF-8. Raises OSError, and leaves nothing of its own behind then.
+    """Write a file in a folder that exists; text is UTF-8, but for names that are not, which stay what they are.
+
+    Raises OSError, and leaves nothing of its own behind then.
 
     `durable`: it is on the disk on return, so that a power cut does not take back what a later write relies on.
     `mode` is less what the umask takes away.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     # A name of its own for each write: threads share a process id, and computers that share a folder may as well.
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:

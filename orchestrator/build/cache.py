@@ -138,7 +138,7 @@ class Cache:
             replace_file(path, text)
 
     def _last(self, project: Path, label: str) -> Path:
-        checkout = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
+        checkout = hashlib.sha256(os.fsencode(project.resolve())).hexdigest()[:16]
         return self.root / "last" / checkout / f"{label}.json"
 
     def all_keys(self) -> list[str]:

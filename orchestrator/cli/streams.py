@@ -61,7 +61,9 @@ def make_patient() -> None:
             continue
         stream.flush()
         raw = _Patient(stream.fileno(), terminal=stream.isatty())
+        # ASCII is what a system says that does not know: click would put its own stream in place of such a one.
+        known = stream.encoding if codecs.lookup(stream.encoding).name != "ascii" else "utf-8"
         replaced = io.TextIOWrapper(
-            io.BufferedWriter(raw), encoding=stream.encoding, errors=_KEEP, line_buffering=stream.line_buffering
+            io.BufferedWriter(raw), encoding=known, errors=_KEEP, line_buffering=stream.line_buffering
         )
         setattr(sys, name, replaced)

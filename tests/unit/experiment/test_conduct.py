@@ -112,9 +112,13 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, stack: dict[str, str]) -> Callable[[int], tuple[Project, RunFolder]]:
-    """Starts a run that is interrupted after so many of its two steps."""
+def begin(
+    tmp_path: Path, stack: dict[str, str], request: pytest.FixtureRequest
+) -> Callable[[int], tuple[Project, RunFolder]]:
+    """Starts a run that is interrupted after so many of its two steps; its parameter is a folder for all of it."""
     assert stack
+    tmp_path /= getattr(request, "param", ".")
+    tmp_path.mkdir(exist_ok=True)
     (tmp_path / "mine.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(8))
     file = tmp_path / "w.yaml"
     file.write_text(TEXT, encoding="utf-8")
@@ -146,6 +150,20 @@ def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[P
     assert resume(project, journal) == 0
     assert len(journal.steps()) == 2
     assert first in journal.done()
+
+
+@pytest.mark.parametrize("begin", ["no \udcff text", "100 % of #1?", "-rf 'a\"b\\n"], indirect=True)
+def test_folders_of_any_name(
+    begin: Callable[[int], tuple[Project, RunFolder]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the workload, and of the results."""
+    monkeypatch.setattr(provenance.sys, "argv", ["orch", "run", "no \udcff text/w.yaml"])
+    project, journal = begin(1)
+    assert resume(project, journal) == 0
+    assert len(journal.steps()) == 2
+    script = (journal.folder / "reproduce.sh").read_bytes()
+    assert b"'no \xff text/w.yaml'" in script
+    assert subprocess.run(["sh", "-n"], input=script, check=True).returncode == 0
 
 
 def test_what_is_left_is_told_and_not_done(
