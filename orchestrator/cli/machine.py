@@ -7,7 +7,6 @@ import json
 import os
 import select
 import shlex
-import sys
 import termios
 import time
 import tty
@@ -210,11 +209,19 @@ def console(context: Context, world: str, uart: str | None) -> None:
         _talk(link)
 
 
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 def _talk(link: socket.socket) -> None:
     """Join the terminal to the UART until either side ends."""
-    source = sys.stdin.fileno()
+    source = 0  # not sys.stdin, which does not exist where descriptor 0 is closed
     saved = termios.tcgetattr(source) if os.isatty(source) else None
-    watched: list[int] = [source, link.fileno()]
+    watched: list[int] = [*([source] if _is_open(source) else []), link.fileno()]
     try:
         if saved:
             tty.setraw(source)
@@ -224,7 +231,7 @@ def _talk(link: socket.socket) -> None:
                 data = link.recv(4096)
                 if not data:
                     return
-                write_whole(sys.stdout.fileno(), data)
+                write_whole(1, data)
             if source in ready:
                 typed = os.read(source, 4096)
                 if _ESCAPE in typed:

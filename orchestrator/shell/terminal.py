@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.files import write_whole
 from orchestrator.shell.commands import CHUNK, executes, exit_code, start
-from orchestrator.shell.link import SIGNALLED, leave
+from orchestrator.shell.link import LOST, SIGNALLED, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,17 +118,24 @@ def _join(link: Connection, channel: paramiko.Channel) -> int:
 
 def _feed(channel: paramiko.Channel) -> None:
     """Pass our stdin on until it ends or the command does."""
-    source = 0  # not sys.stdin, which does not exist where descriptor 0 is closed
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*LOST):
         while not channel.closed:
-            ready, _, _ = select.select([source], [], [], _LOOK)
-            if not ready:
-                continue
-            try:
-                data = os.read(source, CHUNK)
-            except BlockingIOError:  # of a descriptor that somebody else reads as well
+            data = _typed()
+            if data is None:
                 continue
             if not data:
                 channel.shutdown_write()
                 return
             channel.sendall(data)
+
+
+def _typed() -> bytes | None:
+    """What our stdin has: nothing at its end, or where there is none; None if nothing came for a while."""
+    source = 0  # not sys.stdin, which does not exist where descriptor 0 is closed
+    try:
+        ready, _, _ = select.select([source], [], [], _LOOK)
+        return os.read(source, CHUNK) if ready else None
+    except BlockingIOError:  # of a descriptor that somebody else reads as well
+        return None
+    except OSError:
+        return b""
