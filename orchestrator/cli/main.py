@@ -17,7 +17,7 @@ from orchestrator.cli import attack, build, care, machine, measure, models, pred
 from orchestrator.cli.context import Context
 from orchestrator.cli.streams import make_patient
 from orchestrator.cli.surroundings import open_streams, settle_drawing
-from orchestrator.errors import INTERRUPTED, BootError, OrchError
+from orchestrator.errors import INTERRUPTED, BootError, MistakesError, OrchError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +64,9 @@ def entry() -> None:
     except OrchError as error:
         for line in error.console if isinstance(error, BootError) else ():
             click.echo(f"  | {line}", err=True)
-        _report(error.message, error.hint, debug)
+        told = error.mistakes if isinstance(error, MistakesError) else ((error.message, error.hint),)
+        for message, hint in told:
+            _report(message, hint, debug)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("orch: interrupted\n")

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-import yaml
 
 from orchestrator import __version__, extensions
 from orchestrator.build.graph import file_digest
 from orchestrator.build.run import CommandError, run
 from orchestrator.errors import OrchError
+from orchestrator.schema.yamltext import dump
 
 if TYPE_CHECKING:
     from orchestrator.testbed.project import Project
@@ -83,8 +83,7 @@ def testbed_text(project: Project) -> str:
         return str(project.path(value)) if isinstance(value, Path) else value
 
     table = plain(project.config.model_dump(exclude_none=True))
-    text: str = yaml.safe_dump(table, sort_keys=False, allow_unicode=True, width=120)
-    return text
+    return dump(table)
 
 
 def reproduce_script(revision: str | None, root: Path) -> str:
