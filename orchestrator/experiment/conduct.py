@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
@@ -38,6 +36,7 @@ from orchestrator.runs.outputs import compare_boots
 from orchestrator.runs.run_file import RUN_VERSION
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
+from orchestrator.schema.yamltext import dump
 from orchestrator.testbed.testbed import Testbed
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ class Conductor:
 
     def _save_inputs(self, revision: str | None) -> None:
         """Workload and testbed as resolved, and the script that repeats the run with them."""
-        resolved = yaml.safe_dump(_with_paths(self.workload, self.folder), sort_keys=False, allow_unicode=True)
-        self.run.write(WORKLOAD_FILE, resolved)
+        self.run.write(WORKLOAD_FILE, dump(_with_paths(self.workload, self.folder)))
         self.run.write("testbed.yaml", provenance.testbed_text(self.project))
         script = self.run.folder / "reproduce.sh"
         self.run.write(script.name, provenance.reproduce_script(revision, self.project.root))

@@ -29,7 +29,7 @@ def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) 
     yield from _in_models(workload, zoo, folder)
     for index, path in enumerate(workload.inputs.files):
         if not (folder / path).is_file():
-            yield Mistake(("inputs", "files", index), f"{folder / path}: no such file")
+            yield Mistake(("inputs", "files", index), f"{folder / path}: no such file", alone=True)
     yield from _in_preparation(workload)
     yield from _in_protection(workload)
     yield from _in_guests(workload, config)
@@ -77,7 +77,7 @@ def _in_models(workload: Workload, zoo: Zoo, folder: Path) -> Iterator[Mistake]:
                 zoo.file_of(model, quantization)
         except UsageError as error:
             own = ("path",) if isinstance(model, OwnModel) else ()
-            yield Mistake(("models", index, *own), error.message, error.hint)
+            yield Mistake(("models", index, *own), error.message, error.hint, alone=isinstance(model, OwnModel))
 
 
 def _in_guests(workload: Workload, config: TestbedConfig) -> Iterator[Mistake]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _BASE_MIB = 44
 """Of a guest: kernel, initrd and bounce buffers; without the runtime."""
+_FILES_SHARE = 2  # a tmpfs takes half of the memory at most
 SCORES = ("FLOAT32", "INT8", "UINT8")
 """Types of scores whose answers can be checked."""
 _TYPES = {"float32": "FLOAT32", "int8": "INT8"}
@@ -73,9 +74,10 @@ class Subject:
 
     @property
     def needed_mib(self) -> int:
-        """Roughly the smallest guest that it runs in, MiB."""
-        runtime = self.oracle.runtime
-        return _BASE_MIB + runtime.mib + (runtime.copies * self.deployable.bytes >> 20)
+        """Roughly the smallest guest that it runs in, MiB: it holds the inputs as well, and files in half of itself."""
+        runtime, model, inputs = self.oracle.runtime, self.deployable.bytes, len(self.tensors.data)
+        used = runtime.mib + (runtime.copies * model + inputs >> 20)
+        return _BASE_MIB + max(used, _FILES_SHARE * (model + inputs) >> 20)
 
     def accuracy(self, model: Path) -> tuple[int, int]:
         """Right answers that another file gives to the same inputs, and the inputs; only where labels are known.

@@ -257,8 +257,8 @@ class Stage:
         try:
             with self.links.to(world) as link:
                 text = ssh.capture(link, f"cat {gate.FOLDER}/{RESULTS}")
-        except BootError:
-            raise self.bed.world(world).lost() from None
+        except BootError:  # that of a world that has ended says so
+            raise
         except OrchError:
             text = ""
         with self.links.to(World.HOST) as host:
