@@ -230,6 +230,7 @@ class Verdict(StrEnum):
 
     FASTER = "faster"
     SLOWER = "slower"
+    IDENTICAL = "identical"
     INDISTINGUISHABLE = "indistinguishable"
     INCONCLUSIVE = "inconclusive"
     TOO_FEW_TICKS = "too few ticks"

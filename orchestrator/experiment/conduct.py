@@ -297,11 +297,11 @@ def start(  # noqa: PLR0917 - all that a run is made of
 
 def resume(project: Project, run: RunFolder, progress: Progress, options: RunOptions) -> int:
     """Go on with a run: finished steps stay as they are; returns the number of steps that failed now."""
-    workload, saved = _saved(run)
+    workload, saved = saved_workload(run)
     return Conductor(project, workload, saved, run, progress, options).conduct()
 
 
-def _saved(run: RunFolder) -> tuple[Workload, Path]:
+def saved_workload(run: RunFolder) -> tuple[Workload, Path]:
     """The workload of a run, and its file."""
     saved = run.folder / WORKLOAD_FILE
     if not saved.is_file():
@@ -311,7 +311,7 @@ def _saved(run: RunFolder) -> tuple[Workload, Path]:
 
 def left_lines(run: RunFolder, project: Project, workers: int = 1, cluster: ClusterConfig | None = None) -> list[str]:
     """What going on with a run would do, for people."""
-    workload, saved = _saved(run)
+    workload, saved = saved_workload(run)
     with run.held():
         run.read_run()
         return plan_lines(workload, saved, project, workers, run.done(), cluster)
