@@ -65,7 +65,7 @@ SETTLE_SECONDS = 150
 Kernels put work off that is left of what they did, and stir their random numbers more often in their first two minutes.
 """
 SETTLE_REAL_SECONDS = 1
-"""Where the clock is the build computer's."""
+"""Where the clock is the build computer's: for who waits to be there."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,8 @@ def gate_script(
     is the offset of the guest's clock, ns. With `after` the gate waits so many seconds of the machine's time instead of
     for the start signal.
     """
-    settle = SETTLE_SECONDS if what.cell.machine.deterministic else SETTLE_REAL_SECONDS
+    # A moment that is replayed has settled as far as it ever will.
+    settle = SETTLE_SECONDS if what.cell.machine.deterministic and after is None else SETTLE_REAL_SECONDS
     spin = f"[ ! -e {SPIN_PID} ] || kill -{{}} $(cat {SPIN_PID})"
     gate = "; ".join(
         [

@@ -60,7 +60,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bundle / "runner").write_text(f'#!/bin/sh\necho runner "$1" {state} >>{tmp_path}/called\nexit 3\n')
     (bundle / "runner").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setattr(gate, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(gate, "SETTLE_SECONDS", 1)  # who waits is there by then
     for name, path in (
         ("GO_FIFO", "go"),
         ("SPIN_PID", "spin.pid"),
