@@ -61,6 +61,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bundle / "runner").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr(gate, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(gate, "EXITS", (f"{tmp_path}/before", f"{tmp_path}/after"))
     for name, path in (
         ("GO_FIFO", "go"),
         ("SPIN_PID", "spin.pid"),
@@ -118,6 +119,18 @@ def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | 
         assert lines_of(machine / "code", 1) == ["3"]
         spinner.terminate()  # which a stopped process would not see
         assert spinner.wait(timeout=10) == -15
+
+
+def test_exits_are_those_of_the_execution_alone(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those of arming and settling, nor those of asking: both looks are between, and nothing is between them."""
+    monkeypatch.setattr(gate, "stats_script", lambda name: f"echo {name} $(wc -l <{machine}/called)")
+    subprocess.run(["sh", "-c", gate_script(measurement(), GuestName(World.VM))], check=True, timeout=10)
+    (machine / "go").write_text("go\n")
+    called = lines_of(machine / "called", 4)
+    seen = [int((machine / name).read_text().removeprefix("vm ")) for name in ("before", "after")]
+    between = called[seen[0] : seen[1]]
+    assert [each.split()[:2] for each in between][-2:] == [["marker", "begin"], ["runner", "go"]]
+    assert called[seen[1]].startswith("marker end")
 
 
 @pytest.mark.parametrize("fails", [False, True])
