@@ -104,7 +104,8 @@ def lines_of(path: Path, count: int) -> list[str]:
 def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | None) -> None:
     """Who waits for the guest's last word was started before: that would be counted beside the guest's first steps."""
     script = gate_script(measurement(), name)
-    assert name is None or script.index("rvmm wait") < script.index(f"; sleep {gate.SETTLE_SECONDS}; ") < script.index("runner go")
+    settle = script.index(f"; sleep {gate.SETTLE_SECONDS}; ")
+    assert name is None or script.index("rvmm wait") < settle < script.index("runner go")
     wait = ["wait", f"/run/guest/{name}", measurement().said, "86400"]
     with subprocess.Popen(["sleep", "60"]) as spinner:
         (machine / "spin.pid").write_text(str(spinner.pid))
