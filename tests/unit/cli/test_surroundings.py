@@ -81,14 +81,13 @@ def test_a_hang_up_that_is_ignored_stays_so(alone: dict[str, str | None], ignore
         "main.entry()"
     )
     env = {**os.environ, **{key: value for key, value in alone.items() if value}, "PYTHONPATH": str(ROOT)}
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN) if ignored else None
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
         process = subprocess.Popen(
             [sys.executable, "-c", program, "wait"], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
     finally:
-        if before is not None:
-            signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, before)
     assert process.stdout is not None
     assert process.stdout.readline() == b"here\n"
     process.send_signal(signal.SIGHUP)

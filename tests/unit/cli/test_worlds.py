@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -53,12 +54,19 @@ class Up:
 
 
 @pytest.fixture
-def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
-    for name in ("state", "cache", "home", "runtime", "host"):
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder for sockets: that of a test has too long a name where several processes run tests."""
+    with tempfile.TemporaryDirectory(prefix="orch-") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
+@pytest.fixture
+def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: None) -> Iterator[Up]:
+    for name in ("state", "cache", "home", "host"):
         (tmp_path / name).mkdir(mode=0o700)
     for name in ("state", "cache"):
         monkeypatch.setenv(f"XDG_{name.upper()}_HOME", str(tmp_path / name))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("ORCH_DEBUG", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
