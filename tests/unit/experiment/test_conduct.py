@@ -176,8 +176,9 @@ def test_what_is_left_is_told_and_not_done(
     arguments = ["--resume", "latest", "--dry-run", "--results", str(tmp_path / "results")]
     done = CliRunner().invoke(run, arguments, obj=Context())
     assert done.exit_code == 0, done.exception
-    first, machine, *steps = done.output.splitlines()
+    first, machine, *steps, outlook = done.output.splitlines()
     assert first == "1 cells, 1 boots, 1 steps"
+    assert outlook.startswith("about ")
     assert machine.startswith("boot 1: deterministic")
     assert [step.partition(":")[0] for step in steps] == ["  host"]
     assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
