@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrator.errors import UsageError
 from orchestrator.files import replace_file
 from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
+from orchestrator.schema.yamltext import data_of
 from orchestrator.words import DEFAULT_MARGIN
 
 RUN_FILE = "run.yaml"
@@ -132,7 +133,7 @@ def read_run_file(folder: Path, *, needed: tuple[str, ...] = ()) -> RunFile:
     """
     path = folder / RUN_FILE
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = data_of(path.read_text(encoding="utf-8"))
         found = RunFile.model_validate({} if data is None else data)
     except FileNotFoundError:
         if needed:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.errors import UsageError
+from orchestrator.schema.yamltext import compose, data_of
 
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -82,9 +83,7 @@ def _parse(text: str, name: str) -> tuple[Any, dict[Location, str]]:
     """The document, and where each of its keys is."""
     marks: dict[Location, yaml.Mark] = {}
     try:
-        loader = yaml.SafeLoader(text)  # not libyaml's, which ends the process where a document is too deep
-        root = loader.get_single_node()
-        data = None if root is None else loader.construct_document(root)
+        root, data = compose(text)
         if root is not None:
             _collect_marks(root, (), marks, name)
     except yaml.MarkedYAMLError as error:
@@ -104,7 +103,7 @@ def _apply(change: str, data: Any, places: dict[Location, str]) -> None:
     if not equals or not all(keys):
         raise UsageError(f"--set {change}: expected KEY=VALUE or KEY.KEY=VALUE")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = data_of(value)
     except _BAD_YAML:
         raise UsageError(f"--set {change}: the value is not valid YAML") from None
     for key in keys[:-1]:
