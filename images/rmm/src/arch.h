@@ -6,6 +6,7 @@
 #ifndef RMM_ARCH_H
 #define RMM_ARCH_H
 
+#include "signer.h"
 #include "types.h"
 
 struct rec;
@@ -38,6 +39,18 @@ void arch_table_barrier(void);
 
 /* SHA-256 compression of `blocks` 64-byte blocks (FIPS 180-4, 6.2). */
 void arch_sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks);
+
+/* Attestation. EL3's Realm Attestation Key (a scalar of P-384); false if it gives none. */
+bool arch_attest_key(uint8_t *key);
+/* EL3's platform token for the hash of the public key, into one page; its size, 0 if it gives none. */
+size_t arch_platform_token(const uint8_t *challenge, uint8_t *token);
+/* The key's point, x and y; false if it is no key. Takes as long as a signature, and cannot be left. */
+bool arch_public_key(const uint8_t *key, uint8_t *point);
+/* A signature on one of SIGNERS stacks (signer.c): make it ready, go on with it until it is finished or an interrupt comes,
+ * clear it away. The first two may be on different CPUs. A finished one has been cleared away. */
+void arch_sign_start(unsigned int number, const uint8_t *message, size_t bytes);
+enum signing arch_sign(unsigned int number, uint8_t *signature);
+void arch_sign_wipe(unsigned int number);
 
 /* Number of the calling CPU, below MAX_CPUS. */
 unsigned int arch_cpu(void);

@@ -86,6 +86,7 @@ uint64_t rmi_rec_destroy(uint64_t pa)
 		return RMI_ERROR_REC;
 	}
 	realm = rec->realm;
+	token_end(&rec->token);
 	granule_release(granule);
 	/* Last: the RD may go as soon as nothing refers to it. */
 	granule_put(realm, 1);

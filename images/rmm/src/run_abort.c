@@ -51,13 +51,11 @@ enum step run_leave_absent(struct run *run, uint64_t ipa, unsigned int level)
 
 static enum step abort_protected(struct run *run, uint64_t ipa)
 {
-	struct realm realm = { .granule = run->rec->realm };
+	struct realm realm;
 	struct rtt_walk walk;
 	uint64_t entry;
 
-	if (!granule_lock(realm.granule, GRANULE_RD))
-		panic("run: a REC's realm is gone");
-	realm.rd = arch_granule(granule_address(realm.granule));
+	rec_lock_realm(run->rec, &realm);
 	rtt_walk(&realm, ipa, RTT_PAGE_LEVEL, &walk);
 	entry = rtt_entry(&walk);
 	realm_unlock(&realm);

@@ -12,10 +12,10 @@ import pytest
 
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
-INCLUDE = PROJECT / "guest" / "include"
+INCLUDE = PROJECT / "guest" / "abi"
 NOT_SUPPORTED = (1 << 64) - 1
 WARNING = re.compile(r"(?<=\s)-W(?!l,|frame)[a-z-]+")
-ROW = re.compile(r"^\tX\((?P<id>\w+), (?P<inputs>\d), (?P<outputs>\d), (?P<function>\w+)\)", re.MULTILINE)
+ROW = re.compile(r"^\tX\((?P<id>\w+), (?P<inputs>\d+), (?P<outputs>\d), (?P<function>\w+)\)", re.MULTILINE)
 
 # Argument registers from x1 on and result registers behind x0: DEN0137 1.0-rel0, B4.3, B5.3; PSCI 1.1 (DEN0022), 5.1.
 RMI = {
@@ -28,8 +28,8 @@ RMI = {
     "RMI_VERSION": (1, 2),
 }  # fmt: skip
 RSI = {
-    "RSI_FEATURES": (1, 1), "RSI_HOST_CALL": (1, 0), "RSI_IPA_STATE_GET": (2, 2), "RSI_IPA_STATE_SET": (4, 2),
-    "RSI_MEASUREMENT_READ": (1, 8), "RSI_REALM_CONFIG": (1, 0), "RSI_VERSION": (1, 2),
+    "RSI_ATTESTATION_TOKEN_CONTINUE": (3, 1), "RSI_ATTESTATION_TOKEN_INIT": (8, 1), "RSI_FEATURES": (1, 1), "RSI_HOST_CALL": (1, 0), "RSI_IPA_STATE_GET": (2, 2), "RSI_IPA_STATE_SET": (4, 2),
+    "RSI_MEASUREMENT_EXTEND": (10, 0), "RSI_MEASUREMENT_READ": (1, 8), "RSI_REALM_CONFIG": (1, 0), "RSI_VERSION": (1, 2),
 }  # fmt: skip
 PSCI = {
     "PSCI_AFFINITY_INFO": (2, 0), "PSCI_CPU_OFF": (0, 0), "PSCI_CPU_ON": (3, 0), "PSCI_CPU_SUSPEND": (3, 0),
