@@ -73,6 +73,12 @@ unsigned int arch_rec_run(struct rec *rec);
  * FAR_EL1 = `far` if the class has one. */
 void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far);
 
+/* EL1 registers that say how the loaded REC translates. */
+struct stage1 {
+	uint64_t sctlr, tcr, ttbr0, ttbr1;
+};
+void arch_rec_stage1(struct stage1 *stage1);
+
 /* Value of an ID register of group op0 3, op1 0, CRn 0, as the CPU has it; 0 if not allocated. */
 uint64_t arch_id_register(unsigned int crm, unsigned int op2);
 /* CTR_EL0. */

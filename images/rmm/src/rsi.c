@@ -71,7 +71,9 @@ static enum step rsi_ipa_state_set(struct run *run, uint64_t base, uint64_t top,
 	struct rec *rec = run->rec;
 
 	(void)out; /* set when the host has answered: run_finish_ripas() */
-	if (!valid_range(rec, base, top) || ripas > RIPAS_RAM || (flags & ~RSI_CHANGE_DESTROYED) != 0)
+	/* Of x3 only the lowest byte is an input, of the flags one bit (B5.3.6). */
+	ripas &= UINT8_MAX;
+	if (!valid_range(rec, base, top) || ripas > RIPAS_RAM)
 		return run_smc_done(rec, RSI_ERROR_INPUT);
 	rec->ripas.address = base;
 	rec->ripas.top = top;

@@ -205,6 +205,13 @@ void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far)
 	injected_esr = esr;
 }
 
+static struct stage1 stage1_registers;
+
+void arch_rec_stage1(struct stage1 *stage1)
+{
+	*stage1 = stage1_registers;
+}
+
 unsigned int arch_rec_run(struct rec *rec)
 {
 	const struct trap *trap = &traps[first_trap];
@@ -510,6 +517,16 @@ static void do_signatures(char *arguments)
 	printf("%x\n", signature_starts);
 }
 
+/* What the realm's SCTLR, TCR, TTBR0 and TTBR1 hold from now on. */
+static void do_stage1(char *arguments)
+{
+	uint64_t values[4] = { 0 };
+
+	(void)numbers(arguments, values, 4);
+	stage1_registers = (struct stage1){ values[0], values[1], values[2], values[3] };
+	printf("ok\n");
+}
+
 int main(void)
 {
 	static char line[32 + 2 * GRANULE_SIZE];
@@ -538,6 +555,8 @@ int main(void)
 			do_manifest(arguments);
 		else if (strncmp(line, "sha256 ", 7) == 0)
 			do_sha256(arguments);
+		else if (strncmp(line, "stage1 ", 7) == 0)
+			do_stage1(arguments);
 		else if (strncmp(line, "attest ", 7) == 0)
 			do_attest(arguments);
 		else if (strncmp(line, "signatures ", 11) == 0)
