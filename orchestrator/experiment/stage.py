@@ -60,7 +60,7 @@ def fingerprint_script() -> str:
     """Shell for a guest, which `read_fingerprint` understands; each program that it starts costs a realm a lot."""
     return "; ".join(
         [
-            "read -r line </proc/cmdline; echo cmdline $line",
+            "read -r line </proc/cmdline; printf 'cmdline %s\\n' \"$line\"",  # it may have quotes, blanks, asterisks
             "echo kernel $(uname -rvm)",
             "echo psci $(tr -d '\\0' </proc/device-tree/psci/method)",
             "echo cpus $(nproc)",
