@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
+from orchestrator.experiment.plan import file_quantization
 from orchestrator.models.zoo import Zoo
 from orchestrator.privacy.attack import find_attack
 from orchestrator.registry import PROTECTIONS, RUNTIMES
 from orchestrator.schema.testbed import Guest
 from orchestrator.schema.workload import Inputs, OwnModel
-from orchestrator.schema.yamlfile import Mistake
+from orchestrator.schema.yamlfile import Location, Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from orchestrator.models.runtime import Runtime
     from orchestrator.schema.testbed import TestbedConfig
     from orchestrator.schema.workload import Workload
 
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) -> Iterator[Mistake]:
     """All that can be seen without building anything; the workload's own files are relative to `folder`."""
     yield from _in_models(workload, zoo, folder)
-    for index, path in enumerate(workload.inputs.files):
-        if not (folder / path).is_file():
-            yield Mistake(("inputs", "files", index), f"{folder / path}: no such file")
+    yield from _in_inputs(workload.inputs, ("inputs",), folder)
     yield from _in_preparation(workload)
     yield from _in_protection(workload)
     yield from _in_guests(workload, config)
@@ -45,10 +45,20 @@ def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) 
             yield Mistake(("timing", index), text, "docs/counting.md says why")
 
 
+def _in_inputs(inputs: Inputs, at: Location, folder: Path) -> Iterator[Mistake]:
+    """Files that are not there."""
+    groups: list[tuple[Location, tuple[Path, ...]]] = [((), inputs.files)]
+    groups += [(("tensors", name), feed.files) for name, feed in inputs.tensors.items()]
+    for key, paths in groups:
+        for index, path in enumerate(paths):
+            if not (folder / path).is_file():
+                yield Mistake((*at, *key, "files", index), f"{folder / path}: no such file")
+
+
 def _in_preparation(workload: Workload) -> Iterator[Mistake]:
     """Pixels are prepared as the workload says for models of the user's only."""
     zoos = [model for model in workload.models if not isinstance(model, OwnModel)]
-    for key in ("mean", "std") if zoos else ():
+    for key in ("mean", "std", "preprocess") if zoos else ():
         if getattr(workload.inputs, key) != getattr(Inputs(), key):
             yield Mistake(
                 ("inputs", key),
@@ -70,14 +80,27 @@ def _in_models(workload: Workload, zoo: Zoo, folder: Path) -> Iterator[Mistake]:
     for index, model in enumerate(workload.models):
         try:
             if isinstance(model, OwnModel):
-                for runtime in workload.runtime:
-                    RUNTIMES[runtime].check(folder / model.path)
+                yield from _in_own(model, workload, ("models", index), folder)
                 continue
             for quantization in workload.quantization:
                 zoo.file_of(model, quantization)
         except UsageError as error:
             own = ("path",) if isinstance(model, OwnModel) else ()
             yield Mistake(("models", index, *own), error.message, error.hint)
+
+
+def _in_own(model: OwnModel, workload: Workload, at: Location, folder: Path) -> Iterator[Mistake]:
+    """A file that is no model, or another one than is said; raises UsageError for what makes all else useless."""
+    if model.inputs is not None:
+        yield from _in_inputs(model.inputs, (*at, "inputs"), folder)
+    for name in workload.runtime:
+        runtime: Runtime = RUNTIMES[name]
+        runtime.check(folder / model.path)
+        found = file_quantization(model.name, folder / model.path, name) if model.quantization is None else None
+        anatomy = runtime.anatomy(folder / model.path) if found is None else None
+        if anatomy is not None and anatomy.quantization != model.quantization:
+            text = f"said to be {model.quantization}, and {model.path} is {anatomy.quantization}"
+            yield Mistake((*at, "quantization"), text, "leave it out: it is read from the file")
 
 
 def _in_guests(workload: Workload, config: TestbedConfig) -> Iterator[Mistake]:
