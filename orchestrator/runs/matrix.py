@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ class Own:
     path: Path
     sha256: str
     signature: str | None = None
-    inputs: Inputs | None = None
+    inputs: Inputs | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,21 @@
 #define USUAL_KEY "serving_default"
 #define NAME_BYTES 512
 
-/* The key that is asked for, or the usual one, or the first; NULL if the model has none of that name. */
+/* The key that is asked for, or the usual one, or the first by its bytes; NULL if the model has none of that name. */
 static const char *choose_key(TfLiteInterpreter *interpreter, const char *key)
 {
 	const int32_t count = TfLiteInterpreterGetSignatureCount(interpreter);
-	const char *wanted = key ? key : USUAL_KEY;
+	const char *wanted = key ? key : USUAL_KEY, *first = NULL;
 
 	for (int32_t i = 0; i < count; i++) {
 		const char *found = TfLiteInterpreterGetSignatureKey(interpreter, i);
 
 		if (found && !strcmp(found, wanted))
 			return found;
+		if (found && (!first || strcmp(found, first) < 0))
+			first = found;
 	}
-	return key || count < 1 ? NULL : TfLiteInterpreterGetSignatureKey(interpreter, 0);
+	return key ? NULL : first;
 }
 
 static const TfLiteTensor *tensor_of(const struct ports *ports, bool input, int32_t index)

@@ -31,8 +31,8 @@ struct ports {
 };
 
 /*
- * The ports of the signature called `key`: if NULL of `serving_default`, where there is one, or else of the first. Tensors
- * are allocated here. False with the reason in `what` (`size` bytes).
+ * The ports of the signature called `key`: if NULL of `serving_default`, where there is one, or else of the first by its
+ * bytes. Tensors are allocated here. False with the reason in `what` (`size` bytes).
  */
 bool ports_open(struct ports *ports, TfLiteInterpreter *interpreter, const char *key, char *what, size_t size);
 /* Look up sizes; false if a tensor has no fixed size, or is none of numbers. */

@@ -137,12 +137,12 @@ def _line(error: Exception) -> str:
 
 
 def _key(defs: dict[str, Any], wanted: str | None) -> str | None:
-    """The signature that is asked for, or the usual one, or the first; None if the model has none."""
+    """The signature that is asked for, or the usual one, or the first by its bytes; None if the model has none."""
     if wanted is not None:
         if wanted not in defs:
             raise ModelError(f"has no signature '{wanted}'; it has: {', '.join(defs) or 'none'}")
         return wanted
-    return USUAL_KEY if USUAL_KEY in defs else next(iter(defs), None)
+    return USUAL_KEY if USUAL_KEY in defs else min(defs, key=str.encode, default=None)
 
 
 def _ports(made: Any, named: dict[str, Any] | None, kind: str, subgraph: int) -> tuple[Port, ...]:
