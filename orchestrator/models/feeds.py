@@ -22,6 +22,7 @@ from orchestrator.models.tensors import (
     prepare,
     shape_text,
 )
+from orchestrator.schema.zoo import Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from orchestrator.models.zoo import Model
     from orchestrator.schema.workload import Inputs
-    from orchestrator.schema.zoo import ModelDescription, Preparation, TensorDescription
+    from orchestrator.schema.zoo import ModelDescription, TensorDescription
 
     Array = NDArray[Any]
 
@@ -114,14 +115,15 @@ class Slot:
 
     def drawn(self, count: int, seed: int, limits: tuple[float, float] | None, place: int) -> Array:
         """Random records: pixels for a picture, else numbers within `limits`; the same for the same seed and place."""
-        if self.picture is not None and limits is None:
+        told = is_float(self.tensor) or self.preparation != Preparation()  # else pixels may be beyond its numbers
+        if self.picture is not None and limits is None and told:
             pixels = noise(self.picture.size, count, seed if place == 0 else seed + place).images
             return self.stored(self.picture.lay(pixels), "noise")
         draw, shape, dtype = np.random.default_rng([seed, place]), (count, *self.record), DTYPES[self.tensor.type]
         if dtype.kind == "f" or (is_quantized(self.tensor) and limits is not None):
             low, high = limits or (-1.0, 1.0)
             return stored(draw.uniform(low, high, shape).astype(np.float32), self.tensor)
-        if is_quantized(self.tensor):
+        if limits is None and (is_quantized(self.tensor) or self.picture is not None):
             return draw.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype, endpoint=True)
         low, high = limits or (0, 1)  # an index or a flag that any table has
         return draw.integers(round(low), round(high), shape, np.int64, endpoint=True).astype(dtype)

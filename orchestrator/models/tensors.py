@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.errors import UsageError
-from orchestrator.models.dtypes import is_float, is_quantized, stored
+from orchestrator.models.dtypes import DTYPES, is_float, is_quantized, stored
 from orchestrator.models.pictures import Shape, picture
 from orchestrator.schema.zoo import Preparation
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _COLOURS = (1, 3)
+_OF_PIXELS = ("INT8", "UINT8")
 _PICTURE_DIMS = 4  # one picture: 1, height, width, channels
 
 
@@ -68,7 +69,8 @@ class PictureShape:
 
 def picture_shape(tensor: TensorDescription, preparation: Preparation) -> PictureShape | None:
     """How a picture lies in this tensor; None if it takes none. The layout is read from the shape if nobody says it."""
-    if len(tensor.shape) != _PICTURE_DIMS or tensor.shape[0] != 1 or not (is_float(tensor) or is_quantized(tensor)):
+    holds = tensor.type in _OF_PIXELS or (tensor.type in DTYPES and (is_float(tensor) or is_quantized(tensor)))
+    if len(tensor.shape) != _PICTURE_DIMS or tensor.shape[0] != 1 or not holds:
         return None
     _, one, two, three = tensor.shape
     if three in _COLOURS and preparation.layout in (None, "nhwc"):

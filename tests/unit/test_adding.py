@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_model
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,7 +115,7 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> Added:
     for name, text in PYTHON.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "w.yaml").write_text(WORKLOAD, encoding="utf-8")
-    (folder / "mine.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(range(200)))
+    (folder / "mine.tflite").write_bytes(tiny_model.identity(8, scale=0.5))
     np.save(folder / "i.npy", np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1))
     program = folder / "program"
     program.write_text(PROGRAM.format(python=sys.executable), encoding="utf-8")

@@ -17,8 +17,18 @@ import pytest
 
 SCHEMA = "ai_edge_litert/schema_py_generated.py"
 TYPES = {
-    **{"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "string": 5, "bool": 6, "int16": 7},
-    **{"complex64": 8, "int8": 9, "resource": 13, "int4": 17},
+    "float32": 0,
+    "float16": 1,
+    "int32": 2,
+    "uint8": 3,
+    "int64": 4,
+    "string": 5,
+    "bool": 6,
+    "int16": 7,
+    "complex64": 8,
+    "int8": 9,
+    "resource": 13,
+    "int4": 17,
 }
 STORED = {**{name: name for name in TYPES if name not in ("string", "resource", "int4")}, "int4": "int8"}
 
@@ -62,7 +72,7 @@ class Graph:
         variable: bool = False,
         open_shape: list[int] | None = None,
     ) -> int:
-        """A tensor's number. `data` makes it constant; `blocks`: number of its tensor of scales, and numbers a block."""
+        """A tensor's number. `data` makes it constant; `blocks`: the number of its scales' tensor, and of a block."""
         lib = schema()
         made = lib.TensorT()
         made.name, made.type, made.isVariable = name, TYPES[kind], variable

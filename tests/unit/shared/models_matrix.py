@@ -184,10 +184,10 @@ def open_batch() -> bytes:
     return single(build)
 
 
-def convolution(graph: Graph, x: int, shape: list[int], kind: str, more: dict[str, Any], y_more: dict[str, Any]) -> int:
-    w = graph.tensor("w", [4, 3, 3, shape[-1]], kind, data=more.pop("data"), **more)
+def convolution(graph: Graph, x: int, shape: list[int], kind: str, **more: Any) -> int:
+    w = graph.tensor("w", [4, 3, 3, shape[-1]], kind, **more)
     b = graph.tensor("b", [4], data=weights(4))
-    y = graph.tensor("y", [1, *shape[1:3], 4], **y_more)
+    y = graph.tensor("y", [1, *shape[1:3], 4])
     graph.op("CONV_2D", [x, w, b], [y], "Conv2DOptions", version=2, strideH=1, strideW=1, padding=0)
     return y
 
@@ -196,7 +196,7 @@ def convolution(graph: Graph, x: int, shape: list[int], kind: str, more: dict[st
 def conv_picture() -> bytes:
     def build(graph: Graph) -> tuple[list[int], list[int]]:
         x = graph.tensor("image", [1, 8, 6, 3])
-        return [x], [convolution(graph, x, [1, 8, 6, 3], "float32", {"data": weights(4, 3, 3, 3)}, {})]
+        return [x], [convolution(graph, x, [1, 8, 6, 3], "float32", data=weights(4, 3, 3, 3))]
 
     return single(build)
 
@@ -207,7 +207,7 @@ def conv_channels_first() -> bytes:
         x, moved = graph.tensor("image", [1, 3, 8, 6]), graph.tensor("moved", [1, 8, 6, 3])
         order = graph.tensor("order", [4], "int32", data=[0, 2, 3, 1])
         graph.op("TRANSPOSE", [x, order], [moved], "TransposeOptions")
-        return [x], [convolution(graph, moved, [1, 8, 6, 3], "float32", {"data": weights(4, 3, 3, 3)}, {})]
+        return [x], [convolution(graph, moved, [1, 8, 6, 3], "float32", data=weights(4, 3, 3, 3))]
 
     return single(build)
 
@@ -301,8 +301,12 @@ def detector() -> bytes:
 
 @case(
     output={
-        **{"read": "detections", "boxes": "boxes", "scores": "scores", "classes": "classes", "count": "count"},
-        **{"top": 2},
+        "read": "detections",
+        "boxes": "boxes",
+        "scores": "scores",
+        "classes": "classes",
+        "count": "count",
+        "top": 2,
     },
     limits=(0.0, 1.0),
 )
@@ -514,7 +518,7 @@ def conv_int8_per_channel() -> bytes:
     return single(build)
 
 
-@case(quantization="int8")
+@case()
 def float_to_int8() -> bytes:
     """Floats come in, whole numbers go out."""
 
@@ -524,9 +528,6 @@ def float_to_int8() -> bytes:
         return [x], [y]
 
     return single(build)
-
-
-CASES["float_to_int8"] = Case(CASES["float_to_int8"].make, quantization="float32")
 
 
 @case(quantization="int8")
@@ -596,7 +597,7 @@ def dynamic_conv() -> bytes:
     def build(graph: Graph) -> tuple[list[int], list[int]]:
         x = graph.tensor("image", [1, 6, 6, 8])
         more = {"data": whole(4, 3, 3, 8), "scale": [0.01, 0.02, 0.03, 0.04]}
-        return [x], [convolution(graph, x, [1, 6, 6, 8], "int8", more, {})]
+        return [x], [convolution(graph, x, [1, 6, 6, 8], "int8", **more)]
 
     return single(build)
 
@@ -623,7 +624,11 @@ def whole_then_float() -> bytes:
         x = graph.tensor("x", [1, 32], "int8", scale=0.05)
         w = graph.tensor("w", [8, 32], "int8", data=whole(8, 32), scale=0.02)
         middle = graph.tensor("middle", [1, 8], "int8", scale=0.2)
-        real, v, y = graph.tensor("real", [1, 8]), graph.tensor("v", [5, 8], data=weights(5, 8)), graph.tensor("y", [1, 5])
+        real, v, y = (
+            graph.tensor("real", [1, 8]),
+            graph.tensor("v", [5, 8], data=weights(5, 8)),
+            graph.tensor("y", [1, 5]),
+        )
         graph.op("FULLY_CONNECTED", [x, w, -1], [middle], "FullyConnectedOptions", version=4)
         graph.op("DEQUANTIZE", [middle], [real], version=2)
         graph.op("FULLY_CONNECTED", [real, v, -1], [y], "FullyConnectedOptions")
