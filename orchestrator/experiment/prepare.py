@@ -81,7 +81,7 @@ class Subject:
         """Roughly the smallest guest that it runs in, MiB."""
         runtime = self.oracle.runtime
         needed = max(runtime.copies * self.deployable.bytes, (self.memory_kib or 0) << 10)
-        return _BASE_MIB + runtime.mib + (needed >> 20)
+        return guest_base(runtime) + (needed >> 20)
 
     def accuracy(self, model: Path) -> tuple[int, int]:
         """Right answers that another file gives to the same inputs, and the inputs; only where labels are known.
@@ -92,6 +92,11 @@ class Subject:
         expected = self.oracle.expect(what, self.oracle.describe(model))
         best = [int(np.argmax(expected.real(k, k, 0))) for k in range(self.tensors.count)]
         return sum(bool(self.tensors.correct(k, label)) for k, label in enumerate(best)), len(best)
+
+
+def guest_base(runtime: Runtime) -> int:
+    """MiB of a guest with a runtime and no model."""
+    return _BASE_MIB + runtime.mib
 
 
 def _asked(folder: Path, opening: Opening, inputs: Path, iterations: int, warmups: int = 0) -> Execution:

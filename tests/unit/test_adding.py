@@ -115,7 +115,7 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> Added:
     for name, text in PYTHON.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "w.yaml").write_text(WORKLOAD, encoding="utf-8")
-    (folder / "mine.tflite").write_bytes(tiny_model.identity(8, scale=0.5))
+    (folder / "mine.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(range(200)))
     np.save(folder / "i.npy", np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1))
     program = folder / "program"
     program.write_text(PROGRAM.format(python=sys.executable), encoding="utf-8")
@@ -166,7 +166,9 @@ def test_the_plan_has_them(added: Added) -> None:
 
 def test_a_runtime_that_cannot_open_it_is_refused(added: Added) -> None:
     told = added.folder / "other.yaml"
-    told.write_text(WORKLOAD.replace("runtime: plainrun", "runtime: litert"), encoding="utf-8")
+    (added.folder / "real.tflite").write_bytes(tiny_model.identity(4, scale=0.5))
+    text = WORKLOAD.replace("runtime: plainrun", "runtime: litert").replace("mine.tflite", "real.tflite")
+    told.write_text(text, encoding="utf-8")
     with pytest.raises(AssertionError, match=r"sealed needs unseal of a runtime, and litert does not know it"):
         added.orch("run", "--dry-run", told)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_model
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
@@ -180,7 +181,8 @@ def test_without_them_they_are_unknown(folder: Path) -> None:
 
 
 def test_a_runtime_must_be_able_to_open_what_a_protection_delivers(folder: Path) -> None:
-    RUNTIMES._records.pop("litert")  # the real one, which opens plain files only
+    RUNTIMES._records.pop("litert")  # the real one, which opens plain files only, and looks into them
+    (folder / "mine.tflite").write_bytes(tiny_model.identity(4, scale=0.5))
     (folder / "w.yaml").write_text(BOTH, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         open_workload(folder / "w.yaml", (), Project.open(ROOT / "testbed.yaml"))
