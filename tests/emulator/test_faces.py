@@ -15,7 +15,7 @@ DETECTOR, FACE, IRIS = "face_detection_short_range", "face_landmark", "iris_land
 
 
 def workload(models: Path, photos: Path) -> dict[str, object]:
-    """The three on a photo of a face; each takes its own part of the numbers -1 to 1 or 0 to 1, and is read its own way."""
+    """The three on a photo of a face, each with its own preparation and its own way of reading."""
 
     def model(name: str, mean: float, output: dict[str, object]) -> dict[str, object]:
         preprocess = {"mean": mean, "std": 127.5 if mean else 255, "resize": "fit"}
