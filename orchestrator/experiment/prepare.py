@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +46,8 @@ class Parts:
     """What preparing needs of the artifact graph.
 
     `bundles` (a disk, or an archive) and `oracles` are by runtime, `models` by what is deployed, `data` by data set,
-    `artifacts` of protections by their nodes' names; `keys` has the keys of all these artifacts, by node.
+    `artifacts` of protections by their nodes' names; `keys` has the keys of all these artifacts, by node. `seconds` are
+    independent builds beside the oracles.
     """
 
     bundles: dict[str, Path]
@@ -55,6 +56,7 @@ class Parts:
     data: dict[str, Path]
     artifacts: dict[str, Path]
     keys: dict[str, str]
+    seconds: dict[str, Oracle] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def nodes_of(graph: Graph, models: Mapping[SubjectKey, Model], *, attacked: bool
 def _runtime_nodes(keys: Iterable[SubjectKey]) -> Iterator[str]:
     for name in dict.fromkeys(key.runtime for key in keys):
         runtime: Runtime = RUNTIMES[name]
-        yield from (runtime.node, runtime.oracle_node)
+        yield from filter(None, (runtime.node, runtime.oracle_node, runtime.second_node))
 
 
 def _protection_nodes(models: Mapping[SubjectKey, Model]) -> Iterator[str]:
@@ -163,7 +165,13 @@ def build(bed: Testbed, cells: Iterable[Cell], *, attacked: bool = False) -> Par
         data=zoo.data(list(datasets.values()), bed.builder),
         artifacts={name: bed.builder.artifact(bed.graph.node(name)) for name in _protection_nodes(models)},
         keys={label: bed.builder.keys.key(node) for label, node in nodes.items()},
+        seconds={each.name: _second(bed, each) for each in runtimes if each.second_node is not None},
     )
+
+
+def _second(bed: Testbed, runtime: Runtime) -> Oracle:
+    node = bed.graph.node(str(runtime.second_node))
+    return Oracle(runtime.name, bed.builder.artifact(node) / runtime.program)
 
 
 def _bundle(bed: Testbed, runtime: Runtime) -> Path:
@@ -219,10 +227,12 @@ class Preparer:
         """A model that keeps state answers each inference of a run, and is asked all of them, as the worlds are."""
         anatomy = oracle.runtime.anatomy(model.built)
         what = replace(what, signature=description.signature)
-        if anatomy is None or not anatomy.stateful:
-            return oracle.expect(what, description)
-        run = replace(what, iterations=self.workload.iterations, warmups=self.workload.warmups)
-        return oracle.expect(run, description, in_sequence=True)
+        stateful = anatomy is not None and anatomy.stateful
+        if stateful:
+            what = replace(what, iterations=self.workload.iterations, warmups=self.workload.warmups)
+        expected = oracle.expect(what, description, in_sequence=stateful)
+        second = self.parts.seconds.get(oracle.name)
+        return expected if second is None else replace(expected, second=second.opine(what, expected))
 
     def _deployable(self, key: SubjectKey, model: Model, work: Path) -> Deployable:
         work.mkdir()

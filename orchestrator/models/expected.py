@@ -63,7 +63,8 @@ class Expected:
     """The right answers: raw outputs, in the order of `outputs`, of each input.
 
     `in_sequence`: a model that keeps state; there is one for each inference of a run, warm-ups first. `kernels` says
-    of each kernel of the release that it answered ("ok"), or why not; `release` names the release.
+    of each kernel of the release that it answered ("ok"), or why not; `release` names the release. `second` is what an
+    independent build says (`Second.facts`).
     """
 
     outputs: tuple[TensorDescription, ...]
@@ -72,6 +73,7 @@ class Expected:
     in_sequence: bool = False
     release: str | None = None
     kernels: Mapping[str, str] = field(default_factory=dict)
+    second: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, k: int, number: int) -> tuple[bytes, ...]:
         """The answer to inference `k`, which was of input `number`."""
@@ -87,7 +89,19 @@ class Expected:
             "release": self.release,
             "kernels": dict(self.kernels),
             "outputs": [allowance.facts() for allowance in self.allowances],
+            **({"second": dict(self.second)} if self.second else {}),
         }
+
+    def beside(self, answers: Answers) -> tuple[float, bool]:
+        """The largest difference from other answers, in parts of the output's scale, and whether that is allowed."""
+        worst, allowed = 0.0, True
+        for place, (tensor, allowance) in enumerate(zip(self.outputs, self.allowances, strict=True)):
+            pairs = zip(self.answers, answers, strict=True)
+            apart = max(
+                (furthest(real(one[place], tensor), real(two[place], tensor)) for one, two in pairs), default=0.0
+            )
+            worst, allowed = max(worst, apart / (allowance.scale or 1.0)), allowed and apart <= allowance.allowed
+        return worst, allowed
 
 
 def allowances(outputs: Sequence[TensorDescription], opinions: Sequence[Answers]) -> tuple[Allowance, ...]:

@@ -61,6 +61,7 @@ RECORD = Runtime(
     summary="TensorFlow Lite (LiteRT) with XNNPACK, by the C program guest/runner",
     node="runner",
     oracle_node="oracle",
+    second_node="runner:arch=amd64",
     kernels=("xnnpack", "builtin", "reference"),
     anatomy=read_anatomy,
     disk="runner-disk",

@@ -125,6 +125,15 @@ class Oracle:
             kernels=told,
         )
 
+    def opine(self, what: Execution, expected: Expected) -> dict[str, Any]:
+        """What this build, which is not the oracle, says of the same inputs: how far from it, or why it cannot."""
+        try:
+            record = self.run(replace(what, output="raw", kernels=()))
+            difference, within = expected.beside(_raw_of(record))
+        except (WorkloadError, ValueError) as error:
+            return {"cannot": str(error).rpartition(f"{what.model}: ")[2]}
+        return {"release": record.end.get("runtime"), "difference": difference, "within": within}
+
     def _ask(self, what: Execution, seconds: float, before: Sequence[str] = ()) -> None:
         try:
             run([*before, self.program, *self.runtime.argv(what)], timeout=seconds)

@@ -105,6 +105,8 @@ class Runtime:
     """What its oracle can answer by (`Execution.kernels`), the guests' first: their spread is what answers may differ
     by. It knows output `raw` then, and writes a record for each kernel, `results` and the kernel's name. Without any
     the oracle is asked for `scores`, as a world is."""
+    second_node: str | None = None
+    """Another build of another release for the build computer, by the same words: an opinion that is independent."""
     anatomy: Callable[[Path], Anatomy | None] = _unknown
     """What a file says of itself; None if the runtime cannot know that."""
     options: frozenset[str] = frozenset()

@@ -38,12 +38,22 @@ class AllowanceFacts(_Part):
     step: float | None = None
 
 
+class SecondFacts(_Part):
+    """What an independent build of another release says: its largest difference, in parts of the output's scale."""
+
+    release: str | None = None
+    difference: float | None = None
+    within: bool | None = None
+    cannot: str | None = None
+
+
 class OracleFacts(_Part):
     """What said what is right: the release, what became of each of its kernels, what each output is allowed."""
 
     release: str | None = None
     kernels: dict[str, str] = Field(default_factory=dict)
     outputs: list[AllowanceFacts] = Field(default_factory=list)
+    second: SecondFacts | None = None
 
 
 class CellFacts(_Part):

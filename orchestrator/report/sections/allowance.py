@@ -27,7 +27,15 @@ def allowance_grids(facts: RunFacts) -> list[Item]:
     worst = _found(facts)
     for cell in facts.run.info.cells:
         for output in cell.oracle.outputs if cell.oracle else ():
-            rows.append((word_of(facts, cell.cell_id), *_row(output), _number(worst.get(cell.cell_id)), _who(cell)))
+            rows.append(
+                (
+                    word_of(facts, cell.cell_id),
+                    *_row(output),
+                    _number(worst.get(cell.cell_id)),
+                    _who(cell),
+                    _second(cell),
+                )
+            )
     if not rows:
         return []
     headings = (
@@ -38,6 +46,7 @@ def allowance_grids(facts: RunFacts) -> list[Item]:
         Heading("Allowed"),
         Heading("Found"),
         Heading("By", "kernels of the release", numeric=False),
+        Heading("Another release", "its largest difference", numeric=False),
     )
     return [Grid("Against the oracle", headings, ditto(rows), (_NOTE,))]
 
@@ -56,6 +65,17 @@ def _found(facts: RunFacts) -> dict[str, float]:
     mine = samples[(samples["metric"] == "oracle_difference") & (samples["status"] == Status.OK)]
     found = mine.assign(value=mine["value"].astype(float)).groupby("cell_id", observed=True)["value"].max()
     return {str(cell): float(value) for cell, value in found.items()}
+
+
+def _second(cell: CellFacts) -> Content:
+    """What an independent build says: a difference is told and decides nothing."""
+    second = cell.oracle.second if cell.oracle else None
+    if second is None:
+        return NONE
+    if second.cannot is not None:
+        return Word("cannot", below=second.cannot[:60])
+    told = f"{second.release or NONE}: {_number(second.difference)}"
+    return told if second.within else Word(told, "warn", below="more than allowed")
 
 
 def _who(cell: CellFacts) -> Content:

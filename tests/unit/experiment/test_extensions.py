@@ -288,8 +288,8 @@ def test_what_they_are_made_of_is_built(folder: Path) -> None:
     with PROTECTIONS.extended(trained):
         text = BOTH.replace("sealed]", "trained]")
         labels = list(nodes_of(graph, chosen(ROOT, cells(folder, text))))  # type: ignore[arg-type]
-    assert labels == ["runner", "oracle", "rvmm", "rvmm-describe", "tools-of-mine", "rmm"]
-    assert list(nodes_of(graph, chosen(ROOT, cells(folder, TEXT)))) == labels[:2]  # type: ignore[arg-type]
+    assert labels == ["runner", "oracle", "runner:arch=amd64", "rvmm", "rvmm-describe", "tools-of-mine", "rmm"]
+    assert list(nodes_of(graph, chosen(ROOT, cells(folder, TEXT)))) == labels[:3]  # type: ignore[arg-type]
 
 
 # --- in a world -------------------------------------------------------------------------------------------------------

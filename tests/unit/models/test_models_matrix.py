@@ -15,11 +15,12 @@ from runner_build import plain_runner
 
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.models.anatomy import read_anatomy
+from orchestrator.models.oracle import Oracle
 from orchestrator.models.record import RunnerRecord
 
 RUNNABLE = [name for name, case in CASES.items() if case.problem is None]
 # The library that the runner has here is of another release, which is older than these.
-NEWER_THAN_HERE = {"dynamic_int4", "weights_int4", "blockwise_int4", "dense_int8x4"}
+NEWER_THAN_HERE = {"weights_int4", "blockwise_int4"}
 
 
 def test_the_table_is_large_enough() -> None:
@@ -99,6 +100,17 @@ def test_state_is_kept_from_one_inference_to_the_next(tmp_path: Path) -> None:
     for k, line in enumerate(record.iterations):
         assert np.allclose(made.subject.expected.real(k, int(line["input"]), 0), totals[k], atol=1e-5)
         assert np.allclose(floats(bytes.fromhex(line["output"]["raw"][0]), 4)[0], totals[k], atol=1e-5)
+
+
+def test_an_independent_build_says_the_same_where_it_can(tmp_path: Path) -> None:
+    second = Oracle("litert", plain_runner())
+    for name in ("signature_in_other_order", "recurrent", "conv_int8_per_channel"):
+        folder = tmp_path / name
+        folder.mkdir()
+        told = prepare(name, real_oracle(), folder, second).subject.expected.second
+        assert (told["release"], told["within"]) == ("2.17.1", True), told
+    told = prepare("weights_int4", real_oracle(), tmp_path, second).subject.expected.second
+    assert set(told) == {"cannot"}, "another release cannot execute what the guests' can"
 
 
 def test_what_xnnpack_cannot_prepare_runs_without_it_and_says_so(tmp_path: Path) -> None:

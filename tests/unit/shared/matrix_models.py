@@ -78,13 +78,13 @@ def workload_of(name: str, path: Path, **more: Any) -> Workload:
     return loads(yaml.safe_dump({"name": "matrix", "models": [model], **rest, **more}), "w.yaml", Workload)
 
 
-def prepare(name: str, oracle: Oracle, folder: Path) -> Prepared:
-    """Make the model's file in `folder`, and prepare it as `orch run` does."""
+def prepare(name: str, oracle: Oracle, folder: Path, second: Oracle | None = None) -> Prepared:
+    """Make the model's file in `folder`, and prepare it as `orch run` does; `second` is asked as well."""
     path = folder / f"{name}.tflite"
     path.write_bytes(CASES[name].make())
     workload = workload_of(name, path)
     (cell,) = cells_of(workload, folder)
-    parts = Parts({}, {"litert": oracle}, chosen(ROOT, [cell]), {}, {}, {})
+    parts = Parts({}, {"litert": oracle}, chosen(ROOT, [cell]), {}, {}, {}, {"litert": second} if second else {})
     subjects = Preparer(parts, workload, folder, folder / "work").subjects()
     return Prepared(CASES[name], cell, subjects[SubjectKey.of(cell)], workload)
 
