@@ -27,15 +27,8 @@ def allowance_grids(facts: RunFacts) -> list[Item]:
     worst = _found(facts)
     for cell in facts.run.info.cells:
         for output in cell.oracle.outputs if cell.oracle else ():
-            rows.append(
-                (
-                    word_of(facts, cell.cell_id),
-                    *_row(output),
-                    _number(worst.get(cell.cell_id)),
-                    _who(cell),
-                    _second(cell),
-                )
-            )
+            found = _number(worst.get(cell.cell_id))
+            rows.append((word_of(facts, cell.cell_id), *_row(output), found, _who(cell), _second(cell)))
     if not rows:
         return []
     headings = (
