@@ -21,10 +21,12 @@ done
 rm -rf "$to"/packages/ai_edge_litert/{aot,tools,vendors}
 find "$to/packages" -type d -name tests -prune -exec rm -rf {} +
 
-cp -r "$SRC/oracle" "$to/oracle"
+mkdir "$to/oracle"
+cp "$SRC"/oracle/*.py "$to/oracle/"
 cp "$SRC/launcher.sh" "$to/runner"
 chmod 755 "$to/runner" "$to/libexec/python3.11"
-PYTHONHOME=$to PYTHONPATH=$to/packages:$to PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1 \
+# Not the folder of the script first: what lies beside it is the source, and nothing is written there.
+PYTHONHOME=$to PYTHONPATH=$to/packages:$to PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1 \
     "$to/lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$to/lib" \
     "$to/libexec/python3.11" "$SRC/compile.py" | tee "$OUT/version"
 grep -q '^1\.4\.0 ' "$OUT/version"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,11 @@ class Inspection:
         for operator in about.operators:
             where = "XNNPACK" if operator.xnnpack else "the runtime's own kernels"
             yield f"  operator    {operator.count} x {operator.name}, by {where}"
+        left = Counter(self.anatomy.operators)
+        left.subtract({operator.name: operator.count for operator in about.operators})
+        for name, count in sorted(left.items()):
+            if count > 0:
+                yield f"  operator    {count} x {name}, in another part of the model"
         if about.without is not None:
             yield f"  XNNPACK     is not used: {about.without}"
         if self.anatomy.stateful:

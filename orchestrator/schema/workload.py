@@ -291,13 +291,6 @@ class Workload(Strict):
         own = [model.inputs for model in self.models if isinstance(model, OwnModel) and model.inputs is not None]
         return tuple(path for inputs in (self.inputs, *own) for path in inputs.given)
 
-    @property
-    def kinds(self) -> frozenset[str]:
-        """All ways of reading an answer that occur."""
-        own = [model.output for model in self.models if isinstance(model, OwnModel) and model.output is not None]
-        outputs = (*self.output, *own)
-        return frozenset(each.read if isinstance(each, OutputOf) else each for each in outputs)
-
 
 def machine_seed(seed: int, boot: int) -> int:
     """Of the machine and the guests of a boot (from 0) in a run with this `seed`: no two boots or runs share one."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * runner: inference with a TFLite model, in phases that the instruction counter sees. One binary runs in all three
- * worlds; built for the build computer, the same source is their oracle. docs/runner.md has the interface.
+ * worlds; built for the build computer, it is an opinion beside the oracle's. docs/runner.md has the interface.
  */
 #include <errno.h>
 #include <fcntl.h>

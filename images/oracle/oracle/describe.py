@@ -23,7 +23,9 @@ def describe(path: str, signature: str | None) -> dict[str, Any]:
         opened = Opened.load(path, "builtin", signature)
         without = str(error)
     opened.check()
-    operators = opened.interpreter._get_ops_details()
+    graphs = opened.interpreter.num_subgraphs()
+    # The library tells operators of the primary subgraph only.
+    operators = opened.interpreter._get_ops_details() if opened.subgraph == 0 else []
     taken = _taken(operators)
     counts = Counter((each["op_name"], each["index"] in taken) for each in operators if each["op_name"] != DELEGATE)
     return {
@@ -31,7 +33,7 @@ def describe(path: str, signature: str | None) -> dict[str, Any]:
         "signatures": opened.signatures,
         "inputs": [port.described() for port in opened.inputs],
         "outputs": [port.described() for port in opened.outputs],
-        "xnnpack": bool(taken),
+        "xnnpack": True if taken else False if graphs == 1 or without else None,
         "without": without,
         "operators": [
             {"name": name, "count": count, "xnnpack": inside} for (name, inside), count in sorted(counts.items())

@@ -36,13 +36,14 @@ def test_inspect_shows_what_a_file_takes_and_a_workload_that_runs_it(
     shown = inspected(monkeypatch, str(path))
     assert "  signature   decode; there are also: encode" in shown
     assert "  input       x: FLOAT32 [1, 4]" in shown
-    assert "by XNNPACK" in shown
+    assert "1 x SUB, in another part of the model" in shown
     snippet = textwrap.dedent(shown.partition("a workload that runs it:\n")[2])
     workload = loads(snippet, "w.yaml", Workload)
     (cell,) = cells_of(workload)
     assert (cell.model, str(cell.quantization), cell.own and cell.own.signature) == ("two-ways", "float32", "decode")
     other = inspected(monkeypatch, str(path), "--signature", "encode")
     assert "  signature   encode; there are also: decode" in other
+    assert "1 x ADD, by XNNPACK" in other
 
 
 def test_inspect_tells_what_xnnpack_cannot_prepare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ class Prepared:
         )
 
     @property
+    def without_is_said(self) -> bool:
+        """Whether a world is to say why it does without XNNPACK: it tried, and could not."""
+        return self.case.not_on_arm or self.subject.expected.kernels["xnnpack"] != "ok"
+
+    @property
     def top(self) -> int:
         return self.cell.top(self.workload) or 1
 
