@@ -74,6 +74,10 @@ bench-law: testbed ## what exits cost, and whether that predicts cells that were
 bench-sweep: testbed ## throughput of a sweep of 8 boots: one worker, two, a Dask cluster of two (25 min)
 	@$(BIN)/python benchmarks/sweep.py
 
+.PHONY: bench-against
+bench-against: testbed ## what users wait for, in another checkout and in this one, turn about: OLD=../checkout (25 min)
+	@$(BIN)/python benchmarks/against.py $(OLD)
+
 .PHONY: bench-guests
 bench-guests: testbed ## creation, boot and end of guests in instructions by world; 20 boots of each
 	@$(BIN)/python benchmarks/guests.py

@@ -91,7 +91,7 @@ UNSEEN = (
 KINDS = Cells("kinds", PAPER, 3, (SMALL, ALEX), {"iterations": 20, "pretouch": [True, False]})
 
 
-def counted(content: dict[str, Any], results: Path) -> Path:
+def counted(content: dict[str, Any], results: Path, workers: int) -> Path:
     """The run of a workload: the one that is there, or a new one; ends if a step of it fails."""
     found = sorted(results.glob(f"{content['name']}-2*/run.yaml"))
     for path in found:
@@ -99,7 +99,7 @@ def counted(content: dict[str, Any], results: Path) -> Path:
             return path.parent
     file = results / f"{content['name']}.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    done = subprocess.run([ORCH, "run", file, "--results", results], check=False)
+    done = subprocess.run([ORCH, "run", file, "--results", results, "--workers", str(workers)], check=False)
     if done.returncode:
         sys.exit(f"{content['name']}: orch run ended with {done.returncode}")
     return sorted(results.glob(f"{content['name']}-2*/run.yaml"))[-1].parent
@@ -155,18 +155,20 @@ def main() -> None:
     parser.add_argument(
         "--results", type=Path, default=ROOT / "results/law", help="runs that are there are not repeated"
     )
+    parser.add_argument("--workers", type=int, default=1, help="machines at once, each on a core of its own [1]")
     parser.add_argument("--save", type=Path, nargs="?", const=SHIPPED, help="write the law down [the shipped one]")
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
     known, other = (
-        [gather(load_run(counted(cells.workload(options.boots), options.results))) for cells in group]
+        [gather(load_run(counted(cells.workload(options.boots), options.results, options.workers))) for cells in group]
         for group in (CALIBRATION, UNSEEN)
     )
     law = law_of(known)
     show_law(law)
     compared = against(law, [cell for facts in other for cell in cell_points(facts)])
     show(compared)
-    show_prices(gather(load_run(counted(KINDS.workload(options.boots), options.results))))
+    kinds = counted(KINDS.workload(options.boots), options.results, options.workers)
+    show_prices(gather(load_run(kinds)))
     if options.save is not None:
         write_law(options.save, law)
         print(f"written: {options.save}")

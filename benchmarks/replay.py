@@ -44,7 +44,8 @@ def replay_world(world: World, times: int, iterations: int, work: Path) -> bool:
         stage.deploy_runner(world, parts.bundles[cell.runtime])
     stage.deploy_model(world, subject.deployable, subject.inputs)
     opening = subject.deployable.opening
-    what = CountedExecution(cell, opening, stage.take_base(), iterations, workload.warmups, workload.top)
+    base = stage.take_base()
+    what = CountedExecution(cell, opening, base, iterations, workload.warmups, workload.top, seed=workload.seed)
     seen = []
     for number, counts in enumerate(replays(stage, what, world, work / "saved.state", times)):
         seen.append(counts)

@@ -35,6 +35,14 @@ class UsageError(OrchError):
     default_exit_code = 2
 
 
+class MistakesError(UsageError):
+    """What is wrong with one configuration file, all of it: `mistakes` are lines, each with its hint or None."""
+
+    def __init__(self, mistakes: Sequence[tuple[str, str | None]]) -> None:
+        super().__init__("\n".join(line for line, _ in mistakes), hint=mistakes[0][1])
+        self.mistakes = tuple(mistakes)
+
+
 class BuildError(OrchError):
     """An artifact could not be built or fetched."""
 

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are replaced at once: whoever reads sees the old content or the new one, never a part."""
+"""Files that are replaced at once, so that whoever reads sees the old content or the new one; descriptors that wait."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import select
 from pathlib import Path
 
 
 def replace_file(path: Path, content: str | bytes, *, durable: bool = False, mode: int = 0o666) -> None:
-    """Write a file in a folder that exists; text is UTF-8. Raises OSError, and leaves nothing of its own behind then.
+    """Write a file in a folder that exists; text is UTF-8, but for names that are not, which stay what they are.
+
+    Raises OSError, and leaves nothing of its own behind then.
 
     `durable`: it is on the disk on return, so that a power cut does not take back what a later write relies on.
     `mode` is less what the umask takes away.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     # A name of its own for each write: threads share a process id, and computers that share a folder may as well.
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -42,3 +45,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_whole(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of it, also where whoever shares the descriptor has made it one that does not wait. Raises OSError."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            ready = select.poll()
+            ready.register(descriptor, select.POLLOUT)
+            ready.poll()

@@ -245,6 +245,7 @@ class Verdict(StrEnum):
 
     FASTER = "faster"
     SLOWER = "slower"
+    IDENTICAL = "identical"
     INDISTINGUISHABLE = "indistinguishable"
     INCONCLUSIVE = "inconclusive"
     TOO_FEW_TICKS = "too few ticks"

@@ -12,8 +12,6 @@ from orchestrator.analysis.pairing import common_boots
 from orchestrator.runs.frames import usable
 from orchestrator.words import INFER, Component, Status, World, phases_in_total
 
-REPEATABLE = 0.0005  # how far means of independent boots may lie apart in deterministic timing
-
 
 @dataclass(frozen=True)
 class Difference:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from orchestrator.analysis.estimator import ESTIMATOR, ratio_apart, ratio_interval
+from orchestrator.analysis.estimator import ESTIMATOR, Interval, Kind, identical, ratio_apart, ratio_interval
 from orchestrator.analysis.summary import OF_CELL, REGIME, Group, groups, ticks_of
 from orchestrator.analysis.verdict import judge
 from orchestrator.runs.reading import Run
@@ -180,9 +180,12 @@ def _shown(value: Any) -> str:
 def _row(a: Group, b: Group, margin: float) -> CompareRow:
     # Ids of boots are those of a run; seeds tell that two boots of two runs are equal but for what is compared.
     same_boots = a.seeded and b.seeded and (a.series.numbers[0].tolist() == b.series.numbers[0].tolist())
-    ratio = (ratio_interval if same_boots else ratio_apart)(b.series, a.series)
     ticks = ticks_of(b, a)
-    verdict = judge(ratio, margin, ticks)
+    if identical(a.series, b.series):
+        ratio, verdict = Interval(1.0, 1.0, 1.0, Kind.CONSTANT), Verdict.IDENTICAL
+    else:
+        ratio = (ratio_interval if same_boots else ratio_apart)(b.series, a.series)
+        verdict = judge(ratio, margin, ticks)
     cell, world, phase = a.key[:3]
     return CompareRow(
         cell_id=cell,

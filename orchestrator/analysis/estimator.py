@@ -128,6 +128,12 @@ def paired(above: Series, below: Series) -> tuple[Series, Series] | None:
     return _chosen(above, mine), _chosen(below, others)
 
 
+def identical(one: Series, other: Series) -> bool:
+    """Whether both have the same values at the same places of the same boots: nothing is left to estimate."""
+    pairs = ((one.boots, other.boots), (one.places, other.places), (one.values, other.values))
+    return all(np.array_equal(*pair) for pair in pairs)
+
+
 def mean_interval(sample: Series) -> Interval:
     """The interval of a mean."""
     if not sample.resamples:

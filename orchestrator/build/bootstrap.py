@@ -11,6 +11,7 @@ import lzma
 import math
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -132,9 +133,15 @@ def plan(missing: list[str]) -> list[str]:
 
 
 def say(text: str) -> None:
-    """Print at once, also into a pipe."""
+    """Print at once, also into a pipe, and into one that somebody has made not wait."""
     sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    while True:
+        try:
+            sys.stdout.flush()
+        except BlockingIOError:
+            select.select([], [sys.stdout], [])
+        else:
+            return
 
 
 def fail(message: str, hint: str) -> int:

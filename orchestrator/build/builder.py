@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
 
 SOURCE_DATE_EPOCH = "1767225600"  # 2026-01-01T00:00:00Z: no artifact carries the time of its build
+_UMASK = 0o022  # what a recipe makes has the same permissions whoever builds it
+_SAFE = re.compile(r"[\w./+@,=~-]+", re.ASCII)  # what make lets stand in the name of a file
 _Pins = dict[str, Manifest]  # of package sets, as they were before these were fetched
 
 
@@ -92,7 +96,12 @@ class Builder:
         return planned
 
     def _check_space(self, planned: list[Planned]) -> None:
-        """Refuse before the first byte rather than fail in the middle of a kernel build."""
+        """Refuse before the first byte rather than fail in the middle of a kernel build; raises EnvError."""
+        if not _SAFE.fullmatch(str(self.cache.root)):
+            raise EnvError(
+                f"{self.cache.root}: make and the kernel's build cannot work in a folder of this name",
+                hint="set XDG_CACHE_HOME to one of letters, digits and ./+@,=~-_ alone",
+            )
         names = {name for item in planned for name in item.node.spec.packages}
         downloads = sum(self.packages.download_bytes(name) for name in names) >> 20
         needed = sum(item.node.spec.mib for item in planned) + downloads
@@ -178,17 +187,38 @@ class Builder:
                     raise _os_failure(item.node, self.cache, error) from None
 
     def _run_recipe(self, node: Node, scratch: Scratch) -> None:
-        environment = self.environment(node, scratch)
-        run(self.command(node), cwd=scratch.work, env=environment, log=scratch.log, cancel=self._cancelled)
+        self._lay_out(node, scratch)
+        argv, environment = self.command(node, scratch), self.environment(node, scratch)
+        run(argv, cwd=scratch.work, env=environment, log=scratch.log, cancel=self._cancelled, umask=_UMASK)
         if not any(scratch.out.iterdir()):
             raise BuildError(f"recipe of {node.label} left nothing in $OUT")
 
-    def command(self, node: Node) -> list[str]:
-        """The recipe as a command; the whole process group ends when orch dies."""
-        script = str(node.declared.folder / node.spec.script)
+    def _lay_out(self, node: Node, scratch: Scratch) -> None:
+        """Give the recipe the files that it declares, and nothing else of the project.
+
+        So it does not matter where the checkout is, what its folders are called and who may read them.
+        """
+        files: dict[str, str] = self.keys.manifest(node)["files"]
+        given = [(self.graph.project / name, scratch.project / name, state[0] == "x") for name, state in files.items()]
+        given += [
+            (Path(value), scratch.project / key, False) for key, value in node.params if key.endswith("_file") and value
+        ]
+        for source, copy, executable in given:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+            copy.chmod(0o755 if executable else 0o644)
+
+    def command(self, node: Node, scratch: Scratch | None = None) -> list[str]:
+        """The recipe as a command; the whole process group ends when orch dies. Without `scratch`, for people."""
+        script = str(self._source(node, scratch) / node.spec.script)
         # bash runs a trap only between commands, so the recipe runs beside it; `kill 0` reaches make's children too.
         guard = 'trap "trap - TERM; kill -TERM 0" TERM; bash -euo pipefail "$1" & wait "$!"'
         return ["setpriv", "--pdeathsig", "TERM", "bash", "-c", guard, "recipe", script]
+
+    def _source(self, node: Node, scratch: Scratch | None) -> Path:
+        """The folder of a recipe."""
+        folder = node.declared.folder
+        return scratch.project / folder.relative_to(self.graph.project) if scratch else folder
 
     def environment(self, node: Node, scratch: Scratch | None) -> dict[str, str]:
         """The variables a recipe sees; nothing else of the caller's environment reaches it."""
@@ -200,12 +230,14 @@ class Builder:
             "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
             "JOBS": str(_cores()),
             "CCACHE_DIR": str(self.cache.root / "ccache"),
-            "SRC": str(node.declared.folder),
-            "PROJECT": str(self.graph.project),
+            "SRC": str(self._source(node, scratch)),
+            "PROJECT": str(scratch.project if scratch else self.graph.project),
             "OUT": str(scratch.out) if scratch else "$OUT",
             "WORK": str(scratch.work) if scratch else "$WORK",
         }
-        env |= {f"PARAM_{key}": value for key, value in node.params}
+        for key, value in node.params:
+            copied = scratch is not None and key.endswith("_file") and value
+            env[f"PARAM_{key}"] = str(scratch.project / key) if scratch and copied else value
         for name in node.spec.packages:
             env[_variable("IN", name)] = str(self.packages.fetch(name)) if scratch else f"<packages {name}>"
         for other in node.upstream:

@@ -25,8 +25,22 @@ Manifest = dict[str, Any]
 
 
 def default_cache() -> Path:
-    """The user's cache folder for orch: $XDG_CACHE_HOME/orch."""
-    return Path(platformdirs.user_cache_dir("orch"))
+    """The user's cache folder for orch: $XDG_CACHE_HOME/orch. Raises EnvError if there is nowhere to have one."""
+    return users_own(platformdirs.user_cache_dir, "XDG_CACHE_HOME")
+
+
+def users_own(place: Callable[[str], str], variable: str) -> Path:
+    """The folder of orch that platformdirs says, and `variable` can name; EnvError for a user who has no home folder.
+
+    Other versions of platformdirs leave `~` as it is.
+    """
+    try:
+        folder = place("orch")
+    except RuntimeError:
+        folder = "~"
+    if folder.startswith("~"):
+        raise EnvError("this user has no home folder", hint=f"set HOME, or {variable}, to a folder you can write to")
+    return Path(folder).absolute()
 
 
 def key_of(manifest: Manifest) -> str:
@@ -49,6 +63,11 @@ class Scratch:
     def work(self) -> Path:
         """Scratch space; the working folder of the recipe."""
         return self.root / "work"
+
+    @property
+    def project(self) -> Path:
+        """What the recipe sees of the project."""
+        return self.root / "project"
 
     @property
     def log(self) -> Path:
@@ -107,6 +126,7 @@ class Cache:
     def commit(self, key: str, scratch: Scratch, manifest: Manifest) -> None:
         """Turn finished build folders into the artifact."""
         remove_tree(scratch.work)
+        remove_tree(scratch.project)
         replace_file(scratch.root / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         remove_tree(self.root / key)
         scratch.root.rename(self.root / key)
@@ -138,7 +158,7 @@ class Cache:
             replace_file(path, text)
 
     def _last(self, project: Path, label: str) -> Path:
-        checkout = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
+        checkout = hashlib.sha256(os.fsencode(project.resolve())).hexdigest()[:16]
         return self.root / "last" / checkout / f"{label}.json"
 
     def all_keys(self) -> list[str]:
@@ -171,7 +191,8 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvError(
-            f"cannot create {path}: {error.strerror}", hint="set XDG_CACHE_HOME to a folder you can write to"
+            f"cannot create {path}: {error.strerror}",
+            hint="set XDG_CACHE_HOME (artifacts) and XDG_STATE_HOME (machines) to folders you can write to",
         ) from None
 
 

@@ -54,8 +54,9 @@ def run(
     timeout: float | None = None,
     stdin: str | None = None,
     cancel: threading.Event | None = None,
+    umask: int = -1,
 ) -> Completed:
-    """Run `argv` to its end in a process group of its own; `timeout` in seconds.
+    """Run `argv` to its end in a process group of its own; `timeout` in seconds, `umask` -1 is the one that we have.
 
     With `log`, stdout and stderr are appended there. Setting `cancel` from another thread ends the program. Raises
     EnvError if the program is missing, CommandError if it fails, times out or is killed by a signal. The whole group is
@@ -72,6 +73,7 @@ def run(
                 stdout=sink,
                 stderr=subprocess.STDOUT if log else subprocess.PIPE,
                 start_new_session=True,
+                umask=umask,
             )
         except FileNotFoundError:
             raise EnvError(f"program not found: {argv[0]}", hint="`orch doctor` lists what is missing") from None

@@ -15,10 +15,12 @@ import json
 import os
 import platform
 import re
+import select
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ _PIP_TIMEOUT = 1800
 _NEEDED_MIB = 700
 _WHEELS_MIB = 200
 _PIPS = 2
+_PYTHONS = ("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE")  # that of the environment has its own
 _PINNED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 UNREACHABLE = re.compile(
     r"NewConnectionError|Failed to establish a new connection|Max retries exceeded|ConnectTimeout|ReadTimeout"
@@ -105,7 +108,8 @@ def main(project: Path, venv: Path) -> int:
         sys.stderr.write(f"error: {error}\n  hint: {error.hint}\n")
         return error.code
     except OSError as error:
-        sys.stderr.write(f"error: {error.filename or venv}: {error.strerror}\n  hint: check permissions and space\n")
+        hint = "check permissions and space; XDG_CACHE_HOME moves the cache"
+        sys.stderr.write(f"error: {error.filename or venv}: {error.strerror}\n  hint: {hint}\n")
         return 6
     return 0
 
@@ -130,11 +134,19 @@ def _check(pypi: dict[str, Any], pyproject: bytes) -> None:
         raise SetupError("Python cannot make virtual environments", f"apt-get install python{version}-venv")
 
 
+def _cache() -> Path:
+    """The user's cache folder; raises SetupError for one who has none."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        hint = "set HOME, or XDG_CACHE_HOME, to a folder you can write to"
+        raise SetupError("this user has no home folder", hint) from None
+
+
 def wheels_folder(pypi: dict[str, Any]) -> Path:
     """Where the wheels of these pins for this Python are kept: all of them, or the folder is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     content = json.dumps([requirements_text(pypi), sys.implementation.cache_tag, platform.machine()])
-    return cache / "orch/wheels" / hashlib.sha256(content.encode()).hexdigest()[:32]
+    return _cache() / "orch/wheels" / hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def _make(project: Path, venv: Path, pypi: dict[str, Any], wanted: dict[str, str]) -> None:
@@ -183,7 +195,8 @@ def _create(venv: Path, *, with_pip: bool) -> None:
     _say(f"making {venv} with Python {sys.version.split()[0]}")
     (venv / STAMP).unlink(missing_ok=True)
     argv = [sys.executable, "-m", "venv", "--clear", *([] if with_pip else ["--without-pip"]), str(venv)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_PIP_TIMEOUT)
+    environment = pip_environment(os.environ, index=False)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_PIP_TIMEOUT, env=environment)
     if done.returncode != 0:
         text = (done.stdout + done.stderr).strip()
         lacking = "ensurepip is not available" in text
@@ -241,13 +254,23 @@ def _compile(venv: Path, log: Path) -> None:
         subprocess.run([*argv, str(venv / "lib")], stdout=sink, stderr=sink, check=False, timeout=_PIP_TIMEOUT)
 
 
-def _pip(venv: Path, log: Path, command: str, *arguments: str, pip: Path | None = None) -> None:
-    """Run pip (that of the environment, or the one in a wheel) with this user's index and proxy settings.
+def pip_environment(given: Mapping[str, str], *, index: bool) -> dict[str, str]:
+    """The variables that pip sees: with this user's settings where it needs an `index` and a proxy, else without.
 
-    Raises SetupError with the likely cause.
+    What says where things are installed (`user`, `target`, `prefix`), or which, is never asked: a file's value could
+    not be taken back by a variable.
     """
+    kept = {key: value for key, value in given.items() if key not in _PYTHONS}
+    if index:
+        return {**kept, "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
+    kept = {key: value for key, value in kept.items() if not key.startswith("PIP_")}
+    return {**kept, "PIP_CONFIG_FILE": os.devnull}
+
+
+def _pip(venv: Path, log: Path, command: str, *arguments: str, pip: Path | None = None) -> None:
+    """Run pip (that of the environment, or the one in a wheel); raises SetupError with the likely cause."""
     argv = [str(venv / "bin/python"), "-m", "pip", command, "--disable-pip-version-check", "--no-input", *arguments]
-    environment = {**os.environ, "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
+    environment = pip_environment(os.environ, index=command == "download")
     if pip is not None:
         environment["PYTHONPATH"] = str(pip)
     with log.open("a", encoding="utf-8") as sink:
@@ -287,8 +310,15 @@ def _last_line(text: str) -> str:
 
 
 def _say(text: str) -> None:
+    """Print at once, also into a pipe, and into one that somebody has made not wait."""
     sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    while True:
+        try:
+            sys.stdout.flush()
+        except BlockingIOError:
+            select.select([], [sys.stdout], [])
+        else:
+            return
 
 
 if __name__ == "__main__":

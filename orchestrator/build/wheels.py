@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.build import apt
 from orchestrator.build.cache import make_folder, remove_tree
 from orchestrator.build.run import CommandError, run
-from orchestrator.build.venv import CHANGED, UNREACHABLE
+from orchestrator.build.venv import CHANGED, UNREACHABLE, pip_environment
 from orchestrator.errors import BuildError, EnvError, UsageError
 from orchestrator.schema.lock import LockedFile
 from orchestrator.schema.packages import PackageSpec
@@ -148,7 +148,7 @@ def _fetch(
     argv += ["--disable-pip-version-check", "--only-binary=:all:", "--ignore-requires-python"]
     argv += [] if dependencies else ["--no-deps"]
     argv += [*asked.flags(), "--dest", folder, "--requirement", listed]
-    environment = {**os.environ, "LC_ALL": "C", "PIP_CONSTRAINT": os.devnull, "PIP_REQUIRE_VIRTUALENV": "0"}
+    environment = {**pip_environment(os.environ, index=True), "LC_ALL": "C"}
     run(argv, env=environment, timeout=_TIMEOUT, cancel=cancel)
     return sorted(folder.glob("*.whl"))
 

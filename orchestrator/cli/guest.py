@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -79,8 +78,8 @@ def guest_console(context: Context, text: str) -> int:
     name = to_guest(text)
     with context.testbed.host() as link:
         context.testbed.guests.need_running(link, name)
-        if sys.stdin.isatty():  # a serial line has no way to tell
-            columns, lines = os.get_terminal_size(sys.stdin.fileno())
+        if os.isatty(0):  # a serial line has no way to tell
+            columns, lines = os.get_terminal_size(0)
             click.echo(f"`stty cols {columns} rows {lines}` in there tells it the size of this terminal", err=True)
         return terminal(link, console_command(name))
 

@@ -7,7 +7,6 @@ import json
 import os
 import select
 import shlex
-import sys
 import termios
 import time
 import tty
@@ -29,6 +28,7 @@ from orchestrator.cli.guest import (
     to_guest,
 )
 from orchestrator.errors import UsageError
+from orchestrator.files import write_whole
 from orchestrator.words import GUEST_WORLDS
 
 if TYPE_CHECKING:
@@ -150,14 +150,11 @@ def status(context: Context, *, as_json: bool) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_context
 def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
-    """Log in to WORLD, or run COMMAND there (after --) and exit with its exit code."""
+    """Log in to WORLD, or run COMMAND there (after --) and exit with its exit code, 128 + N if signal N ended it."""
     from orchestrator.shell.ssh import execute, login  # noqa: PLC0415
 
-    place = context.testbed.world(world)
-    with place.link() as link:
+    with context.testbed.world(world).link() as link:
         code = execute(link, command) if command else login(link)
-    if code < 0:  # the connection ended before the command did
-        raise place.lost()
     raise click.exceptions.Exit(code)
 
 
@@ -166,10 +163,15 @@ def ssh(context: Context, world: str, command: tuple[str, ...]) -> None:
 @click.argument("target")
 @pass_context
 def cp(context: Context, source: str, target: str) -> None:
-    """Copy a file or folder; one of SOURCE and TARGET is WORLD:PATH, as in host:/tmp/x or realm:/tmp/x."""
+    """Copy a file or folder; one of SOURCE and TARGET is WORLD:PATH, as in host:/tmp/x or realm:/tmp/x.
+
+    A relative PATH is in the world's home folder; as a target, WORLD: alone is that folder.
+    """
     from orchestrator.shell.ssh import get, put  # noqa: PLC0415
 
     (from_world, from_path), (to_world, to_path) = _split(source), _split(target)
+    if not from_path:
+        raise UsageError(f"SOURCE '{source}' names no file", hint=f"as in {from_world or 'host'}:/tmp/x")
     if from_world and not to_world:
         with context.testbed.world(from_world).link() as link:
             get(link, from_path, Path(target))
@@ -207,11 +209,19 @@ def console(context: Context, world: str, uart: str | None) -> None:
         _talk(link)
 
 
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 def _talk(link: socket.socket) -> None:
     """Join the terminal to the UART until either side ends."""
-    source = sys.stdin.fileno()
+    source = 0  # not sys.stdin, which does not exist where descriptor 0 is closed
     saved = termios.tcgetattr(source) if os.isatty(source) else None
-    watched: list[int] = [source, link.fileno()]
+    watched: list[int] = [*([source] if _is_open(source) else []), link.fileno()]
     try:
         if saved:
             tty.setraw(source)
@@ -221,8 +231,7 @@ def _talk(link: socket.socket) -> None:
                 data = link.recv(4096)
                 if not data:
                     return
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
+                write_whole(1, data)
             if source in ready:
                 typed = os.read(source, 4096)
                 if _ESCAPE in typed:

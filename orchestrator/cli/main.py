@@ -15,7 +15,9 @@ import click
 from orchestrator import __version__, extensions
 from orchestrator.cli import attack, build, care, machine, measure, models, predict, report, run
 from orchestrator.cli.context import Context
-from orchestrator.errors import INTERRUPTED, BootError, OrchError
+from orchestrator.cli.streams import make_patient
+from orchestrator.cli.surroundings import open_streams, settle_drawing
+from orchestrator.errors import INTERRUPTED, BootError, MistakesError, OrchError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,15 +52,21 @@ def entry() -> None:
         interrupted = 128 + number
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal cleans up like Ctrl-C
-        signal.signal(number, stop)
+    open_streams()
+    make_patient()
+    settle_drawing()
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants to outlive its terminal
+        signal.signal(signal.SIGHUP, stop)  # a closed terminal cleans up like Ctrl-C
     try:
         returned = orch.main(standalone_mode=False)
         code = returned if isinstance(returned, int) else 0  # click hands over the code of an Exit
     except OrchError as error:
         for line in error.console if isinstance(error, BootError) else ():
             click.echo(f"  | {line}", err=True)
-        _report(error.message, error.hint, debug)
+        told = error.mistakes if isinstance(error, MistakesError) else ((error.message, error.hint),)
+        for message, hint in told:
+            _report(message, hint, debug)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("orch: interrupted\n")
@@ -70,16 +78,24 @@ def entry() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads; end without noise
         code = 141
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            _report(f"internal error: {error}", "`orch --debug …` shows where", debug)
-            code = 1
-        else:
-            _report(f"no space left on the device: {error.filename or 'a file could not be written'}", None, debug)
-            code = 6
+        code = _report_os(error, debug)
     except Exception as error:  # the last resort for what we did not foresee
         _report(f"internal error: {type(error).__name__}: {error}", "`orch --debug …` shows where", debug)
         code = 1
     sys.exit(code)
+
+
+def _report_os(error: OSError, debug: bool) -> int:
+    """What the system refused; returns the exit code."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _report(f"no space left on the device: {error.filename or 'a file could not be written'}", None, debug)
+        return 6
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename is not None:
+        hint = "XDG_CACHE_HOME (artifacts), XDG_STATE_HOME (machines) and --results move what orch writes"
+        _report(f"{os.fsdecode(error.filename)}: {error.strerror}", hint, debug)
+        return 6
+    _report(f"internal error: {error}", "`orch --debug …` shows where", debug)
+    return 1
 
 
 def _report(message: str, hint: str | None, debug: bool) -> None:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 @click.option(
     "--cluster", "cluster_file", type=click.Path(path_type=Path), metavar="FILE", help="boots on that cluster"
 )
-@click.option("--dry-run", is_flag=True, help="print the plan (of --resume: what is left), build and boot nothing")
+@click.option(
+    "--dry-run", is_flag=True, help="print the plan (of --resume: what is left) and what it takes; build nothing"
+)
 @pass_context
 def run(
     context: Context,
@@ -53,7 +55,7 @@ def run(
 
     Exit code 1 if a step failed: the others are done, and `--resume` repeats only that.
     """
-    from orchestrator.experiment import conduct  # noqa: PLC0415
+    from orchestrator.experiment import conduct, outlook  # noqa: PLC0415
     from orchestrator.runs.folder import RunFolder  # noqa: PLC0415
     from orchestrator.runs.reading import find_run  # noqa: PLC0415
 
@@ -66,6 +68,8 @@ def run(
         journal = RunFolder(find_run(resumed, folder, context.progress.notice))
         if dry_run:
             click.echo("\n".join(conduct.left_lines(journal, project, workers, cluster)))
+            saved, done = conduct.saved_workload(journal), journal.done()
+            click.echo("\n".join(outlook.outlook_lines(*saved, project, folder, workers=workers, done=done)))
             return
         failures = conduct.resume(project, journal, context.progress, options)
     else:
@@ -73,6 +77,7 @@ def run(
         workload = conduct.open_workload(workload_file, changes, project)
         if dry_run:
             click.echo("\n".join(conduct.plan_lines(workload, workload_file, project, workers, cluster=cluster)))
+            click.echo("\n".join(outlook.outlook_lines(workload, workload_file, project, folder, workers=workers)))
             return
         journal, failures = conduct.start(project, workload, workload_file, folder, context.progress, options)
     _finish(context, journal)

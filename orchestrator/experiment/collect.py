@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from orchestrator.models.tensors import Tensors
     from orchestrator.trace.markers import MarkerRecord
 
+CALIBRATIONS = 8
+"""Empty pairs that a runner marks: CALIBRATIONS in guest/world/runner/worker.c."""
 Place = tuple[SecurityState, Level]
 
 # Whose instructions these are, by the world that a cell ran in. The host's own programs (HOST_EL0) are the VMM beside

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.experiment import provenance
@@ -38,6 +36,7 @@ from orchestrator.runs.outputs import compare_boots
 from orchestrator.runs.run_file import RUN_VERSION
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
+from orchestrator.schema.yamltext import dump
 from orchestrator.testbed.testbed import Testbed
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ class Conductor:
 
     def _save_inputs(self, revision: str | None) -> None:
         """Workload and testbed as resolved, and the script that repeats the run with them."""
-        resolved = yaml.safe_dump(_with_paths(self.workload, self.folder), sort_keys=False, allow_unicode=True)
-        self.run.write(WORKLOAD_FILE, resolved)
+        self.run.write(WORKLOAD_FILE, dump(_with_paths(self.workload, self.folder)))
         self.run.write("testbed.yaml", provenance.testbed_text(self.project))
         script = self.run.folder / "reproduce.sh"
         self.run.write(script.name, provenance.reproduce_script(revision, self.project.root))
@@ -301,11 +299,11 @@ def start(  # noqa: PLR0917 - all that a run is made of
 
 def resume(project: Project, run: RunFolder, progress: Progress, options: RunOptions) -> int:
     """Go on with a run: finished steps stay as they are; returns the number of steps that failed now."""
-    workload, saved = _saved(run)
+    workload, saved = saved_workload(run)
     return Conductor(project, workload, saved, run, progress, options).conduct()
 
 
-def _saved(run: RunFolder) -> tuple[Workload, Path]:
+def saved_workload(run: RunFolder) -> tuple[Workload, Path]:
     """The workload of a run, and its file."""
     saved = run.folder / WORKLOAD_FILE
     if not saved.is_file():
@@ -315,7 +313,7 @@ def _saved(run: RunFolder) -> tuple[Workload, Path]:
 
 def left_lines(run: RunFolder, project: Project, workers: int = 1, cluster: ClusterConfig | None = None) -> list[str]:
     """What going on with a run would do, for people."""
-    workload, saved = _saved(run)
+    workload, saved = saved_workload(run)
     with run.held():
         run.read_run()
         return plan_lines(workload, saved, project, workers, run.done(), cluster)

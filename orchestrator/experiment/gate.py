@@ -13,6 +13,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.experiment.phases import ALIGN_US, apart_ns, start_phase_us
 from orchestrator.models.runtime import UNPACKED, Armed, Execution
 from orchestrator.protect.deployable import INPUTS, RESULTS
 from orchestrator.registry import RUNTIMES
@@ -47,7 +48,6 @@ NOISE = "/run/measure.noise"
 """What is wrong with a measurement that has its counts all the same; missing if nothing is."""
 ID_STEP = 1 << 20
 """Distance of the ids of two measurements: more than the iterations that a workload can have."""
-ALIGN_US = 100_000  # a multiple of every tick's period
 
 _TIMED_OUT = 4  # exit code of `rvmm wait`
 _WAIT_SECONDS = 86400  # of the machine's time, the longest that `rvmm wait` takes
@@ -58,13 +58,21 @@ _QUIET = f"left=500; while [ $left -gt 0 ] && grep -qE '{_OPEN}' /proc/net/tcp; 
 # Until nothing of the group `pid` is left, which takes no time but for large processes; 10 s at most.
 _END_GROUP = "left=100; while [ $left -gt 0 ] && kill -9 -$pid 2>/dev/null; do left=$((left - 1)); sleep 0.1; done"
 UNQUIET = "connections were still being taken down when counting began"
+TICKS_MEET = "the host's ticks could not be moved away from the guest's"
+SETTLE_SECONDS = 150
+"""Of a deterministic machine's time, for which nobody waits, as an idle machine's clock jumps.
+
+Kernels put work off that is left of what they did, and stir their random numbers more often in their first two minutes.
+"""
+SETTLE_REAL_SECONDS = 1
+"""Where the clock is the build computer's."""
 
 
 @dataclass(frozen=True)
 class CountedExecution:
     """One execution of the cell's runtime, which opens what was deployed as `opening` says.
 
-    `base` is its first marker id, unique in the life of a machine.
+    `base` is its first marker id, unique in the life of a machine. `seed` is that of the boot.
     """
 
     cell: Cell
@@ -73,6 +81,7 @@ class CountedExecution:
     iterations: int
     warmups: int
     top: int
+    seed: int
 
     @property
     def runtime(self) -> Runtime:
@@ -101,6 +110,7 @@ def runner_command(what: CountedExecution, name: GuestName | None) -> list[str]:
 
     `name` is the guest that it is for, None for the host's own world.
     """
+    phase = start_phase_us(what.seed, what.cell.cell_id)
     execution = Execution(
         model=f"{FOLDER}/{what.opening.model}",
         inputs=f"{FOLDER}/{INPUTS}",
@@ -113,7 +123,7 @@ def runner_command(what: CountedExecution, name: GuestName | None) -> list[str]:
         base=what.base,
         **what.asked(),
         options=what.opening.words(FOLDER),
-        armed=Armed(PORT, ALIGN_US, SAID_FIFO if name is None else CONSOLE, what.said),
+        armed=Armed(PORT, ALIGN_US, phase, SAID_FIFO if name is None else CONSOLE, what.said),
     )
     return what.runtime.command(FOLDER, execution)
 
@@ -134,7 +144,7 @@ def clear_script() -> str:
 
 
 def arm_script(what: CountedExecution, name: GuestName | None) -> str:
-    """Shell for the measured world: arm the runner.
+    """Shell for the measured world: arm the runner; prints the offset of a guest's clock if ticks are to be kept apart.
 
     An earlier one whose end was not waited for is ended before: it would be counted as well.
     """
@@ -142,7 +152,8 @@ def arm_script(what: CountedExecution, name: GuestName | None) -> str:
     names = " ".join(f"-e {shlex.quote(each)}" for each in dict.fromkeys(each.comm for each in RUNTIMES.values()))
     earlier = f"pid=$(cat {RUNNER_PID} 2>/dev/null); ! grep -qsxF {names} /proc/$pid/comm || {{ {_END_GROUP}; }}"
     # A runner that cannot start says so at once; nobody would read it from a FIFO that an earlier gate left.
-    return f"{earlier}; rm -f {SAID_FIFO}; {shlex.join(runner_command(what, name))} >{RUNNER_PID}"
+    clock = " && marker clock" if name is not None and apart_ns(what.cell.machine) else ""
+    return f"{earlier}; rm -f {SAID_FIFO}; {shlex.join(runner_command(what, name))} >{RUNNER_PID}{clock}"
 
 
 def _by_itself(seconds: int) -> str:
@@ -155,26 +166,46 @@ def _by_itself(seconds: int) -> str:
     return f"{now}; end=$((${{up%.*}} + {seconds})); while [ ${{up%.*}} -lt $end ]; do echo 1 >{REARM}; {now}; done"
 
 
-def _work(what: CountedExecution, name: GuestName | None) -> str:
-    """Shell: start the runner, wait for its last word, and leave in `code` whether that came.
+def _wait_command(what: CountedExecution, name: GuestName) -> str:
+    """The program that waits for a guest's last word.
 
-    It is waited for without a limit: seconds of the machine's time say nothing of the user's, and the orchestrator has
-    the limit.
+    Without a limit: seconds of the machine's time say nothing of the user's, and the orchestrator has the limit.
     """
+    return shlex.join(["rvmm", "wait", name.folder, what.said, str(_WAIT_SECONDS)])
+
+
+def _apart(what: CountedExecution, clock: int | None) -> str:
+    """Shell: move the host's ticks away from those of a guest whose clock has this offset; they stay where they are."""
+    period = apart_ns(what.cell.machine)
+    if clock is None or period is None:
+        return ":"
+    return f"marker apart {clock} {period} || echo {shlex.quote(TICKS_MEET)} >>{NOISE}"
+
+
+def _listen(what: CountedExecution, name: GuestName | None) -> str:
+    """Shell: have someone wait for the runner's last word before it is started, for a program's start is not free."""
+    return ":" if name is None else f"{{ exec {_wait_command(what, name)}; }} & waiter=$!"
+
+
+def _work(what: CountedExecution, name: GuestName | None) -> str:
+    """Shell: start the runner, wait for its last word, and leave in `code` whether that came."""
     go = shlex.join(what.runtime.go_command(FOLDER, "127.0.0.1" if name is None else name.address, PORT))
     if name is None:
         return f"{go}; code=$?; [ $code -ne 0 ] || {{ read -r said <&4; code=$?; }}"
-    wait = shlex.join(["rvmm", "wait", name.folder, what.said, str(_WAIT_SECONDS)])
-    again = f"while [ $code -eq {_TIMED_OUT} ]; do {wait}; code=$?; done"
-    return f"{go}; code=$?; [ $code -ne 0 ] || code={_TIMED_OUT}; {again}"
+    again = f"while [ $code -eq {_TIMED_OUT} ]; do {_wait_command(what, name)}; code=$?; done"
+    return f"{go}; code=$?; if [ $code -eq 0 ]; then wait $waiter; code=$?; else kill $waiter; fi; {again}"
 
 
-def gate_script(what: CountedExecution, name: GuestName | None, *, after: int | None = None) -> str:
+def gate_script(
+    what: CountedExecution, name: GuestName | None, *, clock: int | None = None, after: int | None = None
+) -> str:
     """Shell for the host that starts the gate in the background; `name` is the guest, None for the host's own world.
 
-    What an earlier gate still does, whose end was not waited for, is ended before: it would be counted as well. With
-    `after` the gate waits so many seconds of the machine's time instead of for the start signal.
+    What an earlier gate still does, whose end was not waited for, is ended before: it would be counted as well. `clock`
+    is the offset of the guest's clock, ns. With `after` the gate waits so many seconds of the machine's time instead of
+    for the start signal.
     """
+    settle = SETTLE_SECONDS if what.cell.machine.deterministic else SETTLE_REAL_SECONDS
     spin = f"[ ! -e {SPIN_PID} ] || kill -{{}} $(cat {SPIN_PID})"
     gate = "; ".join(
         [
@@ -183,7 +214,10 @@ def gate_script(what: CountedExecution, name: GuestName | None, *, after: int | 
             spin.format("STOP"),
             "read -r go <&3; exec 3<&-" if after is None else _by_itself(after),
             _QUIET,
-            f"[ $left -gt 0 ] || echo {shlex.quote(UNQUIET)} >{NOISE}",
+            f"[ $left -gt 0 ] || echo {shlex.quote(UNQUIET)} >>{NOISE}",
+            _apart(what, clock),
+            _listen(what, name),
+            f"sleep {settle}",
             f"marker begin {COUNTED} {what.base}",
             _work(what, name),
             f"echo $code >{CODE}",

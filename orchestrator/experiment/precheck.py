@@ -4,23 +4,28 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
+from orchestrator.experiment.collect import CALIBRATIONS
 from orchestrator.experiment.plan import file_quantization
+from orchestrator.machine.platform import Capability
 from orchestrator.models.zoo import Zoo
 from orchestrator.privacy.attack import find_attack
-from orchestrator.registry import PROTECTIONS, RUNTIMES
+from orchestrator.registry import PLATFORMS, PROTECTIONS, RUNTIMES
 from orchestrator.schema.testbed import Guest
 from orchestrator.schema.workload import Inputs, OwnModel
 from orchestrator.schema.yamlfile import Location, Mistake
+from orchestrator.words import Owner, phases_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from orchestrator.machine.platform import Platform
     from orchestrator.models.runtime import Runtime
     from orchestrator.schema.testbed import TestbedConfig
     from orchestrator.schema.workload import Workload
@@ -33,6 +38,7 @@ def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) 
     yield from _in_preparation(workload)
     yield from _in_protection(workload)
     yield from _in_guests(workload, config)
+    yield from _in_markers(workload, config)
     for index, attack in enumerate(workload.attacks):
         worlds = find_attack(attack).worlds
         if not set(worlds) & set(workload.worlds):
@@ -52,7 +58,7 @@ def _in_inputs(inputs: Inputs, at: Location, folder: Path) -> Iterator[Mistake]:
     for key, paths in groups:
         for index, path in enumerate(paths):
             if not (folder / path).is_file():
-                yield Mistake((*at, *key, "files", index), f"{folder / path}: no such file")
+                yield Mistake((*at, *key, "files", index), f"{folder / path}: no such file", alone=True)
 
 
 def _in_preparation(workload: Workload) -> Iterator[Mistake]:
@@ -86,7 +92,47 @@ def _in_models(workload: Workload, zoo: Zoo, folder: Path) -> Iterator[Mistake]:
                 zoo.file_of(model, quantization)
         except UsageError as error:
             own = ("path",) if isinstance(model, OwnModel) else ()
-            yield Mistake(("models", index, *own), error.message, error.hint)
+            yield Mistake(("models", index, *own), error.message, error.hint, alone=isinstance(model, OwnModel))
+
+
+def _in_markers(workload: Workload, config: TestbedConfig) -> Iterator[Mistake]:
+    """A boot may not make more markers than the counter holds: the last inferences would have no counts."""
+    platform: Platform = PLATFORMS[config.machine.platform]
+    if Capability.COUNT not in platform.capabilities:
+        return
+    steps = _steps_of_a_boot(workload)
+    for timing in workload.timing:
+        cpus = config.machine.deterministic.cpus if timing.mode == "deterministic" else config.machine.cpus
+        limit = platform.marker_limit(cpus)
+        fixed, each = markers_of_a_step()
+        needed = steps * (fixed + each * (workload.iterations + workload.warmups))
+        if limit is not None and needed > limit:
+            most = max(0, (limit // steps - fixed) // each - workload.warmups)
+            text = f"{needed:,} markers in a boot of {steps} steps, and the counter holds {limit:,}"
+            yield Mistake(
+                ("iterations",), text, f"{most:,} iterations at most, or fewer cells and worlds, or more boots"
+            )
+            return
+
+
+def _steps_of_a_boot(workload: Workload) -> int:
+    """Cells of one machine, each in all worlds."""
+    quantizations, outputs = len(workload.quantization), len(workload.output)
+    models = sum(
+        (outputs if model.output is None else 1) if isinstance(model, OwnModel) else quantizations * outputs
+        for model in workload.models
+    )
+    axes = (workload.runtime, workload.protection, workload.threads, workload.memory_mib)
+    cells = models * len(workload.pretouch) * math.prod(len(axis) for axis in axes)
+    return cells * len(workload.worlds)
+
+
+def markers_of_a_step() -> tuple[int, int]:
+    """How many markers a step makes at most, whatever its inferences, and how many an inference makes."""
+    phases = phases_of(Owner.STEP)
+    repeated = sum(phase.repeats for phase in phases)
+    lives = len(phases_of(Owner.GUEST)) + 1  # of a guest; the gate's own
+    return 2 * (CALIBRATIONS + len(phases) - repeated + lives), 2 * repeated
 
 
 def _in_own(model: OwnModel, workload: Workload, at: Location, folder: Path) -> Iterator[Mistake]:
@@ -100,7 +146,7 @@ def _in_own(model: OwnModel, workload: Workload, at: Location, folder: Path) -> 
         anatomy = runtime.anatomy(folder / model.path) if found is None else None
         if anatomy is not None and anatomy.quantization != model.quantization:
             text = f"said to be {model.quantization}, and {model.path} is {anatomy.quantization}"
-            yield Mistake((*at, "quantization"), text, "leave it out: it is read from the file")
+            yield Mistake((*at, "quantization"), text, "leave it out: it is read from the file", alone=True)
 
 
 def _in_guests(workload: Workload, config: TestbedConfig) -> Iterator[Mistake]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _BASE_MIB = 44
 """Of a guest: kernel, initrd and bounce buffers; without the runtime."""
+_FILES_SHARE = 2  # a tmpfs takes half of the memory at most
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,11 @@ class Subject:
 
     @property
     def needed_mib(self) -> int:
-        """Roughly the smallest guest that it runs in, MiB."""
-        runtime = self.oracle.runtime
-        needed = max(runtime.copies * self.deployable.bytes, (self.memory_kib or 0) << 10)
-        return guest_base(runtime) + (needed >> 20)
+        """Roughly the smallest guest that it runs in, MiB: it holds the inputs as well, and files in half of itself."""
+        runtime, model, inputs = self.oracle.runtime, self.deployable.bytes, len(self.tensors.data)
+        needed = max(runtime.copies * model, (self.memory_kib or 0) << 10)
+        used = guest_base(runtime) + (needed + inputs >> 20)
+        return max(used, _BASE_MIB + (_FILES_SHARE * (model + inputs) >> 20))
 
     def accuracy(self, model: Path) -> tuple[int, int]:
         """Right answers that another file gives to the same inputs, and the inputs; only where labels are known.

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-import yaml
 
 from orchestrator import __version__, extensions
 from orchestrator.build.graph import file_digest
 from orchestrator.build.run import CommandError, run
 from orchestrator.errors import OrchError
+from orchestrator.schema.yamltext import dump
 
 if TYPE_CHECKING:
     from orchestrator.testbed.project import Project
@@ -26,10 +26,15 @@ _LIBRARIES = ("numpy", "pandas", "pyarrow", "matplotlib", "paramiko", "fabric", 
 
 
 def git_facts(root: Path) -> dict[str, Any]:
-    """Revision and whether the tree differs from it; both None outside a checkout."""
+    """Revision and whether the tree differs from it; both None where `root` is no checkout of its own.
+
+    A repository around it, or one that a variable names, is somebody else's.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    own["GIT_CEILING_DIRECTORIES"] = str(root.resolve().parent)
     try:
-        revision = run(["git", "-C", root, "rev-parse", "HEAD"], timeout=10).stdout.strip()
-        dirty = bool(run(["git", "-C", root, "status", "--porcelain"], timeout=30).stdout.strip())
+        revision = run(["git", "-C", root, "rev-parse", "HEAD"], timeout=10, env=own).stdout.strip()
+        dirty = bool(run(["git", "-C", root, "status", "--porcelain"], timeout=30, env=own).stdout.strip())
     except (CommandError, OrchError):
         return {"revision": None, "dirty": None}
     return {"revision": revision, "dirty": dirty}
@@ -78,8 +83,7 @@ def testbed_text(project: Project) -> str:
         return str(project.path(value)) if isinstance(value, Path) else value
 
     table = plain(project.config.model_dump(exclude_none=True))
-    text: str = yaml.safe_dump(table, sort_keys=False, allow_unicode=True, width=120)
-    return text
+    return dump(table)
 
 
 def reproduce_script(revision: str | None, root: Path) -> str:
@@ -93,7 +97,8 @@ def reproduce_script(revision: str | None, root: Path) -> str:
         "set -eu\n"
         'folder=$(dirname "$(readlink -f "$0")")\n'
         f"cd {shlex.quote(str(root))}\n"
-        "now=$(git rev-parse HEAD 2>/dev/null || echo unknown)\n"
+        "unset GIT_DIR GIT_WORK_TREE\n"
+        'now=$(GIT_CEILING_DIRECTORIES=$(dirname "$(pwd -P)") git rev-parse HEAD 2>/dev/null || echo unknown)\n'
         f'[ "$now" = {shlex.quote(revision or "")} ] || echo "note: the checkout is at $now now" >&2\n'
         f'exec {orch} --testbed "$folder/testbed.yaml" run "$folder/workload.yaml" "$@"\n'
     )

@@ -216,11 +216,12 @@ class Stage:
             done = ssh.attempt(link, gate.arm_script(what, name), _ARM_SECONDS)
             if done.code:
                 raise WorkloadError(f"the runner did not start: {done.words}")
+            said = done.stdout.strip()
         if name is not None:  # its end costs exits, which are not the measurement's
             self.links.hang_up(world)
         with self.links.to(World.HOST) as host:
             before = self._vmm_exits(host, name)
-            ssh.capture(host, gate.gate_script(what, name, after=after))
+            ssh.capture(host, gate.gate_script(what, name, clock=int(said) if said else None, after=after))
         self.links.hang_up()
         return before
 
@@ -256,8 +257,8 @@ class Stage:
         try:
             with self.links.to(world) as link:
                 text = ssh.capture(link, f"cat {gate.FOLDER}/{RESULTS}")
-        except BootError:
-            raise self.bed.world(world).lost() from None
+        except BootError:  # that of a world that has ended says so
+            raise
         except OrchError:
             text = ""
         with self.links.to(World.HOST) as host:

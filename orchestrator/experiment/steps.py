@@ -18,6 +18,7 @@ from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.outputs import OUTPUTS, check_equal
 from orchestrator.runs.rows import RowMaker
 from orchestrator.runs.shard import PRIVACY
+from orchestrator.schema.workload import machine_seed
 from orchestrator.words import Status
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class Steps:
             self.shard.log.add("deployed", step=step.key, runtime=stage.runtime_of(bundle), files=files)
         opening = subject.deployable.opening
         what = CountedExecution(
-            cell, opening, stage.take_base(), load.iterations, load.warmups, cell.top(load) or load.top
+            *(cell, opening, stage.take_base(), load.iterations, load.warmups, cell.top(load) or load.top),
+            seed=machine_seed(load.seed, step.boot),
         )
         with self.part("count", step=step.key):
             counted = stage.count(what, step.world, say)

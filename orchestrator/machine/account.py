@@ -44,6 +44,8 @@ def check_account(data: dict[str, Any]) -> MachineStatus:
     if not alive and not state.final:
         detail = loss(state)
         state, reason = State.FAILED, Reason.LOST
+    if alive and not state.final and (still := stillness(supervisor, qemu, paused=data.get("paused", False))):
+        state, detail = State.PAUSED, still
     return MachineStatus(
         state=state,
         alive=alive,
@@ -59,6 +61,17 @@ def check_account(data: dict[str, Any]) -> MachineStatus:
         emulator_rss=qemu.rss() if qemu else 0,
         supervisor_rss=supervisor.rss() if supervisor else 0,
     )
+
+
+def stillness(supervisor: ProcessId | None, emulator: ProcessId | None, *, paused: bool) -> str:
+    """Why a machine whose processes are there does nothing, and how it goes on; '' if it does something.
+
+    `paused`: its monitor has said so.
+    """
+    for name, process in (("emulator", emulator), ("supervisor", supervisor)):
+        if process is not None and process.stopped():
+            return f"its {name}'s process is stopped (`kill -CONT {process.pid}` lets it go on)"
+    return "its CPUs are stopped (`cont` on its monitor lets them go on)" if paused else ""
 
 
 def loss(state: State) -> str:

@@ -167,6 +167,9 @@ class Fvp:
     def check(self, blueprint: Blueprint) -> None:
         """Nothing can be combined wrongly."""
 
+    def marker_limit(self, cpus: int) -> None:
+        """Nothing counts on it."""
+
     def version(self, parts: Parts) -> NoReturn:
         """Nothing of it was ever run."""
         raise NotImplementedError

@@ -105,7 +105,7 @@ def make_runtime_folder(folder: Path, run_folder: Path) -> None:
         _check_private(folder.parent)
         remove_runtime_folder(folder)
         folder.mkdir(mode=0o700)
-        (folder / "run-folder").write_text(f"{run_folder}\n", encoding="utf-8")
+        (folder / "run-folder").write_bytes(os.fsencode(run_folder) + b"\n")
     except OSError as error:
         raise EnvError(f"{folder}: cannot make the folder for sockets: {error.strerror}") from None
 

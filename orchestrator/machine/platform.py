@@ -243,6 +243,9 @@ class Platform(Protocol):
     def needs(self, config: MachineConfig, *, deterministic: bool) -> Needs:
         """What a machine may come to use of the computer that runs it."""
 
+    def marker_limit(self, cpus: int) -> int | None:
+        """How many markers the counter of a machine with so many CPUs holds; None if there is no limit (COUNT)."""
+
     def check(self, blueprint: Blueprint) -> None:
         """Raises UsageError for a combination that it cannot do."""
 

@@ -20,17 +20,17 @@ class ProcessId:
     @classmethod
     def of(cls, pid: int) -> ProcessId | None:
         """The process that has this pid now, or had it and was not waited for; None when there is none."""
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
-        # The program's name, in brackets, may hold spaces and brackets: fields are counted behind the last one.
-        fields = stat[stat.rindex(")") + 2 :].split()
-        return cls(pid, int(fields[19]))
+        fields = _fields(pid)
+        return None if fields is None else cls(pid, int(fields[19]))
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
         return not self.wait_gone(0)
+
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger holds this very process up."""
+        fields = _fields(self.pid)
+        return fields is not None and int(fields[19]) == self.start and fields[0] in ("T", "t")
 
     def rss(self) -> int:
         """Resident memory, bytes; 0 when the process is gone."""
@@ -71,3 +71,13 @@ class ProcessId:
             return bool(poll.poll(max(timeout, 0) * 1000))
         finally:
             os.close(descriptor)
+
+
+def _fields(pid: int) -> list[str] | None:
+    """What proc(5) has in `stat` behind the program's name: first the state; None if there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The program's name, in brackets, may hold spaces and brackets: fields are counted behind the last one.
+    return stat[stat.rindex(")") + 2 :].split()

@@ -27,7 +27,7 @@ from orchestrator.machine.needs import Needs
 from orchestrator.machine.paths import RunPaths, runtime_folder
 from orchestrator.machine.platform import Blueprint, Capability, Identity, Parts, Platform
 from orchestrator.machine.spec import Counter, Initrd, MachineSpec
-from orchestrator.trace.client import CounterClient
+from orchestrator.trace.client import CounterClient, marker_limit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -117,6 +117,10 @@ class Qemu:
             cores=1 if deterministic else config.cpus,
             memory_mib=RAM_MIB + TRANSLATION_CACHE_MIB + EMULATOR_MIB,
         )
+
+    def marker_limit(self, cpus: int) -> int | None:
+        """Of the plugin's log."""
+        return marker_limit(cpus)
 
     def check(self, blueprint: Blueprint) -> None:
         """With icount all vCPUs share a thread, and plugins are told the wrong one of them."""

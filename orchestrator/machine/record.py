@@ -39,6 +39,7 @@ class Record:
             "qemu": None,
             "last_line": "",
             "supervised": True,
+            "paused": False,
         }
 
     @property

@@ -9,13 +9,17 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How far a machine has come; `failed` and `stopped` are final."""
+    """How far a machine has come; `failed` and `stopped` are final.
+
+    `paused` is never recorded: a machine that stands still now is in it instead of the state that it has come to.
+    """
 
     STARTING = "starting"
     RESTORING = "restoring"
     FIRMWARE = "firmware"
     KERNEL = "kernel"
     HOST_READY = "host-ready"
+    PAUSED = "paused"
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"

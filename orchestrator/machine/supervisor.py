@@ -215,6 +215,8 @@ class Supervisor:
 
     def _on_event(self, name: str, data: dict[str, Any]) -> None:
         self._record.event("qmp", qmp=name, data=data)
+        if name in ("STOP", "RESUME"):
+            self._record.set(paused=name == "STOP")
 
     async def _do_save(self, request: dict[str, Any]) -> dict[str, Any]:
         result = await self._monitor.save(Path(request["path"]))

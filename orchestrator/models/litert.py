@@ -41,6 +41,7 @@ def argv(what: Execution) -> list[str]:
     words += ["--kernels", ",".join(what.kernels)] if what.kernels else []
     if what.armed is not None:
         words += ["--arm", str(what.armed.port), "--align-us", str(what.armed.align_us)]
+        words += ["--phase-us", str(what.armed.phase_us)]
         words += ["--say", what.armed.say, what.armed.word]
     return words
 

@@ -4,7 +4,8 @@
 A runtime's program must
 - mark its phases as docs/runner.md says, with ids from `Execution.base` on, and write what it released and measured;
 - with `Armed`: print the number of its process, which leads a group of its own, and wait in the background for a
-  datagram; then begin at a multiple of `align_us`, and say its last word whatever happened.
+  datagram; then begin `phase_us` behind a multiple of `align_us` that is at least `align_us` away, and say its last
+  word whatever happened.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ _COMM = 15  # characters of its name that the kernel keeps of a process
 
 @dataclass(frozen=True)
 class Armed:
-    """Wait for a datagram at a UDP `port`, begin at a multiple of `align_us`; at the end write `word` to `say`."""
+    """Wait for a datagram at a UDP `port`; at the end write `word` to `say`.
+
+    It begins when CLOCK_MONOTONIC is `phase_us` behind a multiple of `align_us`, and not before `align_us` are over.
+    """
 
     port: int
     align_us: int
+    phase_us: int
     say: str
     word: str
 

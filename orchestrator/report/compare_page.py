@@ -81,7 +81,8 @@ def page(a: Run, b: Run, comparison: Comparison, margin: float) -> Page:
     note = (
         f"B / A are ratios of sums of instructions, all components ({ESTIMATOR}), with 95 % bootstrap intervals, boots "
         "before blocks of iterations; boots of the same seed are paired. Slower or faster: the interval lies wholly "
-        "beyond the margin; indistinguishable: within it; too few ticks: they fell into too little to say anything."
+        "beyond the margin; indistinguishable: within it; identical: each sample of B is that of A; too few ticks: "
+        "they fell into too little to say anything."
     )
     items.append(Paragraph(note, "note"))
     return Page(

@@ -18,7 +18,8 @@ def render(page: Page) -> str:
     )
     environment.filters["figure"] = _figure
     source = resources.files(__package__ or "orchestrator.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(page=page)
+    text = environment.from_string(source).render(page=page)
+    return text.encode(errors="backslashreplace").decode()  # of a name that is no text its bytes are told
 
 
 def _unbroken(value: object) -> object:

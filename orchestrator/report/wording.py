@@ -18,6 +18,7 @@ NONE = "\u2013"
 _TONES = {
     Verdict.SLOWER: "bad",
     Verdict.FASTER: "good",
+    Verdict.IDENTICAL: "good",
     Verdict.INDISTINGUISHABLE: "good",
     Verdict.INCONCLUSIVE: "warn",
     Verdict.TOO_FEW_TICKS: "warn",

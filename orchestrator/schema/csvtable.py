@@ -174,7 +174,7 @@ class Table(Generic[RowType]):
         if header:
             writer.writerow(self.names)
         writer.writerows(row.fields() for row in rows)
-        return stream.getvalue().encode()
+        return stream.getvalue().encode(errors="backslashreplace")  # notes may hold names that are no text
 
     def write(self, path: Path, rows: Iterable[RowType]) -> None:
         """Replace the file at once."""
@@ -251,7 +251,7 @@ class Table(Generic[RowType]):
     def _lines(self, records: Iterable[list[str]]) -> bytes:
         stream = io.StringIO()
         csv.writer(stream, lineterminator="\n").writerows([self.names, *records])
-        return stream.getvalue().encode()
+        return stream.getvalue().encode(errors="backslashreplace")  # notes may hold names that are no text
 
     def _read(self, path: Path) -> tuple[Edition, Iterator[list[str]]]:
         """The edition of a file, and its records as this version has them."""

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a YAML file into a pydantic model; every mistake is one line: file:line:column, key, expectation."""
+"""Read a YAML file into a pydantic model; all mistakes are told, each in a line: file:line:column, key, expectation."""
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import MistakesError, UsageError
+from orchestrator.schema.yamltext import Location, Places, apply, parse
 
-Location = tuple[str | int, ...]
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 Model = TypeVar("Model", bound=BaseModel)
-# PyYAML lets through what Python says of a date, a number or a depth that there is not.
-_BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class Strict(BaseModel):
@@ -26,11 +27,15 @@ class Strict(BaseModel):
 
 
 class Mistake(NamedTuple):
-    """What is wrong with a document that its schema cannot know: where, and what."""
+    """What is wrong with a document that its schema cannot know: where, and what.
+
+    `alone`: whatever else the document says, so that it can be told beside mistakes of another kind.
+    """
 
     at: Location
     text: str
     hint: str | None = None
+    alone: bool = False
 
 
 def load(
@@ -61,97 +66,92 @@ def loads(
     check: Callable[[Model], Iterable[Mistake]] | None = None,
 ) -> Model:
     """Validate YAML `text` as `model`; `name` stands for the file in messages."""
-    data, places = _parse(text, name)
+    data, places = parse(text, name)
     for change in changes:
-        _apply(change, data, places)
+        apply(change, data, places)
     try:
         document = model.model_validate(data)
     except ValidationError as error:
-        raise UsageError(_describe(error, places, name, model)) from None
-    mistakes = list(check(document)) if check else []
-    if mistakes:
-        found, _ = _known_part(mistakes[0].at, places)
-        key = _dotted(found or mistakes[0].at)
-        raise UsageError(
-            f"{places.get(found, name)}: {key}: {mistakes[0].text}{_more(mistakes)}", hint=mistakes[0].hint
-        )
-    return document
+        problems = _causes(error.errors(include_url=False))
+        more, beyond = _hidden(_without(data, problems), model, check)
+        found = _described([*problems, *more], places, name, model)
+        found |= {_line(each, places, name): each for each in beyond}
+    else:
+        found = {_line(each, places, name): each for each in (check(document) if check else ())}
+        if not found:
+            return document
+    order = {at: number for number, at in enumerate(places)}
+    ordered = sorted(found, key=lambda line: order.get(_known_part(found[line].at, places)[0], -1))
+    raise MistakesError([(line, found[line].hint) for line in ordered])
 
 
-def _parse(text: str, name: str) -> tuple[Any, dict[Location, str]]:
-    """The document, and where each of its keys is."""
-    marks: dict[Location, yaml.Mark] = {}
-    try:
-        loader = yaml.SafeLoader(text)  # not libyaml's, which ends the process where a document is too deep
-        root = loader.get_single_node()
-        data = None if root is None else loader.construct_document(root)
-        if root is not None:
-            _collect_marks(root, (), marks, name)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise UsageError(f"{where}: not valid YAML: {error.problem}") from None
-    except _BAD_YAML as error:
-        raise UsageError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    places = {at: f"{name}:{mark.line + 1}:{mark.column + 1}" for at, mark in marks.items()}
-    return ({} if data is None else data), places
+def _line(mistake: Mistake, places: Places, name: str) -> str:
+    found, unknown = _known_part(mistake.at, places)
+    return f"{places.get(found, name)}: {_dotted(found or unknown) or 'document'}: {mistake.text}"
 
 
-def _apply(change: str, data: Any, places: dict[Location, str]) -> None:
-    """Put one `a.b=VALUE` into the document, and note that this is where the key comes from."""
-    dotted, equals, value = change.partition("=")
-    keys = dotted.split(".")
-    if not equals or not all(keys):
-        raise UsageError(f"--set {change}: expected KEY=VALUE or KEY.KEY=VALUE")
-    try:
-        parsed = yaml.safe_load(value)
-    except _BAD_YAML:
-        raise UsageError(f"--set {change}: the value is not valid YAML") from None
-    for key in keys[:-1]:
-        if not isinstance(data, dict) or not isinstance(data.setdefault(key, {}), dict):
-            raise UsageError(f"--set {change}: '{key}' has no keys of its own")
-        data = data[key]
-    if not isinstance(data, dict):
-        raise UsageError(f"--set {change}: the document has no keys")
-    data[keys[-1]] = parsed
-    at = tuple(keys)
-    for below in [place for place in places if place[: len(at)] == at]:
-        del places[below]
-    for length in range(1, len(at) + 1):
-        places.setdefault(at[:length], f"--set {change}")
+def _causes(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without what only follows from another one: a list whose items are wrong is too short as well."""
+    places = [problem["loc"] for problem in problems]
+
+    def follows(problem: ErrorDetails) -> bool:
+        at = problem["loc"]
+        return problem["type"] == "too_short" and any(place != at and place[: len(at)] == at for place in places)
+
+    return [problem for problem in problems if not follows(problem)]
 
 
-def _collect_marks(node: yaml.Node, at: Location, marks: dict[Location, yaml.Mark], name: str) -> None:
-    """Remember where each key (or list item) of the document starts; a key given twice is an error."""
-    marks.setdefault(at, node.start_mark)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*at, key.value)
-            if here in marks:
-                line, column = key.start_mark.line + 1, key.start_mark.column + 1
-                raise UsageError(f"{name}:{line}:{column}: key '{key.value}' is given twice")
-            marks[here] = key.start_mark
-            _collect_marks(value, here, marks, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _collect_marks(value, (*at, index), marks, name)
-
-
-def _describe(error: ValidationError, places: dict[Location, str], name: str, model: type[BaseModel]) -> str:
-    """The first problem as one line, with how many more there are."""
-    problems = error.errors(include_url=False)
+def _described(
+    problems: Sequence[ErrorDetails], places: Places, name: str, model: type[BaseModel]
+) -> dict[str, Mistake]:
+    """What the schema has against a document, by the line that says it."""
+    lines: dict[str, Mistake] = {}
+    meant: set[Location] = set()
     # A key that is spelled wrong is also one that is missing: the former says more.
-    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
-    found, unknown = _known_part(first["loc"], places)
-    text = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        text = f"unknown key{_nearest(str(first['loc'][-1]), _known_keys(model, found[:-1]))}"
-    missing = unknown[-1:] if first["type"] == "missing" else ()
-    key = _dotted((*found, *missing) or unknown) or "document"
-    return f"{places.get(found, name)}: {key}: {text}{_more(problems)}"
+    for problem in sorted(problems, key=lambda each: each["type"] != "extra_forbidden"):
+        found, unknown = _known_part(problem["loc"], places)
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(model, found[:-1])
+            near = _nearest(str(problem["loc"][-1]), known)
+            meant |= {(*found[:-1], near)} if near else set()
+            text = "unknown key" + (f"; did you mean '{near}'?" if near else _choice(known))
+        missing = unknown[-1:] if problem["type"] == "missing" else ()
+        key = (*found, *missing)
+        if missing and key in meant:
+            continue
+        line = f"{places.get(found, name)}: {_dotted(key or unknown) or 'document'}: {text}"
+        lines.setdefault(line, Mistake(found, text))
+    return lines
 
 
-def _known_part(at: Location, places: dict[Location, str]) -> tuple[Location, Location]:
+def _without(data: Any, problems: Sequence[ErrorDetails]) -> Any:
+    """The document less the keys that something is wrong with, as far as there are any."""
+    left = copy.deepcopy(data)
+    for problem in problems:
+        holder, key, node = None, None, left
+        for part in problem["loc"] if problem["type"] != "missing" else ():
+            if isinstance(node, dict) and part in node:
+                holder, key, node = node, part, node[part]
+            elif isinstance(node, list):  # to take an item away would move the others
+                break
+        if holder is not None:
+            holder.pop(key)
+    return left
+
+
+def _hidden(
+    left: Any, model: type[Model], check: Callable[[Model], Iterable[Mistake]] | None
+) -> tuple[list[ErrorDetails], list[Mistake]]:
+    """What is wrong with the rest of a document, as far as that cannot follow from what was taken away."""
+    try:
+        document = model.model_validate(left)
+    except ValidationError as error:
+        return [each for each in error.errors(include_url=False) if each["type"] == "extra_forbidden"], []
+    return [], [each for each in check(document) if each.alone] if check else []
+
+
+def _known_part(at: Location, places: Places) -> tuple[Location, Location]:
     """As much of a path as is in the document, and what came after; a union adds its branch, which is in none."""
     found: Location = ()
     unknown: Location = ()
@@ -165,10 +165,6 @@ def _known_part(at: Location, places: dict[Location, str]) -> tuple[Location, Lo
 
 def _dotted(at: Location) -> str:
     return ".".join(str(part) for part in at)
-
-
-def _more(problems: Sequence[object]) -> str:
-    return f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
 
 
 def _known_keys(model: type[BaseModel], path: Location) -> list[str]:
@@ -192,8 +188,9 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"; did you mean '{close[0]}'?"
+def _nearest(word: str, known: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, known, n=1)), None)
+
+
+def _choice(known: list[str]) -> str:
     return f"; known here: {', '.join(known)}" if known else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from orchestrator.build.cache import Cache, default_cache
+from orchestrator.build.cache import Cache, default_cache, users_own
 from orchestrator.build.graph import Graph, Node
 from orchestrator.errors import UsageError
 from orchestrator.machine.platform import DEFAULT_SEED, Blueprint, Capability, Parts, Platform, need
@@ -83,7 +83,7 @@ class Project:
 
     def _users_own(self) -> Path:
         place = hashlib.sha256(os.fsencode(self.testbed_file)).hexdigest()[:8]
-        return Path(platformdirs.user_state_dir("orch")) / f"{self.config.name}-{place}"
+        return users_own(platformdirs.user_state_dir, "XDG_STATE_HOME") / f"{self.config.name}-{place}"
 
     def cache(self) -> Cache:
         """The user's artifact cache."""

@@ -193,9 +193,12 @@ class Testbed:
     def up(self, options: UpOptions) -> UpResult:
         """Bring the machine up unless it is; returns once a command over SSH was answered."""
         with self.exclusive():
-            running = self.running()
-            if running is not None and self.instance.status().state is State.HOST_READY:
+            running, now = self.running(), self.instance.status()
+            if running is not None and now.state is State.HOST_READY:
                 return self._already_up(running, options)
+            if now.state is State.PAUSED:
+                name = self.project.config.name
+                raise BootError(f"testbed '{name}' is up and paused: {now.detail}", hint="or `orch down`")
             self.instance.stop(self.project.config.timeouts.down)  # what an interrupted `up` or a crash left
             for warning in self.project.untested():
                 self.progress.notice(f"untested: {warning}")
@@ -252,7 +255,7 @@ class Testbed:
         """Stop the machine and remove what it left; returns whether there was one."""
         with self.exclusive():
             was_up = self.running() is not None
-            if was_up:
+            if was_up and self.instance.status().state is not State.PAUSED:  # one that stands still would be waited for
                 self.guests.stop_all()
             self.instance.stop(self.project.config.timeouts.down)
             self.instance.cleanup_stale()
@@ -292,8 +295,21 @@ class Testbed:
     def open_host(self, timeout: float | None = None) -> Iterator[Connection]:
         """An SSH connection to the emulated host of its own."""
         port = int(self.need_running()["ssh_port"])
-        with ssh.opened(self.server(port), timeout or self.project.config.timeouts.ssh) as link:
-            yield link
+        try:
+            with ssh.opened(self.server(port), timeout or self.project.config.timeouts.ssh) as link:
+                try:
+                    yield link
+                except ssh.LostError:
+                    raise HostWorld(self).lost() from None
+        except BootError as error:
+            raise self._paused(error) or error from None
+
+    def _paused(self, error: BootError) -> BootError | None:
+        """The error of a machine that is silent because it stands still; None if it does not."""
+        now = self.instance.status()
+        if now.state is not State.PAUSED or now.detail in error.message:
+            return None
+        return BootError(f"{error.message}: the machine is paused: {now.detail}", hint="or `orch down`")
 
     def server(self, port: int) -> ssh.Server:
         """The emulated host's SSH server behind a port of loopback, known by its key."""

@@ -15,6 +15,13 @@ from orchestrator.trace.markers import MarkerRecord
 from orchestrator.trace.parsing import PluginInfo, load_object, parse_counters, parse_info, parse_page
 
 T = TypeVar("T")
+# images/qemu/plugin: what the log may take, a record without its tally, and a tally of one vCPU; bytes.
+LOG_BYTES, RECORD_BYTES, TALLY_BYTES = 256 << 20, 32, 320
+
+
+def marker_limit(cpus: int) -> int:
+    """How many markers the plugin holds of a machine with so many CPUs; what comes later is lost, and told."""
+    return LOG_BYTES // (RECORD_BYTES + cpus * TALLY_BYTES)
 
 
 class CounterClient:

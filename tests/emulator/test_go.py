@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A deterministic machine before a measurement: a start signal that is no packet, and a spinner that holds still."""
+"""A deterministic machine before a measurement: a start signal that is no packet, a spinner that holds still, ticks."""
 
 from __future__ import annotations
 
@@ -49,3 +49,16 @@ def test_go_and_the_spinner(bed: Bed) -> None:
     )
     assert spinning > 10**8  # a second is 10^9 instructions where one takes 1 ns
     assert still < spinning / 10
+    ticks_are_moved(bed)
+
+
+def ticks_are_moved(bed: Bed) -> None:
+    """Half a period away from where they were, by a clock that has its own pace again when the program has ended."""
+    period, pace = 10_000_000, "marker clock; busybox adjtimex | grep 'tick:'"
+    before, tick = host(bed, pace).splitlines()
+    after, again = host(bed, f"marker apart {before} {period} && {pace}").splitlines()
+    assert abs((int(after) - int(before)) % period - period // 2) < 20_000
+    assert tick == again
+    stay = host(bed, "sleep 1; marker clock")
+    assert abs(int(stay) - int(after)) < 20_000
+    assert "not a period" in host(bed, "marker apart 0 0 2>&1 || :")

@@ -119,7 +119,7 @@ def test_the_same_in_host_vm_and_realm(bed: Bed, tmp_path: Path) -> None:
     check_scores(found, oracle)
 
     # Armed in the realm, started from the host when no session is open, waited for where it speaks at the end.
-    armed = words("int8", 4000, "/tmp/give", Armed(PORT, 10000, "/tmp/give/said", "finished"))
+    armed = words("int8", 4000, "/tmp/give", Armed(PORT, 10000, 2500, "/tmp/give/said", "finished"))
     script = f"cd /tmp/give && mkfifo said && bundle/runner {armed}"
     assert run_in(bed, "realm", script).strip().isdigit()  # the number of the process
     host(bed, f"/tmp/give/bundle/runner go {REALM} {PORT}")

@@ -17,7 +17,7 @@ from orchestrator.files import replace_file
 PACKAGE = Path(files.__file__).parent
 # What they give a name is not of their own writing: files that pip and mirrors left, a link, a copy from a machine,
 # a log. venv.py runs before the package can be imported.
-MOVERS = {"build/downloads.py", "build/packages.py", "build/cache.py", "shell/ssh.py", "build/venv.py"}
+MOVERS = {"build/downloads.py", "build/packages.py", "build/cache.py", "shell/copying.py", "build/venv.py"}
 
 
 def test_a_file_is_old_or_new_and_nothing_else_stays(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ static const char usage_text[] =
 	"                  --output detections --boxes NAME --scores NAME [--classes NAME] [--count NAME] [--top K]\n"
 	"                                      [--min-score X]\n"
 	"                  [--signature KEY]\n"
-	"                  [--arm UDP_PORT [--align-us U]] [--say PATH TEXT]\n"
+	"                  [--arm UDP_PORT [--align-us U [--phase-us P]]] [--say PATH TEXT]\n"
 	"       runner go ADDRESS UDP_PORT\n";
 
 static int complain(int status, const char *what, const char *why)
@@ -88,7 +88,7 @@ static int run_worker(void *context, struct record *record)
 		return EXIT_INFERENCE;
 	}
 	if (job->options.align_us)
-		clock_align(job->options.align_us);
+		clock_align(job->options.align_us, job->options.phase_us);
 	return work(&job->options, &job->labels, job->outputs, record);
 }
 

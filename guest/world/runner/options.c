@@ -50,6 +50,7 @@ static const struct option known[] = {
 	{ "--labels", TEXT, FIELD(labels), 0, 0, false },
 	{ "--arm", NUMBER, FIELD(port), 1, UINT16_MAX, false },
 	{ "--align-us", NUMBER, FIELD(align_us), 1, ALIGN_MAX_US, false },
+	{ "--phase-us", NUMBER, FIELD(phase_us), 0, ALIGN_MAX_US, false },
 	{ "--say", SAY, FIELD(say_path), 0, 0, false },
 };
 
@@ -190,6 +191,10 @@ static bool complete(const bool *given, struct options *options, char *problem)
 	options->arm = given[find("--arm") - known];
 	if (options->align_us && !options->arm) {
 		snprintf(problem, PROBLEM_BYTES, "--align-us means nothing without --arm");
+		return false;
+	}
+	if (options->phase_us && options->phase_us >= options->align_us) {
+		snprintf(problem, PROBLEM_BYTES, "--phase-us: a number below that of --align-us expected");
 		return false;
 	}
 	return fits(given, options, problem);

@@ -27,7 +27,8 @@ struct options {
 	struct release_rule rule;
 	bool arm;
 	uint16_t port;
-	uint32_t align_us;
+	uint32_t align_us;      /* 0: begin at once */
+	uint32_t phase_us;      /* less than align_us */
 };
 
 #define PROBLEM_BYTES 256

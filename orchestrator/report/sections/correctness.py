@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from orchestrator.analysis.boots import between_boots
 from orchestrator.analysis.checks import Answers, Equality, answers, el0_equality, left_out, packets, spreads, sums
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Word
@@ -10,7 +11,7 @@ from orchestrator.report.naming import word_of
 from orchestrator.report.section import SectionKind
 from orchestrator.report.sections.allowance import allowance_grids
 from orchestrator.report.sections.equality import difference_grids, equality_grid
-from orchestrator.report.sections.repeatability import independent_boots, repeatability_grid, samples_plot
+from orchestrator.report.sections.repeatability import apart_grid, independent_boots, repeatability_grid, samples_plot
 from orchestrator.report.style import world_name
 from orchestrator.report.wording import ditto, plural, whole
 from orchestrator.words import Status
@@ -22,8 +23,8 @@ def build(facts: RunFacts) -> list[Item]:
     if samples.empty:
         return []
     equalities = el0_equality(samples)
-    repeated = spreads(samples)
-    items: list[Item] = [Facts((*_facts(facts, equalities), *independent_boots(repeated, facts)))]
+    apart = between_boots(samples)
+    items: list[Item] = [Facts((*_facts(facts, equalities), *independent_boots(apart)))]
     given = answers(samples)
     if given:
         items.append(_answers(given, facts))
@@ -32,7 +33,8 @@ def build(facts: RunFacts) -> list[Item]:
     samples_drawn = samples_plot(facts)
     if samples_drawn is not None:
         items.append(samples_drawn)
-    return [*items, repeatability_grid(repeated, facts), _left_out(facts)]
+    repeated = repeatability_grid(spreads(samples), facts)
+    return [*items, repeated, *apart_grid(apart, facts), _left_out(facts)]
 
 
 def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Content]]:

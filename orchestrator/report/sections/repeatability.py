@@ -6,14 +6,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.checks import REPEATABLE, Spread
+from orchestrator.analysis.boots import REPEATABLE, Apart
+from orchestrator.analysis.checks import Spread
+from orchestrator.analysis.decompose import PARTS
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.model import Content, Grid, Heading, Plot, Word
 from orchestrator.report.naming import word_of
 from orchestrator.report.plots.samples import strips
-from orchestrator.report.style import world_name
-from orchestrator.report.wording import MINUS, NONE, ditto, fraction, plural
-from orchestrator.words import INFER, Component, World
+from orchestrator.report.style import component_heading, phase_name, world_name
+from orchestrator.report.wording import MINUS, NONE, ditto, fraction, number, plural
+from orchestrator.words import INFER, LOAD, Component, World
 
 _MANY = 2000  # inferences of a boot, beyond which equal marks are drawn once
 
@@ -57,14 +59,56 @@ def _shown(values: NDArray[np.float64]) -> list[float]:
     return [float(value) for value in (values if len(values) <= _MANY else np.unique(np.round(values, 2)))]
 
 
-def independent_boots(repeated: list[Spread], facts: RunFacts) -> list[tuple[str, Content]]:
+def independent_boots(found: list[Apart]) -> list[tuple[str, Content]]:
     """How far means of boots lie apart at most, of the cells whose time is deterministic."""
-    fixed = {cell.cell_id for cell in facts.cells if cell.icount_shift is not None}
-    apart = [each.between_means for each in repeated if each.cell_id in fixed and each.boots > 1]
-    if not apart:
+    facts: list[tuple[str, Content]] = []
+    for phase, told in ((INFER, "inferences"), (LOAD, "loads")):
+        mine = [each for each in found if each.phase == phase and each.tick is not None and each.mean]
+        if mine:
+            worst = max(mine, key=lambda each: each.all / each.allowed)
+            text = f"within {fraction(worst.all / worst.mean)} of each other; expected: {_expected(worst)}"
+            facts.append((f"Independent boots, {told}", Word(text, "good" if worst.good else "warn")))
+    return facts
+
+
+def _expected(each: Apart) -> str:
+    ticks = each.allowed > REPEATABLE[each.phase] * each.mean
+    return f"{fraction(each.allowed / each.mean)}" + (", one tick of each kind" if ticks else "")
+
+
+def apart_grid(found: list[Apart], facts: RunFacts) -> list[Grid]:
+    """What boots differ by, by component; nothing if there is one boot."""
+    if not found:
         return []
-    told = f"means of an inference within {fraction(max(apart))} of each other; expected: {fraction(REPEATABLE)}"
-    return [("Independent boots", Word(told, "good" if max(apart) <= REPEATABLE else "warn"))]
+    parts = [part for part in PARTS if any(part in each.parts for each in found)]
+    headings = (
+        Heading("Cell", numeric=False),
+        Heading("World", numeric=False),
+        Heading("Phase", numeric=False),
+        Heading("Between boots"),
+        Heading("Expected"),
+        Heading("All"),
+        *(Heading(*component_heading(part)) for part in parts),
+    )
+    rows: list[tuple[Content, ...]] = []
+    for each in found:
+        told = fraction(each.all / each.mean) if each.mean else NONE
+        timed = each.tick is not None
+        rows.append(
+            (
+                *(word_of(facts, each.cell_id), world_name(each.world), phase_name(each.phase)),
+                Word(told, "good" if each.good else "warn") if timed else told,
+                _expected(each) if timed and each.mean else NONE,
+                number(each.all),
+                *(number(each.parts[part]) if part in each.parts else NONE for part in parts),
+            )
+        )
+    notes = (
+        f"Largest {MINUS} smallest of the boots' means, in instructions of a load or an inference: of all, and of each "
+        "component by itself. What is expected of inferences is 0.05 % or, where that is more, what one tick of each "
+        "kind more or less makes of a boot's mean.",
+    )
+    return [Grid("What boots differ by", headings, ditto(rows), notes)]
 
 
 def repeatability_grid(repeated: list[Spread], facts: RunFacts) -> Grid:

@@ -254,8 +254,9 @@ static void be_forked(struct fuzzer *fuzzer)
 	}
 	if (child > 0 && one_in(fuzzer, 2))
 		(void)kill(child, SIGKILL);
-	if (child > 0)
-		(void)waitpid(child, NULL, 0);
+	/* What interrupts this thread's calls does so with the child's, which would have the files for as long as it spins. */
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		(void)kill(child, SIGALRM);
 }
 
 static void *run_thread(void *argument)

@@ -28,6 +28,7 @@ from orchestrator.words import Verdict
 
 CELL = Cell()
 NIGHT = Plan(cells=(CELL,), boots=3, iterations=4, warmups=1)
+NEVER_VARIES = {"realm_create", "teardown", "boot", "load", "read", "write"}  # not always, in all worlds
 NEXT = NIGHT.but(seed=2, started_utc="2026-02-01T12:00:00Z")
 
 
@@ -43,7 +44,8 @@ def verdicts(results: Path, a: Plan, b: Plan, margin: float = 0.02) -> tuple[dic
 
 def test_another_night_is_indistinguishable(tmp_path: Path) -> None:
     words, code = verdicts(tmp_path, NIGHT, NEXT)
-    assert set(words.values()) == {Verdict.INDISTINGUISHABLE}
+    assert set(words.values()) == {Verdict.INDISTINGUISHABLE, Verdict.IDENTICAL}
+    assert {phase for (_, phase), word in words.items() if word is Verdict.IDENTICAL} <= NEVER_VARIES
     assert {world for world, _ in words} == {"host", "vm", "realm"}
     assert {"boot", "realm_create", "load", "read", "infer", "write", "teardown"} == {phase for _, phase in words}
     assert code == 0
@@ -58,7 +60,7 @@ def test_a_slower_realm_is_found_and_nothing_else(tmp_path: Path) -> None:
 
 def test_the_margin_decides(tmp_path: Path) -> None:
     words, code = verdicts(tmp_path / "wide", NIGHT, NEXT.but(slowdown=1.05), margin=0.1)
-    assert set(words.values()) == {Verdict.INDISTINGUISHABLE}
+    assert {word for (_, phase), word in words.items() if phase not in NEVER_VARIES} == {Verdict.INDISTINGUISHABLE}
     assert code == 0
     words, code = verdicts(tmp_path / "back", NIGHT.but(slowdown=1.05), NEXT)
     assert words["realm", "infer"] is Verdict.FASTER
@@ -128,14 +130,34 @@ def test_a_cell_that_failed_everywhere_is_lost_and_one_that_was_taken_out_is_not
     assert (compare(a, c, 0.02).only_a, compare(a, c, 0.02).exit_code) == (("more-x",), 0)
 
 
-def test_a_run_beside_itself_is_equal_where_boots_are_known_by_their_seed(tmp_path: Path) -> None:
-    """Pairs leave nothing that varies; ids of boots tell nothing of another run, whose boots are drawn apart."""
+@pytest.mark.parametrize("known", [True, False])
+def test_a_run_beside_itself_is_identical(tmp_path: Path, known: bool) -> None:
+    """Whether its boots are known by their seeds or not."""
     run = load_run(make_run(tmp_path, NIGHT))
-    infer = {(row.world, row.phase): row for row in compare(run, run, 0.02).rows}["realm", "infer"]
-    assert (infer.ratio, infer.ci_low, infer.ci_high, infer.estimator) == (1, 1, 1, ESTIMATOR)
-    samples = run.samples.assign(seed=run.samples["seed"].where(run.samples["world"] == "none"))
-    unknown = replace(run, samples=samples)
-    for pair in ((unknown, unknown), (run, unknown)):
+    run = run if known else replace(run, samples=without_seeds(run.samples))
+    rows = compare(run, run, 0.02).rows
+    assert {(row.verdict, row.ratio, row.ci_low, row.ci_high) for row in rows} == {(Verdict.IDENTICAL, 1, 1, 1)}
+
+
+def test_one_instruction_more_is_not_identical(tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path, NIGHT))
+    other = replace(run, samples=run.samples.assign(value=run.samples["value"] + 1))
+    assert Verdict.IDENTICAL not in {row.verdict for row in compare(run, other, 0.02).rows}
+
+
+def without_seeds(samples: pd.DataFrame) -> pd.DataFrame:
+    return samples.assign(seed=samples["seed"].where(samples["world"] == "none"))
+
+
+def test_boots_that_are_known_by_their_seed_are_paired(tmp_path: Path) -> None:
+    """Pairs leave nothing that varies; ids of boots tell nothing of another run, whose boots are drawn apart."""
+    night = load_run(make_run(tmp_path, NIGHT))
+    run = replace(night, samples=night.samples.assign(value=night.samples["value"] * 2))
+    infer = {(row.world, row.phase): row for row in compare(night, run, 0.02).rows}["realm", "infer"]
+    assert (infer.ratio, infer.ci_low, infer.ci_high, infer.estimator) == (2, 2, 2, ESTIMATOR)
+    run = replace(night, samples=night.samples.assign(value=night.samples["value"] + 1))
+    unknown = replace(run, samples=without_seeds(run.samples))
+    for pair in ((night, unknown), (unknown, night)):
         infer = {(row.world, row.phase): row for row in compare(*pair, 0.02).rows}["realm", "infer"]
         assert infer.ratio == pytest.approx(1)
         assert infer.ci_low < 1 < infer.ci_high

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from synthetic import PAGE, QUIET, REALM_EXIT, VM_EXIT, Cell, Plan, make_run
 
-from orchestrator.analysis.checks import REPEATABLE, answers, el0_equality, left_out, spreads, sums
+from orchestrator.analysis.boots import REPEATABLE, Apart, between_boots
+from orchestrator.analysis.checks import answers, el0_equality, left_out, spreads, sums
 from orchestrator.analysis.decompose import UNATTRIBUTED
 from orchestrator.analysis.facts import TOTAL, RunFacts, gather
 from orchestrator.analysis.pages import page_costs, slope
@@ -174,7 +176,7 @@ def test_means_of_boots_agree_where_their_medians_jump(facts: RunFacts) -> None:
     rows = [{**like, "boot_id": boot, "value": value} for boot, values in enumerate(boots) for value in values]
     (found,) = spreads(pd.DataFrame(rows))
     assert found.between_medians == pytest.approx(tick / plain, rel=0.02)
-    assert found.between_means < REPEATABLE
+    assert found.between_means < REPEATABLE[INFER]
 
 
 def test_pages_and_their_slope(tmp_path: Path) -> None:
@@ -260,3 +262,42 @@ def test_a_run_in_real_time_and_of_one_boot(tmp_path: Path) -> None:
     found = row(folder, world="realm", phase="infer", component="all", metric="instructions")
     assert found[["ci_low", "ci_high", "ratio_ci_low"]].isna().all()
     assert found["ratio_to_vm"] > 1
+
+
+def boots_of(tick: int, strays: Sequence[int], *, shift: int | None = 3) -> list[Apart]:
+    """Boots of 32 inferences in the VM, a tick in every third; one of each boot has so many instructions more."""
+    own = 444_858
+    about = {"cell_id": "c", "world": "vm", "icount_shift": shift, "host_hz": 100, "guest_hz": 100, "status": "ok"}
+    about |= {"metric": "instructions", "is_warmup": False}
+    rows = []
+    for boot, stray in enumerate(strays):
+        for k in range(32):
+            kernel = (k % 3 == 0) * tick + (k == 5) * stray
+            values = {"all": own + kernel, "guest_user": own, "host_kernel": kernel}
+            rows += [
+                about | {"phase": "infer", "boot_id": boot, "component": component, "value": float(value)}
+                for component, value in values.items()
+            ]
+        rows.append(about | {"phase": "load", "boot_id": boot, "component": "all", "value": 2e6 + 10 * stray})
+    return between_boots(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(("stray", "good"), [(0, True), (7_500, True), (16_000, False), (30_000, False)])
+def test_boots_may_differ_by_a_tick(stray: int, good: bool) -> None:
+    """Of 0.36 ticks an inference one more or less is nothing; two are something that does not repeat."""
+    (infer,) = [each for each in boots_of(8_000, (0, stray, 0)) if each.phase == INFER]
+    assert (infer.boots, infer.good) == (3, good)
+    assert infer.tick == pytest.approx(8_000 / 32, rel=0.1)
+    assert infer.parts == pytest.approx({"all": stray / 32, "guest_user": 0, "host_kernel": stray / 32})
+
+
+def test_loads_and_long_runs_have_limits_of_their_own() -> None:
+    """Where a tick is less than 0.05 % that is the limit, and it is never that of a load."""
+    infer, load = boots_of(8_000, (0, 3_000))
+    assert (load.phase, load.all, load.good, load.allowed) == ("load", 30_000, False, pytest.approx(20_150))
+    assert boots_of(8_000, (0, 1_900))[1].good
+    small = boots_of(100, (0, 32 * 200))[0]
+    assert (small.good, small.allowed) == (True, pytest.approx(REPEATABLE[INFER] * small.mean))
+    assert infer.tick is not None
+    assert {each.tick for each in boots_of(8_000, (0, 0), shift=None)} == {None}
+    assert boots_of(8_000, (0,)) == []

@@ -294,3 +294,72 @@ def wait_until(condition: Any, what: str, timeout: float = 20.0) -> None:
 
 def test_environment_of_tests_is_loaded() -> None:
     assert os.path.basename(__file__) == "test_builder.py"  # noqa: PTH119 - CHILD imports this module by name
+
+
+# --- wherever the checkout is, and whoever builds ---
+
+
+ODD = ("plain", "a b", "50%", "c#", "it's $HOME", "no \udcff text", "comma,:colon")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_recipe_does_not_see_where_the_checkout_is(tmp_path: Path, name: str) -> None:
+    """make, and what it starts, cannot cope with many names: a recipe has copies of what it declares."""
+    root = project(tmp_path, a="make -s -C $SRC OUT=$OUT", b="cat $PROJECT/shared >$OUT/b")
+    text = NODE.replace("script: a.sh", "script: a.sh, files: [Makefile, tool]").replace(
+        "script: b.sh", "script: b.sh, files: ['//shared']"
+    )
+    (root / "images/x/node.yaml").write_text(text)
+    (root / "images/x/Makefile").write_text("all: tool\n\t./tool >$(OUT)/a\n")
+    (root / "images/x/tool").write_text("#!/bin/sh\necho A\n")
+    (root / "images/x/tool").chmod(0o700)
+    (root / "shared").write_text("B\n")
+    (root / "shared").chmod(0o600)
+    moved = tmp_path / name
+    root.rename(moved)
+    made = builder(tmp_path, moved)
+    top = made.graph.node("top")
+    made.build([top])
+    assert (made.artifact(top) / "top").read_text() == "A\nB\n"
+    assert not list((tmp_path / "cache").glob("*/project"))
+
+
+def test_what_a_recipe_does_not_declare_is_not_there(tmp_path: Path) -> None:
+    """It would not be built again when that changes."""
+    root = project(tmp_path, a="cat $SRC/forgotten >$OUT/a")
+    (root / "images/x/forgotten").touch()
+    made = builder(tmp_path, root)
+    with pytest.raises(BuildError, match=r"building a failed: .*forgotten: No such file"):
+        made.build([made.graph.node("top")])
+
+
+def test_a_file_that_is_a_parameter_is_there_under_any_name(tmp_path: Path) -> None:
+    root = project(tmp_path, a="cp $PARAM_own_file $OUT/a")
+    text = NODE.replace("script: a.sh", "script: a.sh, params: {own_file: ''}")
+    (root / "images/x/node.yaml").write_text(text)
+    (tmp_path / "a b#").write_text("mine\n")
+    made = builder(tmp_path, root)
+    node = made.graph.node("a", {"a": {"own_file": f"{tmp_path}/a b#"}})
+    made.build([node])
+    assert (made.artifact(node) / "a").read_text() == "mine\n"
+
+
+def test_an_artifact_has_the_same_permissions_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        made = builder(tmp_path, project(tmp_path, a="mkdir $OUT/d; echo >$OUT/a; echo >$OUT/x; chmod +x $OUT/x"))
+        node = made.graph.node("a")
+        made.build([node])
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in made.artifact(node).iterdir()}
+    assert modes == {"a": 0o644, "d": 0o755, "x": 0o755}
+
+
+@pytest.mark.parametrize("name", ["a b", "c#", "50%", "x:y", "zażółć"])
+def test_a_cache_that_make_cannot_work_in_is_refused(tmp_path: Path, name: str) -> None:
+    made = Builder(Graph.load(project(tmp_path)), Cache(tmp_path / name), NoPackages(), Silent())
+    with pytest.raises(EnvError, match="cannot work in a folder of this name") as caught:
+        made.build([made.graph.node("top")])
+    assert "XDG_CACHE_HOME" in str(caught.value.hint)
+    assert not (tmp_path / name).exists()

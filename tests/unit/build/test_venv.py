@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -171,3 +173,57 @@ def test_nothing_to_do_needs_the_standard_library_only(project: Path) -> None:
     script.parent.mkdir(parents=True)
     script.write_text(Path(venv.__file__).read_text())
     subprocess.run([sys._base_executable, "-I", "-S", script, made], check=True)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("given", [{"PIP_USER": "1"}, {"PIP_TARGET": "/x"}, {"PIP_PREFIX": "/x", "PYTHONHOME": "/x"}])
+@pytest.mark.parametrize("file", ["[global]\nuser = true\n", "[install]\ntarget = /x\n", "[install]\nprefix = /x\n"])
+def test_where_pip_installs_is_not_for_settings_to_say(tmp_path: Path, given: dict[str, str], file: str) -> None:
+    """pip itself is asked what it would do: a file's `target` cannot be taken back by a variable."""
+    (tmp_path / "pip.conf").write_text(file)
+    user = {**os.environ, "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), **given}
+    environment = venv.pip_environment(user, index=False)
+    argv = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+    assert told.split() == [":env:.config-file='/dev/null'"] or told == ""
+    assert not set(given) & set(environment)
+
+
+def test_the_index_of_the_user_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://index.example/simple\nuser = true\n")
+    user = {**os.environ, "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_PROXY": "http://proxy.example"}
+    argv = [sys.executable, "-m", "pip", "config", "list"]
+    environment = venv.pip_environment(user, index=True)
+    told = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "index-url='https://index.example/simple'" in told
+    assert "proxy='http://proxy.example'" in told
+
+
+def test_a_user_without_a_home(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(_: int) -> None:
+        raise KeyError("no such user")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert venv.main(project, project / ".venv") == 6
+    assert capsys.readouterr().err.startswith(
+        "error: this user has no home folder\n  hint: set HOME, or XDG_CACHE_HOME"
+    )
+
+
+def test_a_pipe_that_does_not_wait(project: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    program = "import sys; from orchestrator.build import bootstrap, venv; bootstrap.say('one'); venv._say('two')"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=writer) as process:
+        os.close(writer)
+        seen = b""
+        while data := os.read(reader, 65536):
+            seen += data
+    os.close(reader)
+    assert (process.returncode, seen.strip(b"\0")) == (0, b"one\ntwo\n")

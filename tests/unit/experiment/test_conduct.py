@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -117,9 +118,13 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, stack: dict[str, str]) -> Callable[[int], tuple[Project, RunFolder]]:
-    """Starts a run that is interrupted after so many of its two steps."""
+def begin(
+    tmp_path: Path, stack: dict[str, str], request: pytest.FixtureRequest
+) -> Callable[[int], tuple[Project, RunFolder]]:
+    """Starts a run that is interrupted after so many of its two steps; its parameter is a folder for all of it."""
     assert stack
+    tmp_path /= getattr(request, "param", ".")
+    tmp_path.mkdir(exist_ok=True)
     (tmp_path / "mine.tflite").write_bytes(tiny_model.identity(4, scale=0.5))
     file = tmp_path / "w.yaml"
     file.write_text(TEXT, encoding="utf-8")
@@ -151,6 +156,20 @@ def test_resuming_finds_the_steps_of_an_own_model(begin: Callable[[int], tuple[P
     assert resume(project, journal) == 0
     assert len(journal.steps()) == 2
     assert first in journal.done()
+
+
+@pytest.mark.parametrize("begin", ["no \udcff text", "100 % of #1?", "-rf 'a\"b\\n"], indirect=True)
+def test_folders_of_any_name(
+    begin: Callable[[int], tuple[Project, RunFolder]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the workload, and of the results."""
+    monkeypatch.setattr(provenance.sys, "argv", ["orch", "run", "no \udcff text/w.yaml"])
+    project, journal = begin(1)
+    assert resume(project, journal) == 0
+    assert len(journal.steps()) == 2
+    script = (journal.folder / "reproduce.sh").read_bytes()
+    assert b"'no \xff text/w.yaml'" in script
+    assert subprocess.run(["sh", "-n"], input=script, check=True).returncode == 0
 
 
 def test_what_is_left_is_told_and_not_done(
@@ -378,3 +397,35 @@ def test_one_worker_that_is_pinned_is_a_process_of_its_own(tmp_path: Path, monke
             project, workload, project.root / "workloads/smoke.yaml", run_folder, Silent(), RunOptions(pin=pin)
         )
         assert isinstance(conductor._scheduler(), kind)
+
+
+def repository(folder: Path) -> str:
+    """Make one with a commit; returns its revision."""
+    git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@y"]
+    folder.mkdir(exist_ok=True)
+    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run([*git, *words], check=True, env=own)
+    return subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True, env=own
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("variable", [None, "GIT_DIR"])
+@pytest.mark.parametrize("name", ["inner", "in ner#%"])
+def test_no_foreign_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, name: str) -> None:
+    """Of a repository around the checkout, or of one that a variable names."""
+    outer = repository(tmp_path / "outer")
+    checkout = tmp_path / "outer" / name
+    checkout.mkdir()
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "outer/.git"))
+    assert provenance.git_facts(checkout) == {"revision": None, "dirty": None}
+    script = provenance.reproduce_script(None, checkout).replace("exec ", "true ")
+    told = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True, env={**os.environ})
+    assert outer not in told.stderr
+    assert "the checkout is at unknown now" in told.stderr
+    own = repository(checkout)
+    assert provenance.git_facts(checkout) == {"revision": own, "dirty": False}
+    script = provenance.reproduce_script(own, checkout).replace("exec ", "true ")
+    assert subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stderr == ""

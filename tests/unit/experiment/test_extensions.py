@@ -152,7 +152,7 @@ def prepared(folder: Path, text: str = BOTH) -> dict[SubjectKey, Subject]:
 
 
 def measurement(subject: Subject, cell: Cell) -> CountedExecution:
-    return CountedExecution(cell, subject.deployable.opening, gate.ID_STEP, 4, 1, 5)
+    return CountedExecution(cell, subject.deployable.opening, gate.ID_STEP, 4, 1, 5, seed=100)
 
 
 # --- what a workload may say ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.experiment import gate
 from orchestrator.experiment.gate import CountedExecution, arm_script, gate_script, runner_command
+from orchestrator.experiment.phases import ALIGN_US, start_phase_us
 from orchestrator.experiment.plan import cells_of
 from orchestrator.protect.deployable import Opening
 from orchestrator.schema.workload import Workload
@@ -24,7 +25,7 @@ from orchestrator.words import World
 
 def measurement(output: str = "scores") -> CountedExecution:
     cells = cells_of(loads(f"name: w\nmodels: fashion_cnn\noutput: {output}\n", "w.yaml", Workload))
-    return CountedExecution(cells[0], Opening("model.tflite"), gate.ID_STEP, 4, 1, 5)
+    return CountedExecution(cells[0], Opening("model.tflite"), gate.ID_STEP, 4, 1, 5, seed=100)
 
 
 def test_the_runner_is_told_all_that_the_cell_says() -> None:
@@ -32,7 +33,8 @@ def test_the_runner_is_told_all_that_the_cell_says() -> None:
     assert words.startswith("/tmp/orch/bundle/runner run --model /tmp/orch/model.tflite --inputs /tmp/orch/inputs.bin")
     for part in ("--iterations 4", "--warmups 1", "--threads 1", "--output scores", f"--id {gate.ID_STEP}"):
         assert part in words
-    assert f"--arm {gate.PORT} --align-us {gate.ALIGN_US} --say {gate.CONSOLE} orch: measured {gate.ID_STEP}" in words
+    start = f"--align-us {ALIGN_US} --phase-us {start_phase_us(100, measurement().cell.cell_id)}"
+    assert f"--arm {gate.PORT} {start} --say {gate.CONSOLE} orch: measured {gate.ID_STEP}" in words
     assert "--top" not in words
     assert "--top 5" in " ".join(runner_command(measurement("topk"), None))
 
@@ -58,6 +60,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bundle / "runner").write_text(f'#!/bin/sh\necho runner "$1" {state} >>{tmp_path}/called\nexit 3\n')
     (bundle / "runner").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(gate, "SETTLE_SECONDS", 0)
     for name, path in (
         ("GO_FIFO", "go"),
         ("SPIN_PID", "spin.pid"),
@@ -98,6 +101,8 @@ def lines_of(path: Path, count: int) -> list[str]:
 
 @pytest.mark.parametrize("name", [None, GuestName(World.REALM)])
 def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | None) -> None:
+    """Who waits for the guest's last word was started before: that would be counted beside the guest's first steps."""
+    wait = ["wait", f"/run/guest/{name}", measurement().said, "86400"]
     with subprocess.Popen(["sleep", "60"]) as spinner:
         (machine / "spin.pid").write_text(str(spinner.pid))
         subprocess.run(["sh", "-c", gate_script(measurement(), name)], check=True, timeout=10)
@@ -106,12 +111,35 @@ def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | 
         assert not (machine / "called").exists()
         os.write(fifo, b"go\n")
         os.close(fifo)
-        called = lines_of(machine / "called", 3)
+        waits = [] if name is None else [f"rvmm {' '.join(wait)}"]
+        called = lines_of(machine / "called", 3 + len(waits))
         begin, end = f"marker begin {gate.COUNTED} {gate.ID_STEP}", f"marker end {gate.COUNTED} {gate.ID_STEP}"
-        assert called == [begin, "runner go T", end]
+        assert called == [*waits, begin, "runner go T", end]
         assert lines_of(machine / "code", 1) == ["3"]
         spinner.terminate()  # which a stopped process would not see
         assert spinner.wait(timeout=10) == -15
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_hosts_ticks_are_moved_from_the_guests(machine: Path, fails: bool) -> None:
+    """By the offset that the guest has told when it was armed; that it could not be done is told."""
+    realm, program = GuestName(World.REALM), machine / "bin/marker"
+    program.write_text(f'#!/bin/sh\necho marker "$@" >>{machine}/called\n[ "$1" != apart ] || exit {int(fails)}\n')
+    (machine / "orch/bundle/runner").write_text("#!/bin/sh\necho 4711\n")
+    program.write_text(program.read_text() + '[ "$1" != clock ] || echo -77\n')
+    for name, said in ((realm, "-77\n"), (None, "")):
+        armed = subprocess.run(
+            ["sh", "-c", arm_script(measurement(), name)], check=True, timeout=20, capture_output=True
+        )
+        assert armed.stdout.decode() == said
+    (machine / "called").unlink()
+    subprocess.run(["sh", "-c", gate_script(measurement(), realm, clock=-77)], check=True, timeout=10)
+    (machine / "go").write_text("go\n")
+    called = lines_of(machine / "called", 4)
+    assert called[0] == "marker apart -77 10000000"
+    assert called[2].startswith("marker begin")
+    noise = machine / "noise"
+    assert (noise.read_text() if noise.exists() else None) == (f"{gate.TICKS_MEET}\n" if fails else None)
 
 
 def test_counting_that_begins_too_early_is_said(machine: Path) -> None:

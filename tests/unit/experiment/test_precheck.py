@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from orchestrator.cli.context import Context
 from orchestrator.cli.run import run
 from orchestrator.errors import UsageError
+from orchestrator.experiment.collect import CALIBRATIONS
 from orchestrator.experiment.conduct import open_workload, plan_lines
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.readings import check_output
@@ -19,6 +21,7 @@ from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
 from orchestrator.schema.zoo import ModelDescription, TensorDescription
 from orchestrator.testbed.project import Project
+from orchestrator.trace.client import LOG_BYTES, RECORD_BYTES, TALLY_BYTES
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = "name: w\nmodels: fashion_cnn\n"
@@ -43,7 +46,6 @@ def opened(folder: Path, text: str, *changes: str, testbed: str = "") -> Workloa
 def refused(folder: Path, text: str, *changes: str, testbed: str = "") -> str:
     with pytest.raises(UsageError) as caught:
         opened(folder, text, *changes, testbed=testbed)
-    assert "\n" not in caught.value.message
     return caught.value.message.replace(f"{folder}/", "")
 
 
@@ -56,7 +58,10 @@ def refused(folder: Path, text: str, *changes: str, testbed: str = "") -> str:
         ),
         ("name: w\nmodels: [alexnet, nope]\n", "w.yaml:2:19: models.1: unknown model 'nope'"),
         ("name: w\nmodels: ''\n", "w.yaml:2:1: models: unknown model ''"),
-        ("name: w\nmodels: [no, n0]\n".replace("no", "'no'"), "w.yaml:2:10: models.0: unknown model 'no' (and 1 more)"),
+        (
+            "name: w\nmodels: [nope, n0]\n",
+            "w.yaml:2:10: models.0: unknown model 'nope'\nw.yaml:2:16: models.1: unknown model 'n0'",
+        ),
         (
             "name: w\nmodels:\n  - {name: a, path: a.tflite, quantization: int8}\n",
             "w.yaml:3:15: models.0.path: a.tflite: cannot be read: No such file or directory",
@@ -253,3 +258,61 @@ def test_a_file_that_is_another_one_than_said(tmp_path: Path) -> None:
     (tmp_path / "w.yaml").write_text(model.replace(", quantization: float32", ""))
     workload = open_workload(tmp_path / "w.yaml", (), Project.open(ROOT / "testbed.yaml"))
     assert [str(cell.quantization) for cell in cells_of(workload, tmp_path)] == ["int8"]
+
+
+def test_mistakes_of_different_kinds_are_told_together(tmp_path: Path) -> None:
+    """A key that is unknown does not hide a file that is missing."""
+    text = (
+        "name: w\nmodels:\n  - {name: a, path: a.tflite, quantization: int8}\n"
+        "iteratons: 3\nboots: 0\ninputs: {files: [b.npy]}\n"
+    )
+    assert refused(tmp_path, text).split("\n") == [
+        "w.yaml:3:15: models.0.path: a.tflite: cannot be read: No such file or directory",
+        "w.yaml:4:1: iteratons: unknown key; did you mean 'iterations'?",
+        "w.yaml:5:1: boots: Input should be greater than or equal to 1",
+        "w.yaml:6:18: inputs.files.0: b.npy: no such file",
+    ]
+
+
+def test_what_may_follow_from_a_wrong_value_is_not_told(tmp_path: Path) -> None:
+    assert refused(tmp_path, SMALL + "attacks: dma\nworlds: [vmm]\n").split("\n") == [
+        "w.yaml:4:10: worlds.0: Input should be 'host', 'vm' or 'realm'"
+    ]
+
+
+# --- the counter's log ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("iterations: 100000\n", "1,800,120 markers in a boot of 3 steps, and the counter holds 762,600"),
+        ("iterations: 100000\nworlds: host\n", None),
+        ("iterations: 42000\n", None),
+        ("iterations: 43000\n", "774,120 markers"),
+        ("iterations: 30000\nquantization: [int8, float32]\n", "1,080,240 markers in a boot of 6 steps"),
+        ("iterations: 30000\ntiming: {mode: fast}\n", "540,120 markers"),
+    ],
+)
+def test_more_markers_than_the_counter_holds(tmp_path: Path, text: str, told: str | None) -> None:
+    """They would be lost when a boot has gone on for hours."""
+    if told is None:
+        opened(tmp_path, SMALL + text)
+        return
+    with pytest.raises(UsageError) as caught:
+        opened(tmp_path, SMALL + text)
+    assert caught.value.message.replace(f"{tmp_path}/", "").startswith(f"w.yaml:3:1: iterations: {told}")
+    most = int(str(caught.value.hint).partition(" ")[0].replace(",", ""))
+    _, _, rest = text.partition("\n")
+    opened(tmp_path, f"{SMALL}iterations: {most}\n{rest}")
+    with pytest.raises(UsageError):
+        opened(tmp_path, f"{SMALL}iterations: {most + 1}\n{rest}")
+
+
+def test_the_limit_is_that_of_the_plugin_and_of_the_runner() -> None:
+    plugin = ROOT / "images/qemu/plugin"
+    found = re.findall(r"#define LOG_LIMIT_BYTES \(UINT64_C\((\d+)\) << 20\)", (plugin / "record.c").read_text())
+    assert found == [str(LOG_BYTES >> 20)]
+    assert f"{RECORD_BYTES} bytes and {TALLY_BYTES} for each vCPU a record" in (ROOT / "docs/counting.md").read_text()
+    runner = (ROOT / "guest/world/runner/worker.c").read_text()
+    assert re.findall(r"#define CALIBRATIONS (\d+)", runner) == [str(CALIBRATIONS)]

@@ -37,7 +37,7 @@ def test_copying_has_the_limit_of_the_workload(monkeypatch: pytest.MonkeyPatch) 
         raise ssh.StalledError(f"copying stood still for {still:g} s")
 
     monkeypatch.setattr(ssh, "connect", lambda *_: link)
-    monkeypatch.setattr(ssh, "closed_after", lambda *_: nullcontext())
+    monkeypatch.setattr(ssh, "closed_after", lambda *_: nullcontext(lambda: False))
     monkeypatch.setattr(ssh, "capture", lambda *_: "")
     monkeypatch.setattr(ssh, "put", put)
     guests = SimpleNamespace(need_running=lambda *_: None, server=lambda *_: None)

@@ -57,7 +57,7 @@ def test_the_published_schema_is_that_of_the_model() -> None:
         ("name: w\nmodels:\n- {name: x, quantization: int8}\n", "w.yaml:3:3: models.0.path: Field required"),
         (
             "name: w\nmodels:\n- {name: x, pth: y}\n",
-            "w.yaml:3:13: models.0.pth: unknown key; did you mean 'path'? (and 2 more)",
+            "w.yaml:3:13: models.0.pth: unknown key; did you mean 'path'?",
         ),
         ("name: w\n", "w.yaml:1:1: models: Field required"),
         (SMALL + "threads: 2\n", "'threads' may be 'vcpus' at most"),

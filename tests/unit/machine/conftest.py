@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from played_qemu import behaving
 
-from orchestrator.machine.ports import choose_port
 from orchestrator.machine.qemu import QemuMachine
 from orchestrator.machine.spec import Initrd, MachineSpec
-
-FAKE_QEMU = Path(__file__).with_name("fake_qemu.py")
 
 
 @pytest.fixture
@@ -40,17 +37,7 @@ class FakeQemu:
         self.instance = QemuMachine(folder)
 
     def spec(self, behaviour: str, *, incoming: str | None = None) -> MachineSpec:
-        return MachineSpec(
-            qemu=(sys.executable, str(FAKE_QEMU), behaviour),
-            run_folder=str(self.instance.paths.folder),
-            sockets=str(self.instance.sockets),
-            flash="/none",
-            kernel="/none",
-            initrds=(),
-            cpu="max",
-            ssh_port=choose_port(0),
-            incoming=incoming,
-        )
+        return behaving(self.instance, behaviour, incoming=incoming)
 
     def start(self, behaviour: str, *, incoming: str | None = None) -> QemuMachine:
         self.instance.start_spec(self.spec(behaviour, incoming=incoming))

@@ -15,7 +15,7 @@ import paramiko
 import pytest
 from fake_platform import FakeMachine
 
-from orchestrator.errors import BootError, OrchError
+from orchestrator.errors import OrchError
 from orchestrator.privacy import god_view, host, memory_scan, plain_channel, rows
 from orchestrator.privacy.answers import Faults, Region, Scan
 from orchestrator.privacy.blocks import choose_blocks
@@ -152,21 +152,3 @@ def test_a_plain_channel_that_breaks_is_an_error(error: Exception, monkeypatch: 
     monkeypatch.setattr(plain_channel.ssh, "attempt", lambda *_: Finished(1, "", ""))
     with pytest.raises(OrchError, match="plain-channel: sending to the realm"):
         plain_channel._send(b"data", there, there, "realm")
-
-
-def test_a_command_that_does_not_end_is_an_error() -> None:
-    """What the library raises for it is none of ours, and would end a whole run."""
-    from invoke.exceptions import CommandTimedOut
-    from invoke.runners import Result
-
-    from orchestrator.shell import ssh
-
-    class Link:
-        host = "h"
-
-        def run(self, *_: object, **__: object) -> None:
-            raise CommandTimedOut(Result(), timeout=1)
-
-    link: Any = Link()
-    with pytest.raises(BootError, match="did not end within 1 s"):
-        ssh.capture(link, "tar xzf b", 1)

@@ -7,6 +7,7 @@
  *     harness detect TOP MIN COUNT BOXES SCORES CLASSES     detections of float32 tensors in hex; COUNT, CLASSES or -
  *     harness string TEXT                            a JSON string
  *     harness packets                                sum of the text on standard input
+ *     harness next NOW US PHASE_US                  when an aligned start would be, ns
  *     harness options WORD...                        what was understood, or the problem
  */
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "clock.h"
 #include "options.h"
 #include "packets.h"
 #include "release.h"
@@ -122,10 +124,10 @@ static int do_options(int count, char **words)
 		printf("%s\n", problem);
 		return 2;
 	}
-	printf("%s %s %s %u %u %u %s %u %" PRIu64 " %d %u %u %s %s\n", options.model, options.inputs, options.results,
+	printf("%s %s %s %u %u %u %s %u %" PRIu64 " %d %u %u %u %s %s\n", options.model, options.inputs, options.results,
 	       options.iterations, options.warmups, options.threads, release_name(options.rule.kind), options.rule.top,
-	       options.id, options.arm, options.port, options.align_us, options.say_path ? options.say_path : "-",
-	       options.say_text ? options.say_text : "-");
+	       options.id, options.arm, options.port, options.align_us, options.phase_us,
+	       options.say_path ? options.say_path : "-", options.say_text ? options.say_text : "-");
 	if (options.signature || options.tensors[0])
 		printf("%s %s %s %u %g\n", options.signature ? options.signature : "-", options.tensors[0],
 		       options.tensors[ROLE_SCORES] ? options.tensors[ROLE_SCORES] : "-", options.rule.dims,
@@ -158,6 +160,9 @@ int main(int argc, char **argv)
 		return do_string(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "packets"))
 		return printf("%" PRIu64 "\n", packets_parse(stdin)) < 0;
+	if (argc == 5 && !strcmp(argv[1], "next"))
+		return printf("%" PRIu64 "\n", clock_next(strtoull(argv[2], NULL, 10), (uint32_t)atoi(argv[3]),
+							  (uint32_t)atoi(argv[4]))) < 0;
 	if (argc >= 2 && !strcmp(argv[1], "options"))
 		return do_options(argc - 2, argv + 2);
 	return 2;

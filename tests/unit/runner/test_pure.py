@@ -98,21 +98,30 @@ eth1:98765432109 4000000000    0    0        0       0
 
 def test_what_orch_asks_for_is_understood(harness: Path) -> None:
     """Every word that the command-line builder has, by the program that it is for."""
-    armed = Armed(5000, 250, "/dev/hvc0", "all done")
+    armed = Armed(5000, 250, 70, "/dev/hvc0", "all done")
     what = Execution("m", "i", "r", 3, "topk", warmups=1, threads=2, top=4, base=1 << 40, armed=armed)
     verb, *words = RECORD.argv(what)
     done = ask(harness, "options", *words)
-    assert (verb, done.stdout) == ("run", f"m i r 3 1 2 topk 4 {1 << 40} 1 5000 250 /dev/hvc0 all done\n")
+    assert (verb, done.stdout) == ("run", f"m i r 3 1 2 topk 4 {1 << 40} 1 5000 250 70 /dev/hvc0 all done\n")
     for output in ("scores", "top1", "label"):
         _, *words = RECORD.argv(Execution("m", "i", "r", 3, output))
-        assert ask(harness, "options", *words).stdout == f"m i r 3 0 1 {output} 5 0 0 0 0 - -\n"
+        assert ask(harness, "options", *words).stdout == f"m i r 3 0 1 {output} 5 0 0 0 0 0 - -\n"
 
 
 def test_options_are_understood(harness: Path) -> None:
     more = ["--top", "3", "--arm", "5000", "--align-us", "250", "--labels", "l", "--say", "/dev/hvc0"]
     done = ask(harness, "options", *GOOD, *more, "all done")
-    assert done.stdout == "m i r 3 0 2 topk 3 7 1 5000 250 /dev/hvc0 all done\n"
-    assert ask(harness, "options", *GOOD).stdout == "m i r 3 0 2 topk 5 7 0 0 0 - -\n"
+    assert done.stdout == "m i r 3 0 2 topk 3 7 1 5000 250 0 /dev/hvc0 all done\n"
+    assert ask(harness, "options", *GOOD).stdout == "m i r 3 0 2 topk 5 7 0 0 0 0 - -\n"
+
+
+@pytest.mark.parametrize("phase", [0, 1, 137, 249])
+@pytest.mark.parametrize("now", [0, 1, 136_999, 137_000, 137_001, 249_999, 250_000, 10**15 + 7])
+def test_the_start_has_its_phase_and_is_not_near(harness: Path, now: int, phase: int) -> None:
+    """What the start signal sets in motion (its sender's end, a shell's next command) is not to be counted."""
+    start = int(ask(harness, "next", str(now), "250", str(phase)).stdout)
+    assert start % 250_000 == phase * 1000
+    assert 250_000 < start - now <= 500_000
 
 
 @pytest.mark.parametrize(
@@ -143,6 +152,11 @@ def test_bad_values(harness: Path, change: tuple[str, str], problem: str) -> Non
         (["--say", "x"], "--say: value missing"),
         (["--labels"], "--labels: value missing"),
         (["--align-us", "5"], "--align-us means nothing without --arm"),
+        (["--arm", "7", "--phase-us", "5"], "--phase-us: a number below that of --align-us expected"),
+        (
+            ["--arm", "7", "--align-us", "5", "--phase-us", "5"],
+            "--phase-us: a number below that of --align-us expected",
+        ),
         (["--arm", "65536"], "--arm: a number from 1 to 65535 expected"),
         (["--top", "101"], "--top: a number from 1 to 100 expected"),
         (["word"], "unknown option: word"),

@@ -192,6 +192,9 @@ class FakePlatform:
     def needs(self, config: MachineConfig, *, deterministic: bool) -> Needs:
         return Needs(config.cpus, 7)
 
+    def marker_limit(self, cpus: int) -> int | None:
+        return None
+
     def check(self, blueprint: Blueprint) -> None:
         if blueprint.seed == 13:
             raise UsageError("13 is no seed")

@@ -1,151 +1,98 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands over SSH that do not end well: each has its own words."""
+"""Commands over SSH: how they end comes back, and those that do not end well have their own words."""
 
 from __future__ import annotations
 
-import socket
-import threading
+import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import paramiko
 import pytest
-from invoke.exceptions import CommandTimedOut
-from invoke.runners import Result
+from fabric import Connection
+from ssh_server import Host
 
 from orchestrator.errors import BootError, OrchError
-from orchestrator.shell import ssh
-from orchestrator.shell.keys import SshKeys, public_line
-
-
-class Link:
-    """A connection whose every command ends in the same way."""
-
-    host = "host"
-
-    def __init__(self, ending: Result | Exception) -> None:
-        self._ending = ending
-
-    def run(self, *_: Any, **__: Any) -> Result:
-        """As fabric's."""
-        if isinstance(self._ending, Exception):
-            raise self._ending
-        return self._ending
+from orchestrator.shell import commands, ssh
 
 
 @pytest.mark.parametrize(
-    ("ending", "kind", "words"),
+    ("command", "code", "stdout", "last"),
     [
-        (CommandTimedOut(Result(), timeout=30), BootError, "'true' did not end within 30 s"),
-        (EOFError(), BootError, "host no longer answers: EOFError"),
-        (Result(exited=-1), BootError, "host no longer answers"),
-        (Result(exited=3, stdout="a\n", stderr="b\nc\n"), OrchError, "'true' ended with exit code 3: c"),
-        (Result(exited=3), OrchError, "'true' ended with exit code 3: no output"),
+        ("echo out; echo err >&2; exit 3", 3, "out\n", "err"),
+        ("kill -KILL $$", 137, "", ""),
+        ("echo half; kill -TERM $$", 143, "half\n", "half"),
+        ("head -c 300000 /dev/zero | tr '\\0' a; echo done >&2", 0, "a" * 300000, "done"),
+        ("printf '\\377'", 0, "�", "�"),
     ],
-    ids=["silent", "gone", "ended under it", "refused", "refused without a word"],
+    ids=["exit code", "killed", "terminated", "long", "no text"],
 )
-def test_a_command_that_must_succeed(ending: Any, kind: type[OrchError], words: str) -> None:
-    with pytest.raises(kind) as caught:
-        ssh.capture(Link(ending), "true", 30)  # type: ignore[arg-type]
-    assert type(caught.value) is kind
-    assert caught.value.message == words
+def test_how_a_command_ends_comes_back(link: Connection, command: str, code: int, stdout: str, last: str) -> None:
+    done = ssh.attempt(link, command, 10)
+    assert (done.code, done.stdout, done.last) == (code, stdout, last)
 
 
-class Mute(paramiko.ServerInterface):
-    """Lets anybody in and answers no request for a channel, as a guest does that is killed just then."""
-
-    def __init__(self) -> None:
-        self.over = threading.Event()
-
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        """Anybody."""
-        return paramiko.AUTH_SUCCESSFUL
-
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        """No answer while the test lasts."""
-        self.over.wait()
-        return paramiko.OPEN_FAILED_CONNECT_FAILED
+def test_a_signal_that_the_server_has_no_name_for(link: Connection) -> None:
+    assert ssh.attempt(link, f"kill -{signal.SIGSYS.value} $$", 10).code == 128
 
 
-class MuteChannel(Mute):
-    """Opens channels, and does not answer what is asked for in them."""
-
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        """Whatever it is."""
-        return paramiko.OPEN_SUCCEEDED
-
-    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
-        """No answer while the test lasts."""
-        self.over.wait()
-        return False
+def test_a_name_that_is_not_utf8_is_passed_on(link: Connection, host: Host) -> None:
+    assert ssh.attempt(link, "echo '\udcff' | od -An -tx1", 10).stdout.split() == ["ff", "0a"]
 
 
-class MuteFiles(MuteChannel):
-    """Takes files that are copied to it, but for what is in them."""
-
-    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
-        """SFTP."""
-        paramiko.SFTPServer(channel, name, self, sftp_si=_Files, over=self.over).start()
-        return True
-
-
-class _Files(paramiko.SFTPServerInterface):
-    def __init__(self, server: Mute, over: threading.Event) -> None:
-        super().__init__(server)
-        self._over = over
-
-    def open(self, path: str, flags: int, attr: object) -> _File:
-        return _File(self._over)
+def test_a_command_that_must_succeed(link: Connection) -> None:
+    with pytest.raises(OrchError) as refused:
+        ssh.capture(link, "echo a; echo b >&2; echo c >&2; exit 3", 10)
+    assert type(refused.value) is OrchError
+    assert refused.value.message == "'echo a; echo b >&2; echo c >&2; exit 3' ended with exit code 3: c"
+    with pytest.raises(OrchError, match=r"^'exit 3' ended with exit code 3: no output$"):
+        ssh.capture(link, "exit 3", 10)
 
 
-class _File(paramiko.SFTPHandle):
-    def __init__(self, over: threading.Event) -> None:
-        super().__init__()
-        self._over = over
-
-    def write(self, offset: int, data: bytes) -> int:
-        self._over.wait()
-        return paramiko.SFTP_FAILURE
-
-
-@pytest.fixture
-def mute(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ssh.Server]:
-    """An SSH server on loopback that goes silent after the log-in, or as late as its parameter does."""
-    keys = SshKeys(tmp_path / "keys")
-    keys.ensure()
-    interface = getattr(request, "param", Mute)()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            transport = paramiko.Transport(listener.accept()[0])
-            transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(keys.host)))
-            transport.start_server(server=interface)
-
-        threading.Thread(target=serve, daemon=True).start()
-        port = listener.getsockname()[1]
-        yield ssh.Server("127.0.0.1", port, keys.user, public_line(keys.host), None, "a mute server")
-        interface.over.set()
-
-
-def test_a_server_that_goes_silent_after_the_log_in(mute: ssh.Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh, "_CHANNEL_SECONDS", 0.2)
-    link = ssh.connection(mute, 1.0)
-    link.open()
-    with pytest.raises(BootError, match="no longer answers: Timeout opening channel"):
-        ssh.capture(link, "true", 1)
-    link.close()
-
-
-@pytest.mark.parametrize("mute", [Mute, MuteChannel, MuteFiles], indirect=True)
-def test_a_copy_that_stands_still_has_an_end(mute: ssh.Server, tmp_path: Path) -> None:
-    (tmp_path / "large").write_bytes(bytes(4 << 20))
-    link = ssh.connection(mute, 10.0)
-    link.open()
+def test_a_command_that_is_silent_for_too_long(link: Connection) -> None:
     began = time.monotonic()
-    with pytest.raises(ssh.StalledError, match=r"^copying stood still for 0\.5 s$"):
-        ssh.put(link, tmp_path / "large", "/large", 0.5)
-    assert 0.5 <= time.monotonic() - began < 10
-    assert not link.is_connected
-    link.close()
+    with pytest.raises(BootError, match=r"^'sleep 100' did not end within 0\.3 s$"):
+        ssh.attempt(link, "sleep 100; true", 0.3)
+    assert time.monotonic() - began < 5
+    assert ssh.capture(link, "echo on", 10) == "on\n"
+
+
+def test_a_server_that_hangs_up_under_a_command(link: Connection, host: Host) -> None:
+    host.before_command = host.hang_up  # type: ignore[method-assign]
+    with pytest.raises(ssh.LostError, match=r"^127\.0\.0\.1 no longer answers"):
+        ssh.attempt(link, "sleep 100", 10)
+
+
+@pytest.mark.parametrize("stage", ["before_channel", "before_command"])
+def test_a_server_that_goes_silent_after_the_log_in(
+    link: Connection, host: Host, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "CHANNEL_SECONDS", 0.3)
+    setattr(host, stage, host.silence)
+    began = time.monotonic()
+    with pytest.raises(BootError, match=r"^127\.0\.0\.1 no longer answers: no channel within 0\.3 s$"):
+        ssh.attempt(link, "true", 60)
+    with pytest.raises(ssh.LostError, match="no longer answers"):
+        ssh.execute(link, ["true"])
+    assert time.monotonic() - began < 5
+
+
+def test_a_link_is_closed_when_a_command_on_another_ends(host: Host) -> None:
+    with ssh.opened(host.server, 10) as link, ssh.opened(host.server, 10) as other:
+        with ssh.closed_after(link, other, ["sleep", "0.2"]) as ended:
+            with pytest.raises(ssh.LostError, match="no longer answers"):
+                ssh.attempt(link, "sleep 100", 20)
+            assert ended()
+        assert not link.is_connected
+
+
+def test_a_link_stays_when_the_block_is_left_before(host: Host) -> None:
+    """Its own clean-up must not look like the end of the other side."""
+    with ssh.opened(host.server, 10) as link, ssh.opened(host.server, 10) as other:
+        for _ in range(10):
+            with ssh.closed_after(link, other, ["cat"]) as ended:
+                pass
+            assert not ended()
+        assert link.is_connected
+
+
+def test_lines_as_they_come(link: Connection) -> None:
+    assert list(ssh.follow(link, ["printf", "a\\nb\\n"])) == ["a", "b"]

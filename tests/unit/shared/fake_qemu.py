@@ -92,6 +92,8 @@ class Monitor:
                 answer = {"status": "finish-migrate" if self.finishing > 0 else "postmigrate"}
             if command == "pmemsave":
                 self.save_memory(arguments)
+            if command in ("stop", "cont"):
+                self.event({"stop": "STOP", "cont": "RESUME"}[command])
             if command == "query-migrate":
                 answer = {"error-desc": "No space left on device"}
             self.reply(request, {"return": answer})
