@@ -103,14 +103,13 @@ def guest_base(runtime: Runtime) -> int:
     return _BASE_MIB + runtime.mib
 
 
-def _asked(folder: Path, opening: Opening, inputs: Path, iterations: int, warmups: int = 0) -> Execution:
+def _asked(folder: Path, opening: Opening, inputs: Path, iterations: int) -> Execution:
     """What the oracle is asked; `folder` is laid out as that of a world."""
     return Execution(
         model=str(folder / opening.model),
         inputs=str(inputs),
         results=str(inputs.with_name(RESULTS)),
         iterations=iterations,
-        warmups=warmups,
         output="scores",
         options=opening.words(str(folder)),
     )

@@ -180,13 +180,19 @@ static uint32_t anchors_of(const struct scores *tensors)
 	return said >= rows ? rows : said > 0 ? (uint32_t)said : 0;
 }
 
+/* The number of a class; what is none, or beyond all numbers, is -1. */
+static int32_t class_number(float value)
+{
+	return value >= 0.0f && value < (float)INT32_MAX ? (int32_t)value : -1;
+}
+
 static struct detection detection_of(const struct scores *tensors, struct ranked one, uint32_t width)
 {
 	const struct scores *boxes = &tensors[ROLE_BOXES], *classes = &tensors[ROLE_CLASSES];
 	struct detection found = { .index = one.index, .score = one.score };
 
 	if (classes->data)
-		found.class = (int32_t)real_value(classes, raw(classes, one.index));
+		found.class = class_number(real_value(classes, raw(classes, one.index)));
 	else
 		found.class = (int32_t)best_class(&tensors[ROLE_SCORES], one.index, width);
 	for (uint32_t i = 0; i < BOX; i++)
