@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+import pandas as pd
+
 from orchestrator.words import PHASES, Component
 
 FEWEST = 5.0
@@ -41,14 +43,17 @@ class Ticks:
 
 
 def period_ns(facts: Mapping[str, Any]) -> float:
-    """Nanoseconds of the machine's time from tick to tick, of the rarer kind; `facts` has both rates in Hz."""
-    return 1e9 / min(int(facts["host_hz"]), int(facts["guest_hz"]))
+    """Nanoseconds of the machine's time from tick to tick, of the rarer kind.
+
+    `facts` has the rates in Hz; a run in the host alone has none of a guest.
+    """
+    return 1e9 / min(int(facts[key]) for key in ("host_hz", "guest_hz") if not pd.isna(facts[key]))
 
 
 def ns_per_instruction(facts: Mapping[str, Any]) -> float | None:
     """Nanoseconds that an instruction lasts, of whomever; None in real time, which does not follow from them."""
     shift = facts["icount_shift"]
-    return None if shift is None else float(2 ** int(shift))
+    return None if pd.isna(shift) else float(2 ** int(shift))
 
 
 def matter(metric: str, component: str) -> bool:

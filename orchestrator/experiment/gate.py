@@ -17,6 +17,7 @@ from orchestrator.experiment.phases import ALIGN_US, apart_ns, start_phase_us
 from orchestrator.models.runtime import UNPACKED, Armed, Execution
 from orchestrator.protect.deployable import INPUTS, RESULTS
 from orchestrator.registry import RUNTIMES
+from orchestrator.testbed.probe import stats_script
 from orchestrator.words import Mark
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ GATE_PID = "/run/measure.pid"
 """Of the gate that works, and of its process group; empty when it is done."""
 RUNNER_PID = "/run/measure.runner"
 """In each world: of the armed runner, and of its process group."""
+EXITS = ("/run/measure.before", "/run/measure.after")
+"""The VMM's statistics when all has settled, and when the runner has said its last word; empty in the host's world."""
 NOISE = "/run/measure.noise"
 """What is wrong with a measurement that has its counts all the same; missing if nothing is."""
 ID_STEP = 1 << 20
@@ -65,7 +68,7 @@ SETTLE_SECONDS = 150
 Kernels put work off that is left of what they did, and stir their random numbers more often in their first two minutes.
 """
 SETTLE_REAL_SECONDS = 1
-"""Where the clock is the build computer's."""
+"""Where the clock is the build computer's: for who waits to be there."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,9 @@ def gate_script(
     is the offset of the guest's clock, ns. With `after` the gate waits so many seconds of the machine's time instead of
     for the start signal.
     """
-    settle = SETTLE_SECONDS if what.cell.machine.deterministic else SETTLE_REAL_SECONDS
+    before, after_it = (f"{stats_script(name) if name else ':'} >{path}" for path in EXITS)
+    # A moment that is replayed has settled as far as it ever will.
+    settle = SETTLE_SECONDS if what.cell.machine.deterministic and after is None else SETTLE_REAL_SECONDS
     spin = f"[ ! -e {SPIN_PID} ] || kill -{{}} $(cat {SPIN_PID})"
     gate = "; ".join(
         [
@@ -218,9 +223,11 @@ def gate_script(
             _apart(what, clock),
             _listen(what, name),
             f"sleep {settle}",
+            before,
             f"marker begin {COUNTED} {what.base}",
             _work(what, name),
             f"echo $code >{CODE}",
+            after_it,
             f"marker end {COUNTED} {what.base}",
             spin.format("CONT"),
             f": >{GATE_PID}",

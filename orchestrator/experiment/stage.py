@@ -18,6 +18,7 @@ from orchestrator.models.record import IncompleteRecordError
 from orchestrator.protect.deployable import INPUTS, RESULTS
 from orchestrator.schema.disk import tree_of
 from orchestrator.shell import ssh
+from orchestrator.testbed import probe
 from orchestrator.testbed import runtime_disk as disk
 from orchestrator.testbed.guest import RUNTIME, GuestName
 from orchestrator.testbed.guest_life import ask
@@ -190,14 +191,13 @@ class Stage:
 
     def count(self, what: CountedExecution, world: World, say: Callable[[str], None]) -> Counted:
         """Run the deployed model as `what` says; raises WorkloadError or BootError with the cause."""
-        name = guest_of(world)
-        before = self.arm(what, world)
+        self.arm(what, world)
         self.bed.instance.send_go(_GO_SECONDS)
         markers = self.await_end(what, say)
         with self.links.to(World.HOST) as host:
             code = ssh.capture(host, f"cat {gate.CODE}").strip()
             noise = ssh.attempt(host, f"[ ! -e {gate.NOISE} ] || cat {gate.NOISE}").stdout.splitlines()
-            after = self._vmm_exits(host, name)
+            before, after = (probe.read_stats(ssh.capture(host, f"cat {path}")) for path in gate.EXITS)
         if code != "0":
             self._explain(what, world, code)
         with self.links.to(world) as link:
@@ -206,8 +206,8 @@ class Stage:
         record = what.runtime.parse(text)
         return Counted(markers, record, spent, tuple(filter(None, (*noise, record.disturbed))))
 
-    def arm(self, what: CountedExecution, world: World, *, after: int | None = None) -> dict[str, int]:
-        """Leave runner and gate waiting, and no connection open; returns the VMM's exits so far.
+    def arm(self, what: CountedExecution, world: World, *, after: int | None = None) -> None:
+        """Leave runner and gate waiting, and no connection open.
 
         The gate waits for the start signal, or for `after` seconds of the machine's time.
         """
@@ -220,16 +220,8 @@ class Stage:
         if name is not None:  # its end costs exits, which are not the measurement's
             self.links.hang_up(world)
         with self.links.to(World.HOST) as host:
-            before = self._vmm_exits(host, name)
             ssh.capture(host, gate.gate_script(what, name, clock=int(said) if said else None, after=after))
         self.links.hang_up()
-        return before
-
-    def _vmm_exits(self, host: Connection, name: GuestName | None) -> dict[str, int]:
-        if name is None:
-            return {}
-        stats = ask(host, stats=True).of(name).stats
-        return {key: value for key, value in stats.items() if type(value) is int}
 
     def await_end(self, what: CountedExecution, say: Callable[[str], None]) -> tuple[MarkerRecord, ...]:
         """State 'measured': the gate's second marker; all markers since the last look."""

@@ -59,6 +59,17 @@ def probe_script(*, stats: bool = False) -> str:
     )
 
 
+def stats_script(name: GuestName) -> str:
+    """Shell for the host that prints a guest's statistics as they are now, on one line; nothing without a VMM."""
+    its = f'read -r pid <pid && read -r name </proc/$pid/comm && [ "$name" = {guest.VMM.name} ]'
+    return f"(cd {name.folder} && {its} && {{ {_ASK_STATS}; }} && tr '\\n' ' ' <stats.json)"
+
+
+def read_stats(text: str) -> dict[str, int]:
+    """The numbers in such statistics, by name; none where there are none."""
+    return {key: value for key, value in _json_object(text).items() if type(value) is int}
+
+
 # The VMM replaces its file of statistics: wait for another one in its place; the old one will do if none comes.
 _ASK_STATS = (
     "old=/dev/null; [ ! -e stats.json ] || old=stats.json; { kill -USR1 $pid; "

@@ -83,7 +83,7 @@ def test_a_guest_that_dies_costs_its_cell(bed: Bed, tmp_path: Path) -> None:
     samples = samples_of(only_run(tmp_path / "results"))
     (error,) = samples.query("status == 'error'").to_dict("records")
     assert error["world"] == "realm"
-    assert "the realm ended" in error["note"]
+    assert error["note"].endswith("the VMM ended without a word")
     inferences = samples.query("status == 'ok' and phase == 'infer' and metric == 'exits'")
     assert set(inferences["world"]) == {"vm"}
     assert len(inferences) == 2001
@@ -106,7 +106,7 @@ def test_a_connection_that_drops_in_a_copy_costs_its_world(bed: Bed, tmp_path: P
     samples = samples_of(only_run(tmp_path / "results"))
     (error,) = samples.query("status == 'error'").to_dict("records")
     assert error["world"] == "vm"
-    assert error["note"] == "the connection to the vm ended, but it still runs"
+    assert error["note"] == "the connection to the vm ended, but it answers a new one"
     assert set(samples.query("status == 'ok' and phase == 'infer'")["world"]) == {"host"}
 
 

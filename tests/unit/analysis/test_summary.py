@@ -264,10 +264,11 @@ def test_a_run_in_real_time_and_of_one_boot(tmp_path: Path) -> None:
     assert found["ratio_to_vm"] > 1
 
 
-def boots_of(tick: int, strays: Sequence[int], *, shift: int | None = 3) -> list[Apart]:
-    """Boots of 32 inferences in the VM, a tick in every third; one of each boot has so many instructions more."""
+def boots_of(tick: int, strays: Sequence[int], *, shift: int | None = 3, world: str = "vm") -> list[Apart]:
+    """Boots of 32 inferences in a world, a tick in every third; one of each boot has so many instructions more."""
     own = 444_858
-    about = {"cell_id": "c", "world": "vm", "icount_shift": shift, "host_hz": 100, "guest_hz": 100, "status": "ok"}
+    about = {"cell_id": "c", "world": world, "icount_shift": shift, "host_hz": 100, "status": "ok"}
+    about["guest_hz"] = pd.NA if world == "host" else 100
     about |= {"metric": "instructions", "is_warmup": False}
     rows = []
     for boot, stray in enumerate(strays):
@@ -301,3 +302,4 @@ def test_loads_and_long_runs_have_limits_of_their_own() -> None:
     assert infer.tick is not None
     assert {each.tick for each in boots_of(8_000, (0, 0), shift=None)} == {None}
     assert boots_of(8_000, (0,)) == []
+    assert boots_of(8_000, (0, 0), world="host")[0].tick == pytest.approx(8_000 / 32, rel=0.1)

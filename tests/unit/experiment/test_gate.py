@@ -60,7 +60,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bundle / "runner").write_text(f'#!/bin/sh\necho runner "$1" {state} >>{tmp_path}/called\nexit 3\n')
     (bundle / "runner").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setattr(gate, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(gate, "SETTLE_SECONDS", 1)  # who waits is there by then
+    monkeypatch.setattr(gate, "EXITS", (f"{tmp_path}/before", f"{tmp_path}/after"))
     for name, path in (
         ("GO_FIFO", "go"),
         ("SPIN_PID", "spin.pid"),
@@ -102,6 +103,9 @@ def lines_of(path: Path, count: int) -> list[str]:
 @pytest.mark.parametrize("name", [None, GuestName(World.REALM)])
 def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | None) -> None:
     """Who waits for the guest's last word was started before: that would be counted beside the guest's first steps."""
+    script = gate_script(measurement(), name)
+    settle = script.index(f"; sleep {gate.SETTLE_SECONDS}; ")
+    assert name is None or script.index("rvmm wait") < settle < script.index("runner go")
     wait = ["wait", f"/run/guest/{name}", measurement().said, "86400"]
     with subprocess.Popen(["sleep", "60"]) as spinner:
         (machine / "spin.pid").write_text(str(spinner.pid))
@@ -114,10 +118,23 @@ def test_the_gate_waits_and_marks_what_it_does(machine: Path, name: GuestName | 
         waits = [] if name is None else [f"rvmm {' '.join(wait)}"]
         called = lines_of(machine / "called", 3 + len(waits))
         begin, end = f"marker begin {gate.COUNTED} {gate.ID_STEP}", f"marker end {gate.COUNTED} {gate.ID_STEP}"
-        assert called == [*waits, begin, "runner go T", end]
+        assert [each for each in called if each not in waits] == [begin, "runner go T", end]
+        assert sum(each in waits for each in called) == len(waits)
         assert lines_of(machine / "code", 1) == ["3"]
         spinner.terminate()  # which a stopped process would not see
         assert spinner.wait(timeout=10) == -15
+
+
+def test_exits_are_those_of_the_execution_alone(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those of arming and settling, nor those of asking: nothing is between the two looks but the execution."""
+    monkeypatch.setattr(gate, "stats_script", lambda name: f"echo {name} $(wc -l <{machine}/called)")
+    subprocess.run(["sh", "-c", gate_script(measurement(), GuestName(World.VM))], check=True, timeout=10)
+    (machine / "go").write_text("go\n")
+    called = lines_of(machine / "called", 4)
+    seen = [int((machine / name).read_text().removeprefix("vm ")) for name in ("before", "after")]
+    between = [each.split()[:2] for each in called[seen[0] : seen[1]] if not each.startswith("rvmm")]
+    assert between == [["marker", "begin"], ["runner", "go"]]
+    assert called[seen[1]].startswith("marker end")
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -137,7 +154,7 @@ def test_the_hosts_ticks_are_moved_from_the_guests(machine: Path, fails: bool) -
     (machine / "go").write_text("go\n")
     called = lines_of(machine / "called", 4)
     assert called[0] == "marker apart -77 10000000"
-    assert called[2].startswith("marker begin")
+    assert sum(each.startswith("marker begin") for each in called[1:]) == 1
     noise = machine / "noise"
     assert (noise.read_text() if noise.exists() else None) == (f"{gate.TICKS_MEET}\n" if fails else None)
 

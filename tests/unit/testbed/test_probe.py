@@ -116,6 +116,22 @@ def test_statistics_of_a_vmm_that_no_longer_answers(host: Path) -> None:
     deaf.wait()
 
 
+def test_statistics_alone_are_those_of_now_and_of_nobody_else(host: Path) -> None:
+    """Of a guest that is gone there are none, and who has its number now is left alone."""
+    running = begin(host, REALM, ANSWER)
+    (host / "realm/stats.json").write_text('{"irq": 4}\n')
+    assert probe.read_stats(shell(probe.stats_script(REALM)).stdout) == {"irq": 5}
+    running.kill()
+    running.wait()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        (host / "realm/pid").write_text(f"{other.pid}\n")
+        assert probe.read_stats(shell(probe.stats_script(REALM)).stdout) == {}
+        assert other.poll() is None
+        other.kill()
+    (host / "realm/pid").unlink()
+    assert probe.read_stats('{"foreign": true, "irq": 3, "time": 0.5} ') == {"irq": 3}
+
+
 def test_a_state_alone_disturbs_nobody(host: Path) -> None:
     running = begin(host, VM, "")  # SIGUSR1 would kill it
     assert probed(shell(probe.probe_script()).stdout).of(VM).state is GuestState.RUNNING
