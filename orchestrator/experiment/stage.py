@@ -227,13 +227,13 @@ class Stage:
         """State 'measured': the gate's second marker; all markers since the last look."""
         deadline = time.monotonic() + self.run_seconds
         found: list[MarkerRecord] = []
-        iterations = what.iterations + what.warmups
+        done, iterations = 0, what.iterations + what.warmups
         while True:
             page = self.look()
             found += page
             if any(each.event == gate.COUNTED and each.id == what.base and each.end for each in page):
                 return tuple(found)
-            done = sum(each.event == INFER.event and each.end for each in found)
+            done += sum(each.event == INFER.event and each.end for each in page)
             say(f"inference {done} of {iterations}")
             if time.monotonic() > deadline:
                 raise BootError(
