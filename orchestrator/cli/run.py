@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from orchestrator.runs.folder import RunFolder
     from orchestrator.schema.cluster import ClusterConfig
+    from orchestrator.testbed.project import Project
 
 
 @click.command("run")
@@ -67,9 +68,7 @@ def run(
     if resumed is not None:
         journal = RunFolder(find_run(resumed, folder, context.progress.notice))
         if dry_run:
-            click.echo("\n".join(conduct.left_lines(journal, project, workers, cluster)))
-            saved, done = conduct.saved_workload(journal), journal.done()
-            click.echo("\n".join(outlook.outlook_lines(*saved, project, folder, workers=workers, done=done)))
+            _print_what_is_left(journal, project, folder, workers, cluster)
             return
         failures = conduct.resume(project, journal, context.progress, options)
     else:
@@ -83,6 +82,17 @@ def run(
     _finish(context, journal)
     if failures:
         raise WorkloadError(f"{failures} steps failed", hint=f"`orch run --resume {journal.run_id}` repeats them")
+
+
+def _print_what_is_left(
+    journal: RunFolder, project: Project, results: Path, workers: int, cluster: ClusterConfig | None
+) -> None:
+    """The steps that a run that was begun still has, and what they will take."""
+    from orchestrator.experiment import conduct, outlook  # noqa: PLC0415
+
+    click.echo("\n".join(conduct.left_lines(journal, project, workers, cluster)))
+    saved, done = conduct.saved_workload(journal), journal.done()
+    click.echo("\n".join(outlook.outlook_lines(*saved, project, results, workers=workers, done=done)))
 
 
 def _check_asked(workload_file: Path | None, resumed: str | None) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from orchestrator.errors import EnvError, UsageError
 from orchestrator.schema.cluster import ClusterConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _CONNECT = 20.0  # s
@@ -56,12 +58,24 @@ def need_dask(*modules: str) -> None:
     """Raises EnvError with what to install if the package's extra is missing."""
     for name in modules or ("distributed",):
         try:
-            importlib.import_module(name)
+            with _keeping_ctrl_c():
+                importlib.import_module(name)
         except ImportError:
             raise EnvError(
                 f"a cluster needs the Python package {name.replace('_', '-')}, which is not installed",
                 hint=f"{sys.executable} -m pip install 'orchestrator[cluster]', or `make venv` in the checkout",
             ) from None
+
+
+@contextmanager
+def _keeping_ctrl_c() -> Iterator[None]:
+    """What imports dask_jobqueue (0.9.0) has its SIGINT replaced by one that ends the process with code 0."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
 
 
 def connect(config: ClusterConfig, logs: Path) -> Connection:

@@ -168,7 +168,7 @@ def test_one_boot_is_marked_with_what_its_interval_covers(tmp_path: Path, boots:
     assert (f"{boots} \u00d7 8*" in words) == marked
     assert ("One boot says nothing about the next one" in words) == marked
     assert ("One boot: the interval covers other stretches of that boot's time, and not other boots" in words) == marked
-    assert ("Independent boots means of an inference within" in words) == (not marked)
+    assert ("Independent boots, inferences within" in words) == (not marked)
 
 
 def test_too_few_ticks_are_told_with_what_would_do(tmp_path: Path) -> None:

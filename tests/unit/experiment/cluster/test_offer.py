@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import signal
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,10 @@ def test_a_mistake_in_the_file_is_told_with_its_place(text: str, words: str) -> 
 
 
 def test_slurm_is_asked_for_what_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slurm = pytest.importorskip("dask_jobqueue").SLURMCluster
+    before = signal.getsignal(signal.SIGINT)
+    connect.need_dask("dask_jobqueue")
+    assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C is ours"
+    slurm = importlib.import_module("dask_jobqueue").SLURMCluster
     asked: list[int] = []
     monkeypatch.setattr(slurm, "scale", lambda _self, jobs=0: asked.append(jobs))
     section = "{queue: main, directives: [--exclude=x], prologue: [export A=1], host: 127.0.0.1}"
