@@ -111,6 +111,11 @@ fuzz: ## the VMM's devices against guests that do anything: FUZZ_SECONDS=600, CC
 	*) .fuzz/device-model --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) --save .fuzz/crash ;; \
 	esac
 
+.PHONY: fuzz-attest
+fuzz-attest: venv ## tokens and policy files against the verifier: FUZZ_SECONDS=600 each; the corpus stays in .fuzz/attest
+	@echo "seed $(FUZZ_SEED)"
+	@PYTHONPATH=tests/unit/shared $(BIN)/python tests/fuzz/attest.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+
 clean: ## stop the machine, remove its state; the cache stays (orch clean --all removes it)
 	@if [ -x $(ORCH) ]; then $(ORCH) clean; fi
 

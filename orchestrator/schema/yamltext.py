@@ -36,8 +36,8 @@ for _each in (_Loader, _Dumper):
 def parse(text: str, name: str) -> tuple[Any, Places]:
     """The document, and where each of its keys is; `name` stands for the file. Raises UsageError."""
     marks: dict[Location, yaml.Mark] = {}
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is not None:
             _collect_marks(root, (), marks, name)  # before the merges are done
@@ -92,6 +92,9 @@ def _collect_marks(node: yaml.Node, at: Location, marks: dict[Location, yaml.Mar
         given = [(key, value) for key, value in node.value if key.tag != _MERGE]
         seen: set[Location] = set()
         for key, value in given:
+            if not isinstance(key, yaml.ScalarNode):
+                line, column = key.start_mark.line + 1, key.start_mark.column + 1
+                raise UsageError(f"{name}:{line}:{column}: a key that is a list or has keys of its own")
             here = (*at, key.value)
             if here in seen:
                 line, column = key.start_mark.line + 1, key.start_mark.column + 1
