@@ -102,11 +102,10 @@ class _Walk:
         if major in (_Major.BYTES, _Major.TEXT):
             self._string(begin, argument, text=major is _Major.TEXT)
         elif major is _Major.ARRAY:
-            self._room(begin, argument)
             for _ in range(argument):
                 self.item(depth + 1)
         elif major is _Major.MAP:
-            self._map(begin, argument, depth)
+            self._map(argument, depth)
         elif major is _Major.TAG:
             if depth or argument not in self.tags:
                 raise self.refused(f"tag {argument}, which has no place here", begin)
@@ -141,11 +140,6 @@ class _Walk:
         self.at += count
         return taken
 
-    def _room(self, begin: int, items: int) -> None:
-        """Each item has a byte at least: what cannot be there is not looked for."""
-        if items > len(self.data) - self.at:
-            raise self.refused(f"the end, inside what begins at byte {begin}", len(self.data))
-
     def _string(self, begin: int, count: int, *, text: bool) -> None:
         content = self._take(count, begin)
         if text:
@@ -154,9 +148,8 @@ class _Walk:
             except UnicodeDecodeError:
                 raise self.refused("text that is not UTF-8", begin) from None
 
-    def _map(self, begin: int, pairs: int, depth: int) -> None:
+    def _map(self, pairs: int, depth: int) -> None:
         """Keys are in their shortest form, so that equal ones have equal bytes."""
-        self._room(begin, 2 * pairs)
         seen: set[bytes] = set()
         for _ in range(pairs):
             here = self.at
