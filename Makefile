@@ -94,6 +94,10 @@ soak-run: testbed ## one `orch run`, killed ten times at random and resumed: no 
 soak-workers: testbed ## a sweep by workers and by a Dask cluster: 20 kills of workers, client, scheduler
 	@$(BIN)/python tests/soak/soak_workers.py
 
+.PHONY: soak-keys
+soak-keys: venv ## two replicas of the key service on PostgreSQL, 500 clients, one replica killed 20 times
+	@PYTHONPATH=tests/unit/shared $(BIN)/python tests/soak/soak_keys.py
+
 soak-kill: testbed ## 100 kills of the VMM, 20 of the emulator; goes on where it was interrupted
 	@$(BIN)/python tests/soak/soak_kill.py
 

@@ -91,7 +91,11 @@ class Party:
         answer = jose.checked(str(found.get("answer")), self.service.signing, jose.ANSWER)
         if answer.get("to") != jose.unverified(statement)["jti"]:
             raise RefusedError("the answer is one to another statement")
-        return answer
+        if "sha256" not in answer:
+            return answer
+        if hashlib.sha256(jose.canonical(found.get("found"))).hexdigest() != answer["sha256"]:
+            raise RefusedError("what stands beside the answer is not what the service has signed")
+        return {"head": answer["head"], **found["found"]}
 
     def put_key(self, model: str, version: int, key: bytes, *, production: bool = False) -> dict[str, Any]:
         """Deposit the next version of a model's key."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -34,7 +35,7 @@ KIND = "model-key"
 MAX_BODY = 1 << 17
 """Bytes of a request: a token of the longest kind in base64, and what is around it."""
 _TYPE = "https://github.com/confidential-containers/kbs/errors"  # as the protocol has it
-_INTERNAL = 500
+_INTERNAL, _UNAVAILABLE = 500, 503
 Handler = Callable[["Service", Request], Awaitable[Response]]
 
 
@@ -93,6 +94,8 @@ def _route(service: Service, path: str, method: str, handler: Handler) -> Route:
             return JSONResponse({"type": f"{_TYPE}/refused", "detail": error.message}, error.status)
         except EnvError:
             return JSONResponse({"type": f"{_TYPE}/internal", "detail": "the state is not as it must be"}, _INTERNAL)
+        except SQLAlchemyError:
+            return JSONResponse({"type": f"{_TYPE}/internal", "detail": "the state cannot be reached"}, _UNAVAILABLE)
         except ClientDisconnect:
             return Response(status_code=MALFORMED)
 
@@ -146,7 +149,7 @@ async def _resource(service: Service, request: Request) -> Response:
 
 async def _statement(service: Service, request: Request) -> Response:
     text = _ascii(await _body(request))
-    return JSONResponse({"answer": await run_in_threadpool(carry_out, service.store, text)})
+    return JSONResponse(await run_in_threadpool(carry_out, service.store, text))
 
 
 async def _deletion(service: Service, request: Request) -> Response:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -37,8 +38,11 @@ MAX_GRANTS = 1000
 """Of one user to one model, revoked ones included: what is looked through at each release."""
 
 
-def carry_out(store: Store, text: str) -> str:
-    """Carry a statement out; returns the service's signed answer. Raises RefusedError."""
+def carry_out(store: Store, text: str) -> dict[str, Any]:
+    """Carry a statement out; returns the service's signed answer. Raises RefusedError.
+
+    What is read may be long: it stands beside the answer, which has its hash.
+    """
     kid = jose.signer(text)
     with store.writing() as connection:
         owner = find_owner(store, connection, kid)
@@ -46,11 +50,14 @@ def carry_out(store: Store, text: str) -> str:
         statement = parse(jose.checked(text, key, jose.STATEMENT))
         _once(connection, store, statement)
         facts = _DOING[type(statement)](store, connection, statement, kid, text)
-        if not isinstance(statement, Ask):
-            told = {name: value for name, value in facts.items() if name != "entries"}
-            store.log(connection, statement.op, by=kid, statement=statement.jti, **told)
-        answer = {"to": statement.jti, "head": audit.head(connection).as_text(), **facts}
-        return jose.sign(answer, store.signing, jose.ANSWER)
+        if isinstance(statement, Ask):
+            signed = {"sha256": hashlib.sha256(jose.canonical(facts)).hexdigest()}
+        else:
+            signed = facts
+            store.log(connection, statement.op, by=kid, statement=statement.jti, **facts)
+        answer = {"to": statement.jti, "head": audit.head(connection).as_text(), **signed}
+        beside = {"found": facts} if isinstance(statement, Ask) else {}
+        return {"answer": jose.sign(answer, store.signing, jose.ANSWER), **beside}
 
 
 def parse(payload: Mapping[str, Any]) -> AnyStatement:

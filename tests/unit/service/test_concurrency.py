@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from key_parties import SEAL_KEY, Parties
+from postgres import installed, server
 from starlette.testclient import TestClient
 
 from orchestrator.service import audit
@@ -36,37 +34,10 @@ def parties(request: pytest.FixtureRequest, tmp_path: Path) -> Parties:
 
 @pytest.fixture
 def postgresql() -> Iterator[str]:
-    """The distribution's server, on a socket of its own, run by an unprivileged user; skipped where there is none."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not programs:
+    if not installed():
         pytest.skip("the package postgresql is not installed")
-    user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"] if _is_root() else []
-    folder = Path(tempfile.mkdtemp(prefix="orch-pg-", dir="/tmp"))
-    if user:
-        shutil.chown(folder, "nobody", "nogroup")
-    bin_ = programs[-1].parent
-
-    def run(*argv: str) -> None:
-        subprocess.run(
-            [*user, *argv], check=True, capture_output=True, cwd=folder, timeout=120, env={"PATH": "/usr/bin:/bin"}
-        )
-
-    data, options = f"{folder}/data", f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=60"
-    try:
-        run(f"{bin_}/initdb", "-D", data, "-A", "trust", "-U", "orch", "-E", "UTF8", "--no-sync")
-        run(f"{bin_}/pg_ctl", "-D", data, "-w", "-l", f"{folder}/log", "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg://orch@/postgres?host={folder}"
-        finally:
-            run(f"{bin_}/pg_ctl", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_root() -> bool:
-    import os
-
-    return os.getuid() == 0
+    with server() as url:
+        yield url
 
 
 def replicas(parties: Parties, count: int = 2) -> list[Any]:

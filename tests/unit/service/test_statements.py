@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from cca_vectors import RIM
 from key_parties import DAY, MODEL_KEY, Parties, make
@@ -133,20 +134,34 @@ def test_answers_are_the_services(parties: Parties) -> None:
     owner = parties.owner
     forged = jose.sign({"to": "x"}, parties.other_key, jose.ANSWER)
 
+    beside: dict[str, Any] = {}
+
     class Middle:
         base_url = "x"
 
         def request(self, *_arguments: Any, **_options: Any) -> Any:
-            import httpx2
-
-            return httpx2.Response(200, json={"answer": forged})
+            return httpx2.Response(200, json={"answer": forged, **beside})
 
     with pytest.raises(RefusedError, match="signature does not hold"):
         type(owner)(Middle(), owner.service, owner.key).state(op="list")
-    earlier = owner.http.post("/keys/v0/statement", content=owner.signed(op="list")).json()["answer"]
-    forged = earlier
+    statement = owner.signed(op="list")
+    whole = owner.http.post("/keys/v0/statement", content=statement).json()
+    forged = whole["answer"]
     with pytest.raises(RefusedError, match="one to another statement"):
         type(owner)(Middle(), owner.service, owner.key).state(op="list")
+    for found in (None, whole["found"] | {"grants": [1]}):
+        beside = {"found": found}
+        with pytest.raises(RefusedError, match="beside the answer is not what the service has signed"):
+            type(owner)(Middle(), owner.service, owner.key).send(statement)
+    beside = {"found": whole["found"]}
+    assert type(owner)(Middle(), owner.service, owner.key).send(statement)["models"] == []
+
+
+def test_a_long_log_is_read_whole(parties: Parties) -> None:
+    for _ in range(150):
+        parties.grant()
+    assert len(parties.owner.state(op="list")["grants"]) == 150
+    assert len(parties.owner.state(op="audit")["entries"]) == 151
 
 
 def test_keys_that_do_not_open_or_fit(parties: Parties) -> None:

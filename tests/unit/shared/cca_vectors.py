@@ -125,6 +125,7 @@ class Vector:
         }
         if self.platform_profile == "2024":
             claims |= {2394: 1, 2403: b"\x61"}
+            claims[2399][0] |= {7: False, 8: [b"\x55" * 32]}
         if self.platform_profile == "2026":
             claims |= {2408: claims.pop(10)}
         return present(claims | self.platform)
