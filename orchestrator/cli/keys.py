@@ -54,7 +54,7 @@ def _party(name: str) -> Party:
 
     home, address = click.get_current_context().meta["orch.keys"]
     http = httpx2.Client(base_url=address, timeout=30.0, trust_env=False)
-    return Party(http, home.service(), home.identity(name))
+    return Party(http, home.service(), home.identity(name), notice=home.noticing())
 
 
 def _as(default: str) -> Callable[[Any], Any]:
@@ -312,10 +312,10 @@ def _head(text: str | None) -> Any:
 
     if text is None:
         return None
-    seq, _, digest = text.partition(":")
-    if not seq.isdigit() or not digest:
+    head = Head.from_text(text)
+    if head is None:
         raise UsageError(f"--head {text}: expected SEQ:HASH")
-    return Head(int(seq), digest)
+    return head
 
 
 def _brief(value: Any) -> str:
@@ -352,6 +352,7 @@ def restore(*, file: Path, older: bool) -> None:
     home.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with home.alone():
         head = put_back(data, home.file, read_seal_key(home.seal_key), older=older)
+        home.remember(head)
     click.echo(f"restored; the audit log ends with {head.as_text()}")
 
 
