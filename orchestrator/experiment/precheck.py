@@ -18,7 +18,8 @@ from orchestrator.privacy.attack import find_attack
 from orchestrator.registry import PLATFORMS, PROTECTIONS, RUNTIMES
 from orchestrator.schema.testbed import Guest
 from orchestrator.schema.workload import Inputs, OwnModel
-from orchestrator.schema.yamlfile import Location, Mistake
+from orchestrator.schema.yamlfile import Mistake
+from orchestrator.schema.yamltext import Location
 from orchestrator.words import Owner, phases_of
 
 if TYPE_CHECKING:
