@@ -122,13 +122,14 @@ def test_disk(bed: Bed, world: str, image: Path) -> None:
 
 def test_what_is_no_disk(bed: Bed) -> None:
     make_realms_possible(bed)
-    host(bed, "cd /tmp; : > none; head -c 511 /dev/zero > short; mkfifo pipe")
-    for path, said in (
-        ("/tmp/missing", "no such file"),
-        ("/tmp/none", "empty (a disk has 512 bytes at least)"),
-        ("/tmp/short", "empty (a disk has 512 bytes at least)"),
-        ("/tmp", "not a disk image (expected a file or a block device)"),
-        ("/tmp/pipe", "not a disk image (expected a file or a block device)"),
+    host(bed, "cd /tmp; : > none; head -c 1000 /dev/zero > odd; mkfifo pipe")
+    odd = "1000 bytes, which is no multiple of 512: the last sector of a disk that is to be written must be whole"
+    for path, more, said in (
+        ("/tmp/missing", "", "no such file"),
+        ("/tmp/none", "", "empty (a disk has a byte at least)"),
+        ("/tmp/odd", " --disk-writable", odd),
+        ("/tmp", "", "not a disk image (expected a file or a block device)"),
+        ("/tmp/pipe", "", "not a disk image (expected a file or a block device)"),
     ):
-        done = bed.orch("ssh", "host", "--", RUN.format(world="vm", folder="g", disk=f"--disk {path}"))
+        done = bed.orch("ssh", "host", "--", RUN.format(world="vm", folder="g", disk=f"--disk {path}{more}"))
         assert (done.returncode, done.stderr) == (1, f"rvmm: {path}: {said}\n")

@@ -10,7 +10,7 @@ sources=${2:-$project/guest/host/rvmm}
 flags=(-std=gnu11 -O1 -g -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla -Wno-unused-function -fsanitize=address,undefined -fno-sanitize-recover=all
        -I"$sources" -I"$here" -I"$project/guest/abi" -pthread)
 # A device: its files here, and where they are wired in the VMM; vm.c is in device_model.c, what blk.c does is in effects.c.
-model=(devices net virtio virtio_mmio virtqueue virtio_rng virtio_net virtio_console virtio_blk keyboard pl011
+model=(devices net virtio virtio_mmio virtqueue virtio_rng virtio_net virtio_console virtio_blk keyboard pl011 pl031
        gic_state gic gic_mmio entropy error population timer)
 files=("${model[@]/#/$sources/}")
 files=("${files[@]/%/.c}" "$here/device_model.c" "$here/effects.c")

@@ -19,7 +19,7 @@ SOURCES = PROJECT / "guest" / "host" / "rvmm"
 ABI = PROJECT / "guest" / "abi"
 PURE = [
     *("layout", "population", "pl011", "gic_state", "gic", "gic_mmio", "timer", "realm_decode"),
-    *("page_set", "console"),
+    *("page_set", "console", "pl031", "disk"),
     *(
         "virtio",
         "virtio_mmio",
