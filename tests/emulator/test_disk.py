@@ -59,7 +59,7 @@ def guest(bed: Bed, world: str, disk: str) -> Iterator[Console]:
     finally:
         process.kill()
         process.communicate()
-        bed.orch("ssh", "host", "--", "/tmp/rvmm stop /tmp/g 60")
+        bed.ask("host", "/tmp/rvmm stop /tmp/g 60")
     assert host(bed, "cat /tmp/g/exit") == "off\n"
 
 
@@ -95,8 +95,8 @@ def check_writable(bed: Bed, world: str) -> None:
         shell.say("dd if=/dev/urandom of=/tmp/m/new bs=1000 count=900 2>/dev/null; rm /tmp/m/content; sync")
         written = shell.say("sha256sum < /tmp/m/new").split()[0]
         for options in ("", " --disk-writable"):
-            second = bed.orch("ssh", "host", "--", other + options)
-            assert second.returncode == 1
+            second = bed.ask("host", other + options)
+            assert second.code == 1
             assert second.stderr.startswith("rvmm: /tmp/copy.img: in use by another guest")
         shell.say("umount /tmp/m")
         whole = shell.say("sha256sum < /dev/vda").split()[0]
@@ -113,14 +113,16 @@ def check_writable(bed: Bed, world: str) -> None:
 
 
 @pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
-def test_disk(bed: Bed, world: str, image: Path) -> None:
+def test_disk(module_bed: Bed, world: str, image: Path) -> None:
+    bed = module_bed
     make_realms_possible(bed)
-    assert bed.orch("cp", str(image), "host:/tmp/").returncode == 0
+    bed.put("host", [image])
     check_read_only(bed, world, image)
     check_writable(bed, world)
 
 
-def test_what_is_no_disk(bed: Bed) -> None:
+def test_what_is_no_disk(module_bed: Bed) -> None:
+    bed = module_bed
     make_realms_possible(bed)
     host(bed, "cd /tmp; : > none; head -c 1000 /dev/zero > odd; mkfifo pipe")
     odd = "1000 bytes, which is no multiple of 512: the last sector of a disk that is to be written must be whole"
@@ -131,5 +133,6 @@ def test_what_is_no_disk(bed: Bed) -> None:
         ("/tmp", "", "not a disk image (expected a file or a block device)"),
         ("/tmp/pipe", "", "not a disk image (expected a file or a block device)"),
     ):
-        done = bed.orch("ssh", "host", "--", RUN.format(world="vm", folder="g", disk=f"--disk {path}{more}"))
-        assert (done.returncode, done.stderr) == (1, f"rvmm: {path}: {said}\n")
+        done = bed.ask("host", RUN.format(world="vm", folder="g", disk=f"--disk {path}{more}"))
+        assert (done.code, done.stderr) == (1, f"rvmm: {path}: {said}
+")

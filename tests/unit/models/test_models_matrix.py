@@ -11,7 +11,6 @@ import pytest
 from matrix_models import ITERATIONS, WARMUPS, Prepared, prepare
 from models_matrix import CASES
 from real_oracle import real_oracle
-from runner_build import plain_runner
 
 from orchestrator.errors import UsageError, WorkloadError
 from orchestrator.models.anatomy import read_anatomy
@@ -29,17 +28,17 @@ def test_the_table_is_large_enough() -> None:
     assert sum(case.stateful for case in CASES.values()) >= 3
 
 
-def run_here(made: Prepared, folder: Path) -> str:
+def run_here(plain_runner: Path, made: Prepared, folder: Path) -> str:
     """The record of the runner, on this computer; skips if its library is not there."""
     model, results = folder / f"{made.cell.model.replace('-', '_')}.tflite", folder / "results"
     words = made.words(str(model), str(made.subject.inputs), str(results))
-    done = subprocess.run([plain_runner(), *words], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([plain_runner, *words], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return results.read_text()
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
-def test_a_model_runs_and_is_right(name: str, tmp_path: Path) -> None:
+def test_a_model_runs_and_is_right(name: str, plain_runner: Path, tmp_path: Path) -> None:
     made = prepare(name, real_oracle(), tmp_path)
     anatomy = read_anatomy(tmp_path / f"{name}.tflite")
     assert (str(anatomy.quantization), anatomy.stateful) == (made.case.quantization, made.case.stateful)
@@ -51,11 +50,11 @@ def test_a_model_runs_and_is_right(name: str, tmp_path: Path) -> None:
     if made.case.xnnpack is not None:
         assert made.subject.xnnpack == made.case.xnnpack
     if name not in NEWER_THAN_HERE:
-        made.check(run_here(made, tmp_path))
+        made.check(run_here(plain_runner, made, tmp_path))
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in RUNNABLE])
-def test_a_model_that_cannot_run_is_one_line(name: str, tmp_path: Path) -> None:
+def test_a_model_that_cannot_run_is_one_line(name: str, plain_runner: Path, tmp_path: Path) -> None:
     problem = CASES[name].problem
     with pytest.raises(UsageError) as caught:
         prepare(name, real_oracle(), tmp_path)
@@ -65,13 +64,13 @@ def test_a_model_that_cannot_run_is_one_line(name: str, tmp_path: Path) -> None:
     assert told.count(f"{name}.tflite") == 1
     assert "\n" not in told
     done = subprocess.run(
-        [plain_runner(), "describe", tmp_path / f"{name}.tflite"], capture_output=True, text=True, check=False
+        [plain_runner, "describe", tmp_path / f"{name}.tflite"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, problem in done.stderr) == (1, True), done.stderr
 
 
-def record_of(made: Prepared, folder: Path) -> RunnerRecord:
-    record, _ = made.check(run_here(made, folder))
+def record_of(plain_runner: Path, made: Prepared, folder: Path) -> RunnerRecord:
+    record, _ = made.check(run_here(plain_runner, made, folder))
     return record
 
 
@@ -90,20 +89,20 @@ def test_tensors_are_those_of_their_names(tmp_path: Path) -> None:
         assert np.allclose(made.subject.expected.real(k, k, 1), zeta[k] - mid[k], atol=1e-6)
 
 
-def test_state_is_kept_from_one_inference_to_the_next(tmp_path: Path) -> None:
+def test_state_is_kept_from_one_inference_to_the_next(plain_runner: Path, tmp_path: Path) -> None:
     """By hand: a total of all inputs so far, a warm-up and a second round of the inputs included."""
     made = prepare("total_of_all", real_oracle(), tmp_path)
     rows = floats(made.subject.tensors.data, 4)
     seen = [rows[0], *(rows[k % len(rows)] for k in range(ITERATIONS))]
     totals = np.cumsum(seen, axis=0)
-    record = record_of(made, tmp_path)
+    record = record_of(plain_runner, made, tmp_path)
     for k, line in enumerate(record.iterations):
         assert np.allclose(made.subject.expected.real(k, int(line["input"]), 0), totals[k], atol=1e-5)
         assert np.allclose(floats(bytes.fromhex(line["output"]["raw"][0]), 4)[0], totals[k], atol=1e-5)
 
 
-def test_an_independent_build_says_the_same_where_it_can(tmp_path: Path) -> None:
-    second = Oracle("litert", plain_runner())
+def test_an_independent_build_says_the_same_where_it_can(plain_runner: Path, tmp_path: Path) -> None:
+    second = Oracle("litert", plain_runner)
     for name in ("signature_in_other_order", "recurrent", "conv_int8_per_channel"):
         folder = tmp_path / name
         folder.mkdir()
@@ -113,15 +112,15 @@ def test_an_independent_build_says_the_same_where_it_can(tmp_path: Path) -> None
     assert set(told) == {"cannot"}, "another release cannot execute what the guests' can"
 
 
-def test_what_xnnpack_cannot_prepare_runs_without_it_and_says_so(tmp_path: Path) -> None:
+def test_what_xnnpack_cannot_prepare_runs_without_it_and_says_so(plain_runner: Path, tmp_path: Path) -> None:
     made = prepare("dense_rank7", real_oracle(), tmp_path)
     assert "failed to delegate FULLY_CONNECTED" in made.subject.expected.kernels["xnnpack"]
-    record = record_of(made, tmp_path)
+    record = record_of(plain_runner, made, tmp_path)
     assert record.end["xnnpack"] is False
     assert "XNNPACK" in str(record.without)
 
 
-def test_a_wrong_answer_is_seen_in_each_kind_of_reading(tmp_path: Path) -> None:
+def test_a_wrong_answer_is_seen_in_each_kind_of_reading(plain_runner: Path, tmp_path: Path) -> None:
     """A check that lets everything pass would be none: one number of each kind is changed."""
     changes = {
         "landmarks": ("keypoints", lambda found: found[0].__setitem__(0, found[0][0] * 1.001)),
@@ -135,7 +134,7 @@ def test_a_wrong_answer_is_seen_in_each_kind_of_reading(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         made = prepare(name, real_oracle(), folder)
-        record = record_of(made, folder)
+        record = record_of(plain_runner, made, folder)
         output = record.iterations[-1]["output"]
         if change is None:
             output[kind] = (output[kind] + 1) % 8

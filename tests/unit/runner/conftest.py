@@ -3,30 +3,27 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 import tiny_model
-from runner_build import FLAGS, SOURCES, compiler, link, plain_runner
+from runner_build import SOURCES, build_runner
 from runner_program import CLASSES, Runner
+from workshop import SANITIZERS, Workshop
 
 PURE = ("release", "options", "buffer", "packets")
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 @pytest.fixture(scope="session")
-def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def harness(workshop: Workshop) -> Path:
     """The pure parts with sanitizers."""
-    out = tmp_path_factory.mktemp("runner") / "harness"
     files = [Path(__file__).with_name("harness.c"), *(SOURCES / f"{name}.c" for name in PURE)]
-    subprocess.run([compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", "-o", out, *files, "-lm"], check=True)
-    return out
+    return workshop.program("harness", files, include=[SOURCES], link=["-lm"])
 
 
 @pytest.fixture(scope="session")
-def checked_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return link(tmp_path_factory.mktemp("runner") / "runner", *SANITIZERS)
+def checked_program(workshop: Workshop) -> Path:
+    return build_runner(workshop, *SANITIZERS)
 
 
 @pytest.fixture
@@ -36,9 +33,9 @@ def runner(checked_program: Path, tmp_path: Path) -> Runner:
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Runner:
+def plain(plain_runner: Path, tmp_path: Path) -> Runner:
     """The runner as it is shipped but for its optimisation; its address space can be limited."""
-    return Runner(plain_runner(), tmp_path)
+    return Runner(plain_runner, tmp_path)
 
 
 @pytest.fixture
