@@ -41,7 +41,8 @@ def read_frame(path: Path, table: Table[Any]) -> pd.DataFrame:
         current = table.check_header(path, header).version == table.version
         stream.seek(0)
         source: Any = _Whole(stream) if current else io.BytesIO(table.current(path))
-        parts, lines, words = [], 1, {}
+        parts, lines = [], 1
+        words: dict[Any, Any] = {}
         try:
             for part in _pieces(source, table):
                 _check(path, part, table, lines)

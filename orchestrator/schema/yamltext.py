@@ -38,8 +38,9 @@ class _Dumper(yaml.SafeDumper):
     """Writes what `_Loader` reads as the same: text like 1e-2 in quotes."""
 
 
-for _each in {_Loader, _Fast, _Dumper}:
-    _each.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
+_Resolver: Any
+for _Resolver in {_Loader, _Fast, _Dumper}:
+    _Resolver.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
 
 
 def parse(text: str, name: str) -> tuple[Any, Places]:

@@ -188,7 +188,7 @@ class Guests:
         return files | foreign | ({DISK: self._bed.project.path(disk)} if disk is not None else {})
 
     def _look_at_disk(self, *, ours: bool) -> None:
-        """Say, once, what our VMM adds to a file that is no whole number of sectors; raises UsageError for an empty one."""
+        """Say, once, what our VMM adds to a file that ends within a sector; raises UsageError for an empty one."""
         chosen = self._bed.project.config.guest.disk
         if chosen is None:
             return

@@ -134,5 +134,4 @@ def test_what_is_no_disk(module_bed: Bed) -> None:
         ("/tmp/pipe", "", "not a disk image (expected a file or a block device)"),
     ):
         done = bed.ask("host", RUN.format(world="vm", folder="g", disk=f"--disk {path}{more}"))
-        assert (done.code, done.stderr) == (1, f"rvmm: {path}: {said}
-")
+        assert (done.code, done.stderr) == (1, f"rvmm: {path}: {said}\n")
