@@ -39,7 +39,9 @@ class Prepared:
 
     def words(self, model: str, inputs: str, results: str) -> list[str]:
         """The runner's command line, with these files."""
-        what = CountedExecution(self.cell, self.subject.deployable.opening, 1000, ITERATIONS, WARMUPS, self.top)
+        what = CountedExecution(
+            self.cell, self.subject.deployable.opening, 1000, ITERATIONS, WARMUPS, self.top, seed=100
+        )
         return RECORD.argv(
             Execution(
                 model,
