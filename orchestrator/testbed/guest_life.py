@@ -174,6 +174,9 @@ class GuestLife:
         """The wait's outcome in words; exit codes are those of the VMM's `wait`."""
         limit = self.timeouts.guest_ready
         report = ask(self.link).of(name)
+        if report.state is GuestState.ENDING:  # what it ended with is known when it is gone
+            self.end(name)
+            report = ask(self.link).of(name)
         if report.state is GuestState.RUNNING:
             words = f"not reached within {limit:g} s" if code == 4 else f"the wait failed with exit code {code}"
             return BootError(

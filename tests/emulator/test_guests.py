@@ -203,6 +203,7 @@ def test_vmm_killed_from_outside(module_bed: Bed) -> None:
 
 def test_a_kernel_that_panics_is_told(make_module_bed: Callable[..., Bed]) -> None:
     bed = make_module_bed(extra='guest:\n  cmdline_extra: "rdinit=/none root=/dev/none"\n')
+    bed.orch("down", "vm")  # if the test before has left it up
     done = bed.orch("up", "--vm")
     assert done.returncode == 4
     assert "error: vm: it ended before state 'guest-ready': panic: " in done.stderr
@@ -212,6 +213,7 @@ def test_a_kernel_that_panics_is_told(make_module_bed: Callable[..., Bed]) -> No
 
 def test_a_guest_that_never_gets_ready_is_stopped(make_module_bed: Callable[..., Bed]) -> None:
     bed = make_module_bed(extra='guest:\n  cmdline_extra: "rdinit=/bin/sh"\ntimeouts:\n  guest_ready: 20\n')
+    bed.orch("down", "vm")  # if the test before has left it up
     done = bed.orch("up", "--vm")
     assert done.returncode == 4
     assert "error: vm: state 'guest-ready': not reached within 20 s" in done.stderr

@@ -142,7 +142,7 @@ def test_dry_run_makes_nothing(series: Series) -> None:
     shown = host(bed, f"{command} '{table['command_line']}'")
     lines = [json.loads(line) for line in shown.splitlines()]
     assert lines[: len(table["steps"])] == table["steps"]
-    assert [line["device"] for line in lines if "device" in line] == ["uart", "rng", "console", "net"]
+    assert [line["device"] for line in lines if "device" in line] == ["uart", "rtc", "rng", "console", "net"]
     host(bed, "test ! -e /run/none && test ! -e /sys/class/net/no-such")
     for options, words in (
         ("--disk /nowhere", "rvmm: /nowhere: No such file"),
