@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -15,13 +14,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from workshop import Workshop
+
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
 INCLUDE = PROJECT / "guest" / "abi"
 # What only runs on the machine: boot, MMU, console, world switch, the freestanding memory functions.
 TARGET_ONLY = {"arch_target", "rec_target", "boot", "console", "lib", "main", "mmu", "panic"}
-FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 GRANULE = 4096
 MEMORY = 0x4190_0000
@@ -200,16 +199,9 @@ class Realm:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no gcc for the build host")
-    out = tmp_path_factory.mktemp("rmm") / "rmm-host"
+def program(workshop: Workshop) -> Path:
     core = [source for source in sorted(SOURCES.glob("*.c")) if source.stem not in TARGET_ONLY]
-    sources = [Path(__file__).with_name("arch_host.c"), *core]
-    command = [compiler, *FLAGS, *SANITIZERS, f"-I{SOURCES}", f"-I{INCLUDE}", "-o", out, *sources]
-    subprocess.run(command, check=True)
-    return out
+    return workshop.program("rmm-host", [Path(__file__).with_name("arch_host.c"), *core], include=[SOURCES, INCLUDE])
 
 
 @pytest.fixture
