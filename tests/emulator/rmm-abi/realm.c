@@ -25,6 +25,7 @@ void store(uint64_t address, uint64_t kind, uint64_t value);
 void execute(uint64_t address);
 void bench_rsi(uint64_t id, uint64_t repetitions);
 void bench_calls(uint64_t call, uint64_t repetitions);
+void mark_realm(uint64_t id);
 void bench_mmio(uint64_t address, uint64_t repetitions);
 void take_interrupt(void);
 void realm_main(uint64_t cpu, const uint64_t *start);
@@ -146,6 +147,37 @@ static void touch(uint64_t address, uint64_t pages)
 		store(address, STORE_X, pages);
 }
 
+#define MARK_END BIT(63)
+
+static void bench_token(uint64_t id, uint64_t page)
+{
+	uint64_t registers[11] = { RSI_ATTESTATION_TOKEN_INIT, id };
+	uint64_t count = 0;
+
+	mark_realm(id);
+	smc(registers);
+	do {
+		registers[0] = RSI_ATTESTATION_TOKEN_CONTINUE;
+		registers[1] = page;
+		registers[2] = count % PAGE;
+		registers[3] = PAGE - count % PAGE;
+		smc(registers);
+		count += registers[1];
+	} while (registers[0] == RSI_INCOMPLETE);
+	mark_realm(id | MARK_END);
+}
+
+static void bench_extend(uint64_t id, uint64_t repetitions)
+{
+	for (; repetitions != 0; repetitions--, id++) {
+		uint64_t registers[11] = { RSI_MEASUREMENT_EXTEND, 1, 64, id };
+
+		mark_realm(id);
+		smc(registers);
+		mark_realm(id | MARK_END);
+	}
+}
+
 /* Loops that a benchmark counts. A number that is no operation does nothing. */
 static void operate_bench(uint64_t cpu, uint64_t *g)
 {
@@ -158,6 +190,12 @@ static void operate_bench(uint64_t cpu, uint64_t *g)
 		break;
 	case OP_BENCH_MMIO:
 		bench_mmio(g[1], g[2]);
+		break;
+	case OP_BENCH_TOKEN:
+		bench_token(g[1], g[2]);
+		break;
+	case OP_BENCH_EXTEND:
+		bench_extend(g[1], g[2]);
 		break;
 	default:
 		break;
@@ -238,6 +276,15 @@ static void operate_cpu(uint64_t cpu, uint64_t *g)
 	}
 }
 
+static void read_words(uint64_t *g)
+{
+	uint64_t address = g[1];
+	unsigned int i;
+
+	for (i = 0; i < READ_WORDS; i++)
+		g[1 + i] = load(address + 8 * i, LOAD_X);
+}
+
 static void operate(uint64_t cpu, uint64_t *g)
 {
 	unsigned int i;
@@ -255,6 +302,9 @@ static void operate(uint64_t cpu, uint64_t *g)
 		break;
 	case OP_EXECUTE:
 		execute(g[1]);
+		break;
+	case OP_READ:
+		read_words(g);
 		break;
 	case OP_TOUCH:
 		touch(g[1], g[2]);

@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
 INCLUDE = PROJECT / "guest" / "abi"
 # What only runs on the machine: boot, MMU, console, world switch, the freestanding memory functions.
-TARGET_ONLY = {"arch_target", "rec_target", "boot", "console", "lib", "main", "mmu", "panic"}
+TARGET_ONLY = {"arch_target", "rec_target", "signer_target", "ecdsa", "heap", "boot", "console", "lib", "main", "mmu", "panic"}
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
