@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An attestation token taken apart and checked, for tests (RMM specification DEN0137 1.0-rel0, A7.2; RFC 9052, 9053).
 
-Written from the formats' descriptions and with another library's cryptography than the RMM's: what both agree on is right.
+Written from the formats' descriptions and with another library's cryptography than the RMM's: what both agree on is
+right.
 A token that is not as it should be ends in an AssertionError that says what is wrong.
 """
 
@@ -63,9 +64,7 @@ def _signed(data: bytes, key: ec.EllipticCurvePublicKey | None, what: str) -> tu
     message = cbor2.dumps(["Signature1", protected, b"", payload])
     halves = (int.from_bytes(signature[at : at + SCALAR_BYTES], "big") for at in (0, SCALAR_BYTES))
     try:
-        (key or public_key(claims[KEY])).verify(
-            utils.encode_dss_signature(*halves), message, ec.ECDSA(hashes.SHA384())
-        )
+        (key or public_key(claims[KEY])).verify(utils.encode_dss_signature(*halves), message, ec.ECDSA(hashes.SHA384()))
     except InvalidSignature:
         raise AssertionError(f"{what}: the signature is not its key's") from None
     return claims, signature

@@ -28,7 +28,7 @@ def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         bed = Bed(folder / "testbed.yaml")
         bed.file.write_text((ROOT / "testbed.yaml").read_text(encoding="utf-8"), encoding="utf-8")
         try:
-            done = bed.orch("up", "--realm", "--vm", timeout=600)
+            done = bed.orch("up", "--realm", "--vm", "--vcpus", "2", timeout=600)
             assert done.returncode == 0, done.stderr
             copied = bed.orch("cp", str(build(bed, "raw-token") / "raw_token.ko"), "realm:/tmp/")
             assert copied.returncode == 0, copied.stderr
@@ -46,13 +46,16 @@ def inside(bed: Bed, script: str) -> str:
 
 def write_challenge(challenge: bytes, file: str) -> str:
     """Shell that writes it at once."""
-    return f"echo {base64.b64encode(challenge).decode()} | base64 -d | dd of={file} bs=64 count=1 iflag=fullblock 2>/dev/null"
+    encoded = base64.b64encode(challenge).decode()
+    return f"echo {encoded} | base64 -d | dd of={file} bs=64 count=1 iflag=fullblock 2>/dev/null"
 
 
 def fetch(name: str, challenge: bytes) -> str:
     """Shell that prints a token from the kernel's driver."""
     report = f"{REPORTS}/{name}"
-    return f"mkdir {report} && {write_challenge(challenge, report + '/inblob')} && base64 {report}/outblob; rmdir {report}"
+    return (
+        f"mkdir {report} && {write_challenge(challenge, report + '/inblob')} && base64 {report}/outblob; rmdir {report}"
+    )
 
 
 def by_driver(bed: Bed, challenge: bytes) -> bytes:
@@ -66,7 +69,7 @@ def by_calls(bed: Bed, challenge: bytes) -> bytes:
 
 def predicted(bed: Bed) -> bytes:
     """The RIM, from artifacts alone."""
-    done = bed.orch("measure", "--json", timeout=300)
+    done = bed.orch("measure", "--json", "--vcpus", "2", timeout=300)
     assert done.returncode == 0, done.stderr
     return bytes.fromhex(json.loads(done.stdout)["rim"])
 

@@ -6,7 +6,7 @@
 #ifndef RMM_ARCH_H
 #define RMM_ARCH_H
 
-#include "signer.h"
+#include "es384.h"
 #include "types.h"
 
 struct rec;
@@ -47,8 +47,9 @@ size_t arch_platform_token(const uint8_t *challenge, uint8_t *token);
 /* The key's point, x and y; false if it is no key. Takes as long as a signature, and cannot be left. */
 bool arch_public_key(const uint8_t *key, uint8_t *point);
 /* A signature on one of SIGNERS stacks (signer.c): make it ready, go on with it until it is finished or an interrupt comes,
- * clear it away. The first two may be on different CPUs. A finished one has been cleared away. */
-void arch_sign_start(unsigned int number, const uint8_t *message, size_t bytes);
+ * clear it away. The key stays where it is meanwhile. The first two may be on different CPUs. A finished one has been
+ * cleared away. */
+void arch_sign_start(unsigned int number, const uint8_t *key, const uint8_t *message, size_t bytes);
 enum signing arch_sign(unsigned int number, uint8_t *signature);
 void arch_sign_wipe(unsigned int number);
 

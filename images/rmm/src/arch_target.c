@@ -3,7 +3,7 @@
 #include "arch.h"
 
 #include "asm.h"
-#include "attest.h"
+#include "es384.h"
 #include "sha256.h"
 #include "target.h"
 

@@ -3,6 +3,7 @@
 
 #include "arch.h"
 #include "cbor.h"
+#include "es384.h"
 #include "sha256.h"
 
 /* COSE_Key (RFC 9052, 7; RFC 9053, 7.1): labels and values. */

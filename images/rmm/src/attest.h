@@ -5,11 +5,8 @@
 
 #include "types.h"
 
-/* P-384: a coordinate or a scalar; a signature is two of them, r and s, highest byte first (RFC 9053, 2.1). */
-#define ATTEST_SCALAR_BYTES    48U
-#define ATTEST_SIGNATURE_BYTES (2 * ATTEST_SCALAR_BYTES)
 /* The public key as a COSE_Key of four pairs. */
-#define ATTEST_PUBLIC_BYTES    107U
+#define ATTEST_PUBLIC_BYTES 107U
 
 /* Bytes that stay as they are. */
 struct bytes {

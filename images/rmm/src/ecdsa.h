@@ -3,7 +3,8 @@
 #ifndef RMM_ECDSA_H
 #define RMM_ECDSA_H
 
-#include "attest.h"
+#include "es384.h"
+#include "types.h"
 
 /* The nonce follows from key and message (RFC 6979): equal messages have equal signatures. False: no such key, no memory. */
 bool ecdsa_sign(const uint8_t key[ATTEST_SCALAR_BYTES], const uint8_t *message, size_t bytes,

@@ -3,6 +3,8 @@
 
 void *memset(void *to, int value, size_t bytes);
 
+struct heap *(*heap_this)(void);
+
 /* A free bit of `used`, taken; `count` if there is none. */
 static unsigned int take(uint64_t *used, unsigned int count)
 {

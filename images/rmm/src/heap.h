@@ -22,7 +22,7 @@ struct heap {
 void *heap_calloc(size_t count, size_t bytes);
 void heap_free(void *block);
 
-/* The heap of whoever calls: the machine's business (signer_target.c). */
-struct heap *heap_this(void);
+/* Finds the heap of whoever calls: set, before the first block is asked for, by who makes the stacks (signer_target.c). */
+extern struct heap *(*heap_this)(void);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "arch.h"
 #include "asm.h"
+#include "attest.h"
 
 struct slot {
 	const void *owner;            /* NULL: free */
@@ -91,7 +92,7 @@ enum signing signer_sign(const void *owner, const uint8_t *message, size_t bytes
 	enum signing result;
 
 	if (fresh)
-		arch_sign_start(number_of(slot), message, bytes);
+		arch_sign_start(number_of(slot), attest_private_key(), message, bytes);
 	result = arch_sign(number_of(slot), signature);
 	release(slot, result == SIGNING_DONE || result == SIGNING_FAILED);
 	return result;

@@ -10,17 +10,8 @@
 #ifndef RMM_SIGNER_H
 #define RMM_SIGNER_H
 
+#include "es384.h"
 #include "types.h"
-
-/* Longest message. */
-#define SIGNER_MESSAGE_BYTES 832U
-
-enum signing {
-	SIGNING_DONE,
-	SIGNING_FAILED,
-	SIGNING_IRQ,                  /* left because of one; the rest of the work is another call's */
-	SIGNING_FIQ,
-};
 
 /* Sign `message` with the Realm Attestation Key, or go on with that. `owner` names the signature from call to call, together
  * with the same message; it makes one at a time. */

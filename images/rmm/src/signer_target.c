@@ -32,7 +32,7 @@ static char *stack_end(unsigned int number)
 }
 
 /* That of the stack it is called on. */
-struct heap *heap_this(void)
+static struct heap *heap_of_stack(void)
 {
 	uint64_t sp = (uint64_t)(uintptr_t)__builtin_frame_address(0);
 	struct workplace *const *place = (struct workplace *const *)((sp | (STACK_SLOT - 1)) - 15);
@@ -42,7 +42,7 @@ struct heap *heap_this(void)
 
 static void work_sign(struct workplace *place)
 {
-	place->good = ecdsa_sign(attest_private_key(), place->message, place->bytes, place->signature);
+	place->good = ecdsa_sign(place->key, place->message, place->bytes, place->signature);
 }
 
 static void work_public_key(struct workplace *place)
@@ -79,9 +79,10 @@ static enum signing go_on(unsigned int number)
 	}
 }
 
-void arch_sign_start(unsigned int number, const uint8_t *message, size_t bytes)
+void arch_sign_start(unsigned int number, const uint8_t *key, const uint8_t *message, size_t bytes)
 {
 	prepare(number, work_sign, message, bytes);
+	workplaces[number].key = key;
 }
 
 enum signing arch_sign(unsigned int number, uint8_t *signature)
@@ -105,6 +106,7 @@ bool arch_public_key(const uint8_t *key, uint8_t *point)
 {
 	bool good;
 
+	heap_this = heap_of_stack;
 	/* At boot, on the first CPU: interrupts do not come to EL2 before a REC does. */
 	prepare(0, work_public_key, key, ATTEST_SCALAR_BYTES);
 	good = go_on(0) == SIGNING_DONE;

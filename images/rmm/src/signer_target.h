@@ -3,14 +3,15 @@
 #ifndef RMM_SIGNER_TARGET_H
 #define RMM_SIGNER_TARGET_H
 
-#include "attest.h"
+#include "es384.h"
 #include "heap.h"
-#include "signer.h"
+#include "types.h"
 
 struct workplace {
 	/* Assembly knows these: of its stack while it is left, of the CPU's while it is not. */
 	uint64_t sp, cpu_sp;
 
+	const uint8_t *key;
 	uint8_t message[SIGNER_MESSAGE_BYTES];
 	size_t bytes;
 	bool good;

@@ -12,6 +12,7 @@
 #define DESC_TABLE BIT(1)
 #define LAST_LEVEL 3
 #define GRANULE_64K 16U
+#define MAX_BITS    52U
 
 /* The half of the address space that an address is in. */
 struct half {
@@ -20,16 +21,23 @@ struct half {
 	bool wide;
 };
 
+/* T0SZ or T1SZ is in the lowest bits. */
+static unsigned int half_bits(uint64_t size)
+{
+	unsigned int bits = 64 - (unsigned int)(size & 63);
+
+	return bits < MAX_BITS ? bits : MAX_BITS;
+}
+
 static struct half half_of(const struct stage1 *stage1, uint64_t va)
 {
-	/* TG0 and TG1 are coded differently; reserved ones are taken as 4 KiB. */
+	/* TG0 and TG1 are coded differently; reserved ones are taken as 4 KiB, and sizes above the largest as that. */
 	static const uint8_t tg0[4] = { 12, 16, 14, 12 }, tg1[4] = { 12, 14, 12, 16 };
 	bool wide = (stage1->tcr & TCR_DS) != 0;
 
 	if ((va & VA_UPPER) != 0)
-		return (struct half){ stage1->ttbr1, 64 - (unsigned int)(stage1->tcr >> 16 & 63),
-				      tg1[stage1->tcr >> 30 & 3], wide };
-	return (struct half){ stage1->ttbr0, 64 - (unsigned int)(stage1->tcr & 63), tg0[stage1->tcr >> 14 & 3], wide };
+		return (struct half){ stage1->ttbr1, half_bits(stage1->tcr >> 16), tg1[stage1->tcr >> 30 & 3], wide };
+	return (struct half){ stage1->ttbr0, half_bits(stage1->tcr), tg0[stage1->tcr >> 14 & 3], wide };
 }
 
 /* The address in a descriptor; its low bits are attributes, or below a block's size. */
@@ -75,7 +83,7 @@ uint64_t stage1_outside_status(const struct rec *rec, uint64_t va)
 	if ((stage1.sctlr & SCTLR_M) == 0 || half.bits <= half.granule)
 		return FSC_ADDRESS_SIZE_0;
 	level = LAST_LEVEL + 1 - (int)((half.bits - half.granule + stride - 1) / stride);
-	table = output(&half, stage1.ttbr & MASK(47, 1));
+	table = output(&half, half.ttbr & MASK(47, 1));
 	va &= BIT(half.bits) - 1;
 	for (; level <= LAST_LEVEL; level++) {
 		shift = half.granule + stride * (unsigned int)(LAST_LEVEL - level);

@@ -3,6 +3,7 @@
 
 #include "attest.h"
 #include "cbor.h"
+#include "es384.h"
 #include "measure.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);

@@ -153,6 +153,7 @@ enum exit_reason {
 
 /* Exception syndromes. */
 #define ESR_EC(esr)    ((esr) >> 26 & 0x3f)
+#define ESR_IL         BIT(25)
 #define ESR_ISV        BIT(24)
 #define ESR_SAS(esr)   ((esr) >> 22 & 3)
 #define ESR_SF         BIT(15)

@@ -259,8 +259,10 @@ bool arch_public_key(const uint8_t *key, uint8_t *point)
 	return true;
 }
 
-void arch_sign_start(unsigned int number, const uint8_t *message, size_t bytes)
+void arch_sign_start(unsigned int number, const uint8_t *key, const uint8_t *message, size_t bytes)
 {
+	if (key != attest_private_key())
+		panic("host: another key");
 	sha256(message, bytes, signatures[number].digest);
 	signatures[number].started = true;
 	signature_starts++;

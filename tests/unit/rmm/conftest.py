@@ -19,7 +19,19 @@ PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
 INCLUDE = PROJECT / "guest" / "abi"
 # What only runs on the machine: boot, MMU, console, world switch, the freestanding memory functions.
-TARGET_ONLY = {"arch_target", "rec_target", "signer_target", "ecdsa", "heap", "boot", "console", "lib", "main", "mmu", "panic"}
+TARGET_ONLY = {
+    "arch_target",
+    "rec_target",
+    "signer_target",
+    "ecdsa",
+    "heap",
+    "boot",
+    "console",
+    "lib",
+    "main",
+    "mmu",
+    "panic",
+}
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -199,17 +211,29 @@ class Realm:
         return self.exit_word(0) & 0xFF
 
 
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compile_core(out: Path, *flags: str) -> Path:
+    """Compile the core and what stands in for the machine."""
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.skip("no gcc for the build host")
-    out = tmp_path_factory.mktemp("rmm") / "rmm-host"
     core = [source for source in sorted(SOURCES.glob("*.c")) if source.stem not in TARGET_ONLY]
     sources = [Path(__file__).with_name("arch_host.c"), *core]
-    command = [compiler, *FLAGS, *SANITIZERS, f"-I{SOURCES}", f"-I{INCLUDE}", "-o", out, *sources]
+    command = [compiler, *FLAGS, *SANITIZERS, *flags, f"-I{SOURCES}", f"-I{INCLUDE}", "-o", out, *sources]
     subprocess.run(command, check=True)
     return out
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_core(tmp_path_factory.mktemp("rmm") / "rmm-host")
+
+
+@pytest.fixture
+def records_monitor(tmp_path: Path) -> Iterator[Monitor]:
+    """One that wraps tokens as later drafts do."""
+    running = Monitor(compile_core(tmp_path / "rmm-host", "-DTOKEN_WRAPPER=907"))
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ static struct heap heap;
 /* Blocks that a test has taken away. */
 static uint64_t small_taken, large_taken;
 
-struct heap *heap_this(void)
+static struct heap *the_heap(void)
 {
 	return &heap;
 }
@@ -47,14 +47,17 @@ int main(void)
 	static uint8_t message[8192];
 	uint8_t key[ATTEST_SCALAR_BYTES], result[ATTEST_SIGNATURE_BYTES];
 
+	heap_this = the_heap;
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		char *word = strtok(line, " \n"), *first = strtok(NULL, " \n"), *second = strtok(NULL, " \n");
 
-		heap.small_used = small_taken;
-		heap.large_used = large_taken;
 		if (strcmp(word, "room") == 0) {
 			small_taken = ~UINT64_C(0) << strtoul(first, NULL, 10);
 			large_taken = ~UINT64_C(0) << strtoul(second, NULL, 10);
+		}
+		heap.small_used = small_taken;
+		heap.large_used = large_taken;
+		if (strcmp(word, "room") == 0) {
 			say(true, NULL, 0);
 			continue;
 		}

@@ -86,6 +86,23 @@ def test_what_a_token_says(guest):
     assert signature == hashlib.sha256(signed).digest() * 3
 
 
+def test_the_wrapper_of_later_drafts(records_monitor, new_realm):
+    """The same two tokens, as records."""
+    assert records_monitor.ask("attest 1 1") == "nothing"
+    guest = Guest(new_realm(records_monitor))
+    size = guest.init()
+    token = guest.read()
+    assert len(token) == size
+    outer = cbor2.loads(token)
+    assert outer.tag == 907
+    assert [kind for kind, _ in outer.value.values()] == [263, 263]
+    assert list(outer.value) == [44234, 44241]
+    claims = cbor2.loads(cbor2.loads(outer.value[44241][1]).value[2])
+    assert claims[10] == CHALLENGE
+    key = cbor2.dumps({1: 2, -1: 2, -2: b"\2" * 48, -3: b"\3" * 48})
+    assert outer.value[44234][1][:32] == hashlib.sha256(key).digest()
+
+
 @pytest.mark.parametrize("size", [1, 7, 100, 1000, 4080])
 def test_in_pieces(guest, size):
     guest.init()
