@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from workshop import FLAGS, SANITIZERS, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from workshop import Workshop
 
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
 INCLUDE = PROJECT / "guest" / "abi"
 # What only runs on the machine: boot, MMU, console, world switch, the freestanding memory functions.
-TARGET_ONLY = {"arch_target", "rec_target", "boot", "console", "lib", "main", "mmu", "panic"}
+TARGET_ONLY = {
+    *("arch_target", "rec_target", "signer_target"),
+    *("ecdsa", "heap", "boot", "console", "lib", "main", "mmu", "panic"),
+}
 
 GRANULE = 4096
 MEMORY = 0x4190_0000
@@ -198,10 +200,24 @@ class Realm:
         return self.exit_word(0) & 0xFF
 
 
+def compile_core(workshop: Workshop, *flags: str) -> Path:
+    """Compile the core and what stands in for the machine."""
+    core = [source for source in sorted(SOURCES.glob("*.c")) if source.stem not in TARGET_ONLY]
+    sources = [Path(__file__).with_name("arch_host.c"), *core]
+    return workshop.program("rmm-host", sources, flags=[*FLAGS, *SANITIZERS, *flags], include=[SOURCES, INCLUDE])
+
+
 @pytest.fixture(scope="session")
 def program(workshop: Workshop) -> Path:
-    core = [source for source in sorted(SOURCES.glob("*.c")) if source.stem not in TARGET_ONLY]
-    return workshop.program("rmm-host", [Path(__file__).with_name("arch_host.c"), *core], include=[SOURCES, INCLUDE])
+    return compile_core(workshop)
+
+
+@pytest.fixture
+def records_monitor(workshop: Workshop) -> Iterator[Monitor]:
+    """One that wraps tokens as later drafts do."""
+    running = Monitor(compile_core(workshop, "-DTOKEN_WRAPPER=907"))
+    yield running
+    running.close()
 
 
 @pytest.fixture
