@@ -37,7 +37,7 @@ unit: venv ## tests without an emulator (seconds)
 
 test: check testbed ## check, then all tests: unit and emulator
 	@$(BIN)/pytest -q -n 2 -m "not long" tests/unit
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not alone and not long" --durations 15 tests/emulator
+	@$(BIN)/pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone and not long" --durations 15 tests/emulator
 	@$(BIN)/pytest -q -m alone tests/emulator
 
 .PHONY: dictionary
@@ -47,7 +47,7 @@ dictionary: venv ## bring the tables of results/README.md up to date with the vo
 .PHONY: test-long
 test-long: testbed ## the tests that `make test` leaves out
 	@$(BIN)/pytest -q -n 2 -m long tests/unit
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m long tests/emulator
+	@$(BIN)/pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m long tests/emulator
 
 bench: testbed ## boot, restore and counting costs, starts of guests step by step, as medians and ratios
 	@$(BIN)/python benchmarks/machine.py

@@ -44,6 +44,8 @@ YARDSTICK: dict[str, tuple[int | None, int | None]] = {
     "REC_ENTER, MMIO exit": (10_021, 8_879),
     "REC_ENTER, IRQ exit": (None, None),
     "RSI_VERSION, no exit": (282, 276),
+    "RSI_MEASUREMENT_EXTEND": (None, None),
+    "attestation token": (20_600_000, 20_600_000),
     "demand fault": (16_465, 12_139),
 }
 

@@ -69,7 +69,8 @@ class Registry(Mapping[str, Record]):
                 self.add(record)
             yield
         finally:
-            self._records = before
+            self._records.clear()  # in place: who has the dict sees it as well
+            self._records.update(before)
 
     def find(self, name: str) -> Record:
         """The record of that name; raises UsageError with the names that there are."""

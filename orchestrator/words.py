@@ -219,10 +219,25 @@ class Status(StrEnum):
 
 
 class Quantization(StrEnum):
-    """Number format of a model's weights and activations."""
+    """Number format of a model's weights and activations.
+
+    `dynamic`: whole numbers are weights, and activations for each inference anew. `weights`: only what is stored.
+    `blockwise`: several scales in a row of weights. `mixed`: operators of several of these.
+    """
 
     FLOAT32 = "float32"
+    FLOAT16 = "float16"
     INT8 = "int8"
+    UINT8 = "uint8"
+    INT16X8 = "int16x8"
+    INT8X4 = "int8x4"
+    DYNAMIC_INT8 = "dynamic_int8"
+    DYNAMIC_INT4 = "dynamic_int4"
+    WEIGHTS_INT8 = "weights_int8"
+    WEIGHTS_INT4 = "weights_int4"
+    BLOCKWISE_INT8 = "blockwise_int8"
+    BLOCKWISE_INT4 = "blockwise_int4"
+    MIXED = "mixed"
 
 
 class Verdict(StrEnum):
@@ -302,6 +317,11 @@ for _metric in (
     ),
     Metric("granules", {Method.PROCFS: "1"}, "4 KiB granules delegated to the realm world once the realm was made"),
     Metric("pages", {Method.PROCFS: "1"}, "4 KiB pages of guest memory"),
+    Metric(
+        "oracle_difference",
+        {Method.PROCFS: "1"},
+        "largest difference of a released number from the oracle's, in parts of the output's largest number",
+    ),
     Metric("correct", {Method.PROCFS: "1"}, "1 if the released label is the known one, else 0", flag=True),
 ):
     METRICS.add(_metric)

@@ -9,7 +9,8 @@ from orchestrator.cli.build import print_plan
 from orchestrator.cli.context import Context, pass_context
 from orchestrator.errors import EnvError
 
-RUN_NODES = ("runner", "runner:arch=amd64", "attack", "data-fashion-mnist")  # what workloads/quickstart.yaml needs
+RUN_NODES = ("runner", "runner:arch=amd64", "oracle", "attack", "data-fashion-mnist")
+"""What workloads/quickstart.yaml needs."""
 
 
 @click.command("testbed")

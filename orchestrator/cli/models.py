@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`orch models list|show|verify`: the model zoo."""
+"""`orch models list|show|inspect|verify`: the model zoo, and files of the user's."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.context import Context, pass_context
-from orchestrator.errors import OrchError
+from orchestrator.errors import OrchError, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.models.evaluation import Evaluation
@@ -91,6 +92,29 @@ def _names(spec: ModelYaml) -> str:
         return "without names"
     listed = ", ".join(f"{index} {name}" for index, name in sorted(names.items()))
     return listed if len(names) == spec.classes.count else f"{listed}; the others without names"
+
+
+@models.command("inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--signature", help="which of the model's signatures; serving_default, or the first")
+@pass_context
+def inspect_model(context: Context, file: Path, signature: str | None) -> None:
+    """What the .tflite FILE takes and gives, what executes it, what memory it needs, and a workload that runs it.
+
+    Exit code 2 with one line if the guests' runtime cannot run it.
+    """
+    from orchestrator.experiment.prepare import guest_base  # noqa: PLC0415 - loads numpy
+    from orchestrator.models.inspection import Inspection  # noqa: PLC0415
+    from orchestrator.models.oracle import Oracle  # noqa: PLC0415
+
+    oracle = Oracle.built(context.testbed.builder)
+    runtime = oracle.runtime
+    runtime.check(file)
+    anatomy = runtime.anatomy(file)
+    if anatomy is None:
+        raise UsageError(f"{file}: runtime {runtime.name} cannot look into its models")
+    for line in Inspection(file, anatomy, oracle.describe(file, signature), guest_base(runtime)).lines():
+        click.echo(line)
 
 
 @models.command("verify")

@@ -61,7 +61,8 @@ class Attacks:
 
     def plan(self, step: Step) -> str:
         """What follows a step, for people: the attacks in order, and which cannot be done as far as is known now."""
-        known = bool(self.workload.inputs.labels) or not self.workload.inputs.files
+        given = step.cell.inputs(self.workload)
+        known = bool(given.labels) or not given.given
         wanted = {name: self._lacking(name, labels=known) for name in (*self.now(step), *self.later(step))}
         done = ", ".join(name for name, lacking in wanted.items() if lacking is None)
         not_done = "".join(f"; not {name}, which needs {why}" for name, why in wanted.items() if why is not None)

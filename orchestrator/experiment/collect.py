@@ -177,7 +177,12 @@ def size_rows(counts: Mapping[str, int]) -> Iterator[Observation]:
         yield Observation(REALM_CREATE, Component.ALL, metric, count, Method.PROCFS)
 
 
-def correct_rows(record: RunnerRecord, tensors: Tensors, answers: Sequence[int]) -> Iterator[Observation]:
+def oracle_row(worst: float) -> Observation:
+    """How far the answers of an execution were from the oracle's."""
+    return Observation(WRITE, Component.ALL, "oracle_difference", worst, Method.PROCFS)
+
+
+def correct_rows(record: RunnerRecord, tensors: Tensors, answers: Sequence[int | None]) -> Iterator[Observation]:
     """Whether each iteration's answer (a class) is right for its input; nothing where that is not known."""
     for line, answer in zip(record.iterations, answers, strict=True):
         right = tensors.correct(int(line["input"]) % tensors.count, answer)

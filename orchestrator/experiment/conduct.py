@@ -271,6 +271,8 @@ class Conductor:
             "top": cell.top(self.workload),
             "inputs": subject.tensors.count,
             "inputs_sha256": file_digest(subject.inputs),
+            "oracle": subject.expected.facts(),
+            "xnnpack": subject.xnnpack,
         }
 
 
@@ -354,10 +356,12 @@ def _boot_lines(boot: Boot, attacks: Attacks) -> list[str]:
 def _with_paths(workload: Workload, folder: Path) -> dict[str, Any]:
     """The workload with its files' paths made absolute, as the copy lies elsewhere."""
     table: dict[str, Any] = workload.model_dump(mode="json")
-    for model in table["models"]:
-        if isinstance(model, dict):
-            model["path"] = str(folder / model["path"])
-    table["inputs"]["files"] = [str(folder / each) for each in table["inputs"]["files"]]
+    own = [model for model in table["models"] if isinstance(model, dict)]
+    for model in own:
+        model["path"] = str(folder / model["path"])
+    for inputs in filter(None, (table["inputs"], *(model["inputs"] for model in own))):
+        for feed in (inputs, *inputs["tensors"].values()):
+            feed["files"] = [str(folder / each) for each in feed["files"]]
     return table
 
 

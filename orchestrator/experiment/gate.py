@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.experiment.phases import ALIGN_US, apart_ns, start_phase_us
 from orchestrator.models.runtime import UNPACKED, Armed, Execution
@@ -92,6 +92,16 @@ class CountedExecution:
         found: Runtime = RUNTIMES[self.cell.runtime]
         return found
 
+    def asked(self) -> dict[str, Any]:
+        """What an `Execution` is told of the cell's signature, and of the tensors that are read."""
+        reading, own = self.cell.reading, self.cell.own
+        return {
+            "signature": own.signature if own else None,
+            "tensors": reading.named() if reading else (),
+            "dims": reading.dims if reading else None,
+            "min_score": reading.min_score if reading else None,
+        }
+
     @property
     def said(self) -> str:
         """The runner's last word, on a guest's console or in the host's `SAID_FIFO`."""
@@ -114,6 +124,7 @@ def runner_command(what: CountedExecution, name: GuestName | None) -> list[str]:
         output=what.cell.output,
         top=what.top,
         base=what.base,
+        **what.asked(),
         options=what.opening.words(FOLDER),
         armed=Armed(PORT, ALIGN_US, phase, SAID_FIFO if name is None else CONSOLE, what.said),
     )

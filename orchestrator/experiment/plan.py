@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError
+from orchestrator.registry import RUNTIMES
 from orchestrator.runs.matrix import Boot, Cell, GuestKind, MachineKind, Own, Session, Step
-from orchestrator.schema.workload import OwnModel, Workload
+from orchestrator.schema.workload import OutputOf, OwnModel, Workload
 from orchestrator.words import GUEST_WORLDS, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from orchestrator.models.runtime import Runtime
+    from orchestrator.words import Quantization
 
 
 _ID_DIGITS = 6
@@ -39,19 +43,40 @@ def _cells(workload: Workload, folder: Path) -> Iterator[Cell]:
         for memory, pretouch in itertools.product(workload.memory_mib, workload.pretouch)
     ]
     models = [(model, _own(model, folder) if isinstance(model, OwnModel) else None) for model in workload.models]
-    rest = itertools.product(workload.runtime, workload.protection, workload.output, workload.threads)
-    for machine, guest, (model, own), (runtime, protection, output, threads) in itertools.product(
-        machines, guests, models, tuple(rest)
+    rest = tuple(itertools.product(workload.runtime, workload.protection, workload.threads))
+    for machine, guest, (model, own), (runtime, protection, threads) in itertools.product(
+        machines, guests, models, rest
     ):
         name = model.name if isinstance(model, OwnModel) else model
-        for quantization in [model.quantization] if isinstance(model, OwnModel) else workload.quantization:
-            yield Cell(name, own, quantization, protection, output, threads, guest, machine, runtime)
+        outputs = [model.output] if isinstance(model, OwnModel) and model.output is not None else workload.output
+        for output, quantization in itertools.product(outputs, _quantizations(workload, model, own, runtime)):
+            reading = output if isinstance(output, OutputOf) else None
+            kind = output.read if isinstance(output, OutputOf) else output
+            yield Cell(name, own, quantization, protection, kind, threads, guest, machine, runtime, reading)
+
+
+def _quantizations(
+    workload: Workload, model: str | OwnModel, own: Own | None, runtime: str
+) -> tuple[Quantization, ...]:
+    """Those of the zoo's models are an axis; a file of the user's has one, which it says itself."""
+    if not isinstance(model, OwnModel) or own is None:
+        return workload.quantization
+    return (model.quantization or file_quantization(model.name, own.path, runtime),)
+
+
+def file_quantization(name: str, path: Path, runtime: str) -> Quantization:
+    """The number format that a file says it has; raises UsageError if the runtime cannot know it."""
+    record: Runtime = RUNTIMES[runtime]
+    anatomy = record.anatomy(path)
+    if anatomy is None:
+        raise UsageError(f"model {name}: {path}: its quantization is not known", hint="say `quantization` of the model")
+    return anatomy.quantization
 
 
 def _own(model: OwnModel, folder: Path) -> Own:
     path = folder / model.path
     try:
-        return Own(path, file_digest(path))
+        return Own(path, file_digest(path), model.signature, model.inputs)
     except OSError as error:
         raise UsageError(f"model {model.name}: {path}: cannot be read: {error.strerror}") from None
 
@@ -59,7 +84,7 @@ def _own(model: OwnModel, folder: Path) -> Own:
 def input_digests(workload: Workload, folder: Path) -> list[str]:
     """SHA-256 of each of the user's input files, which are relative to `folder`; raises UsageError."""
     digests = []
-    for path in workload.inputs.files:
+    for path in workload.input_files:
         try:
             digests.append(file_digest(folder / path))
         except OSError as error:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
 from orchestrator.experiment.collect import CALIBRATIONS
+from orchestrator.experiment.plan import file_quantization
 from orchestrator.machine.platform import Capability
 from orchestrator.models.zoo import Zoo
 from orchestrator.privacy.attack import find_attack
@@ -18,6 +19,7 @@ from orchestrator.registry import PLATFORMS, PROTECTIONS, RUNTIMES
 from orchestrator.schema.testbed import Guest
 from orchestrator.schema.workload import Inputs, OwnModel
 from orchestrator.schema.yamlfile import Mistake
+from orchestrator.schema.yamltext import Location
 from orchestrator.words import Owner, phases_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.machine.platform import Platform
+    from orchestrator.models.runtime import Runtime
     from orchestrator.schema.testbed import TestbedConfig
     from orchestrator.schema.workload import Workload
 
@@ -32,9 +35,7 @@ if TYPE_CHECKING:
 def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) -> Iterator[Mistake]:
     """All that can be seen without building anything; the workload's own files are relative to `folder`."""
     yield from _in_models(workload, zoo, folder)
-    for index, path in enumerate(workload.inputs.files):
-        if not (folder / path).is_file():
-            yield Mistake(("inputs", "files", index), f"{folder / path}: no such file", alone=True)
+    yield from _in_inputs(workload.inputs, ("inputs",), folder)
     yield from _in_preparation(workload)
     yield from _in_protection(workload)
     yield from _in_guests(workload, config)
@@ -51,10 +52,20 @@ def mistakes(workload: Workload, zoo: Zoo, config: TestbedConfig, folder: Path) 
             yield Mistake(("timing", index), text, "docs/counting.md says why")
 
 
+def _in_inputs(inputs: Inputs, at: Location, folder: Path) -> Iterator[Mistake]:
+    """Files that are not there."""
+    groups: list[tuple[Location, tuple[Path, ...]]] = [((), inputs.files)]
+    groups += [(("tensors", name), feed.files) for name, feed in inputs.tensors.items()]
+    for key, paths in groups:
+        for index, path in enumerate(paths):
+            if not (folder / path).is_file():
+                yield Mistake((*at, *key, "files", index), f"{folder / path}: no such file", alone=True)
+
+
 def _in_preparation(workload: Workload) -> Iterator[Mistake]:
     """Pixels are prepared as the workload says for models of the user's only."""
     zoos = [model for model in workload.models if not isinstance(model, OwnModel)]
-    for key in ("mean", "std") if zoos else ():
+    for key in ("mean", "std", "preprocess") if zoos else ():
         if getattr(workload.inputs, key) != getattr(Inputs(), key):
             yield Mistake(
                 ("inputs", key),
@@ -76,8 +87,7 @@ def _in_models(workload: Workload, zoo: Zoo, folder: Path) -> Iterator[Mistake]:
     for index, model in enumerate(workload.models):
         try:
             if isinstance(model, OwnModel):
-                for runtime in workload.runtime:
-                    RUNTIMES[runtime].check(folder / model.path)
+                yield from _in_own(model, workload, ("models", index), folder)
                 continue
             for quantization in workload.quantization:
                 zoo.file_of(model, quantization)
@@ -108,9 +118,12 @@ def _in_markers(workload: Workload, config: TestbedConfig) -> Iterator[Mistake]:
 
 def _steps_of_a_boot(workload: Workload) -> int:
     """Cells of one machine, each in all worlds."""
-    own = sum(isinstance(model, OwnModel) for model in workload.models)
-    models = own + (len(workload.models) - own) * len(workload.quantization)
-    axes = (workload.runtime, workload.protection, workload.output, workload.threads, workload.memory_mib)
+    quantizations, outputs = len(workload.quantization), len(workload.output)
+    models = sum(
+        (outputs if model.output is None else 1) if isinstance(model, OwnModel) else quantizations * outputs
+        for model in workload.models
+    )
+    axes = (workload.runtime, workload.protection, workload.threads, workload.memory_mib)
     cells = models * len(workload.pretouch) * math.prod(len(axis) for axis in axes)
     return cells * len(workload.worlds)
 
@@ -121,6 +134,20 @@ def markers_of_a_step() -> tuple[int, int]:
     repeated = sum(phase.repeats for phase in phases)
     lives = len(phases_of(Owner.GUEST)) + 1  # of a guest; the gate's own
     return 2 * (CALIBRATIONS + len(phases) - repeated + lives), 2 * repeated
+
+
+def _in_own(model: OwnModel, workload: Workload, at: Location, folder: Path) -> Iterator[Mistake]:
+    """A file that is no model, or another one than is said; raises UsageError for what makes all else useless."""
+    if model.inputs is not None:
+        yield from _in_inputs(model.inputs, (*at, "inputs"), folder)
+    for name in workload.runtime:
+        runtime: Runtime = RUNTIMES[name]
+        runtime.check(folder / model.path)
+        found = file_quantization(model.name, folder / model.path, name) if model.quantization is None else None
+        anatomy = runtime.anatomy(folder / model.path) if found is None else None
+        if anatomy is not None and anatomy.quantization != model.quantization:
+            text = f"said to be {model.quantization}, and {model.path} is {anatomy.quantization}"
+            yield Mistake((*at, "quantization"), text, "leave it out: it is read from the file", alone=True)
 
 
 def _in_guests(workload: Workload, config: TestbedConfig) -> Iterator[Mistake]:

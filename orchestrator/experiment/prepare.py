@@ -3,43 +3,43 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from orchestrator.errors import UsageError, WorkloadError
-from orchestrator.models import tensors
-from orchestrator.models.oracle import Oracle, top1_of
+import numpy as np
+
+from orchestrator.errors import WorkloadError
+from orchestrator.experiment.plan import cells_of
+from orchestrator.experiment.readings import check_output
+from orchestrator.models.feeds import model_inputs
+from orchestrator.models.oracle import Oracle
 from orchestrator.models.runtime import Execution
 from orchestrator.models.zoo import Model, Zoo, own_model
 from orchestrator.protect.deployable import INPUTS, RESULTS, Opening
 from orchestrator.protect.protection import Given
 from orchestrator.registry import PROTECTIONS, RUNTIMES
 from orchestrator.runs.matrix import SubjectKey
-from orchestrator.schema.zoo import Preparation
 from orchestrator.testbed.guest import RUNTIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.build.graph import Graph, Node
+    from orchestrator.models.expected import Expected
     from orchestrator.models.runtime import Runtime
     from orchestrator.models.tensors import Tensors
     from orchestrator.protect.deployable import Deployable
     from orchestrator.protect.protection import Protection
     from orchestrator.runs.matrix import Cell
-    from orchestrator.schema.workload import Inputs, Workload
+    from orchestrator.schema.workload import Workload
     from orchestrator.schema.zoo import ModelDescription
     from orchestrator.testbed.testbed import Testbed
 
 _BASE_MIB = 44
 """Of a guest: kernel, initrd and bounce buffers; without the runtime."""
 _FILES_SHARE = 2  # a tmpfs takes half of the memory at most
-SCORES = ("FLOAT32", "INT8", "UINT8")
-"""Types of scores whose answers can be checked."""
-_TYPES = {"float32": "FLOAT32", "int8": "INT8"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Parts:
     """What preparing needs of the artifact graph.
 
     `bundles` (a disk, or an archive) and `oracles` are by runtime, `models` by what is deployed, `data` by data set,
-    `artifacts` of protections by their nodes' names; `keys` has the keys of all these artifacts, by node.
+    `artifacts` of protections by their nodes' names; `keys` has the keys of all these artifacts, by node. `seconds` are
+    independent builds beside the oracles.
     """
 
     bundles: dict[str, Path]
@@ -56,11 +57,15 @@ class Parts:
     data: dict[str, Path]
     artifacts: dict[str, Path]
     keys: dict[str, str]
+    seconds: dict[str, Oracle] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model as it is deployed, with its inputs, the right classes if known, and the oracle's scores."""
+    """A model as it is deployed, with its inputs, the right classes if known, and what the oracle says.
+
+    `xnnpack`: whether that could prepare it, None if the runtime does not say; `memory_kib` as of `ModelDescription`.
+    """
 
     key: SubjectKey
     model: Model
@@ -69,37 +74,45 @@ class Subject:
     deployable: Deployable
     inputs: Path
     tensors: Tensors
-    expected: tuple[dict[str, Any], ...]
+    expected: Expected
     oracle: Oracle
+    xnnpack: bool | None = None
+    memory_kib: int | None = None
 
     @property
     def needed_mib(self) -> int:
         """Roughly the smallest guest that it runs in, MiB: it holds the inputs as well, and files in half of itself."""
         runtime, model, inputs = self.oracle.runtime, self.deployable.bytes, len(self.tensors.data)
-        used = runtime.mib + (runtime.copies * model + inputs >> 20)
-        return _BASE_MIB + max(used, _FILES_SHARE * (model + inputs) >> 20)
+        needed = max(runtime.copies * model, (self.memory_kib or 0) << 10)
+        used = guest_base(runtime) + (needed + inputs >> 20)
+        return max(used, _BASE_MIB + (_FILES_SHARE * (model + inputs) >> 20))
 
     def accuracy(self, model: Path) -> tuple[int, int]:
         """Right answers that another file gives to the same inputs, and the inputs; only where labels are known.
 
         It is opened as a plain model. Raises WorkloadError if it fails.
         """
-        outputs = _answers(self.oracle, model.parent, Opening(model.name), self.inputs, self.tensors.count)
-        right = [bool(self.tensors.correct(k, top1_of(output))) for k, output in enumerate(outputs)]
-        return sum(right), len(right)
+        what = _asked(model.parent, Opening(model.name), self.inputs, self.tensors.count)
+        expected = self.oracle.expect(what, self.oracle.describe(model))
+        best = [int(np.argmax(expected.real(k, k, 0))) for k in range(self.tensors.count)]
+        return sum(bool(self.tensors.correct(k, label)) for k, label in enumerate(best)), len(best)
 
 
-def _answers(oracle: Oracle, folder: Path, opening: Opening, inputs: Path, count: int) -> tuple[dict[str, Any], ...]:
-    """All scores of `count` inferences on this computer; `folder` is laid out as that of a world."""
-    what = Execution(
+def guest_base(runtime: Runtime) -> int:
+    """MiB of a guest with a runtime and no model."""
+    return _BASE_MIB + runtime.mib
+
+
+def _asked(folder: Path, opening: Opening, inputs: Path, iterations: int) -> Execution:
+    """What the oracle is asked; `folder` is laid out as that of a world."""
+    return Execution(
         model=str(folder / opening.model),
         inputs=str(inputs),
         results=str(inputs.with_name(RESULTS)),
-        iterations=count,
+        iterations=iterations,
         output="scores",
         options=opening.words(str(folder)),
     )
-    return oracle.run(what).outputs
 
 
 def chosen(root: Path, cells: Iterable[Cell]) -> dict[SubjectKey, Model]:
@@ -127,7 +140,7 @@ def nodes_of(graph: Graph, models: Mapping[SubjectKey, Model], *, attacked: bool
 def _runtime_nodes(keys: Iterable[SubjectKey]) -> Iterator[str]:
     for name in dict.fromkeys(key.runtime for key in keys):
         runtime: Runtime = RUNTIMES[name]
-        yield from (runtime.node, runtime.oracle_node)
+        yield from filter(None, (runtime.node, runtime.oracle_node, runtime.second_node))
 
 
 def _protection_nodes(models: Mapping[SubjectKey, Model]) -> Iterator[str]:
@@ -153,7 +166,13 @@ def build(bed: Testbed, cells: Iterable[Cell], *, attacked: bool = False) -> Par
         data=zoo.data(list(datasets.values()), bed.builder),
         artifacts={name: bed.builder.artifact(bed.graph.node(name)) for name in _protection_nodes(models)},
         keys={label: bed.builder.keys.key(node) for label, node in nodes.items()},
+        seconds={each.name: _second(bed, each) for each in runtimes if each.second_node is not None},
     )
+
+
+def _second(bed: Testbed, runtime: Runtime) -> Oracle:
+    node = bed.graph.node(str(runtime.second_node))
+    return Oracle(runtime.name, bed.builder.artifact(node) / runtime.program)
 
 
 def _bundle(bed: Testbed, runtime: Runtime) -> Path:
@@ -161,25 +180,6 @@ def _bundle(bed: Testbed, runtime: Runtime) -> Path:
     if runtime.disk == RUNTIME.node and bed.project.mounts_runtime:
         return bed.guests.source(RUNTIME)
     return bed.builder.artifact(bed.graph.node(runtime.node)) / runtime.bundle
-
-
-def check_output(workload: Workload, name: str, description: ModelDescription, held: int) -> None:
-    """Raise UsageError if the workload asks for more of a model's scores than there are, or than `held` bytes."""
-    scores = description.outputs[0] if description.outputs else None
-    if scores is None or scores.type not in SCORES:
-        found = scores.type if scores else "none"
-        raise UsageError(f"model {name}: expected an output of type {', '.join(SCORES)}, found {found}")
-    count, inferences = math.prod(scores.shape), workload.iterations + workload.warmups
-    if "topk" in workload.output and workload.top > count:
-        raise UsageError(f"top: {workload.top}: model {name} has {count} classes", hint="`top` in the workload file")
-    beyond = [label for label in workload.inputs.labels if label >= count]
-    if beyond:
-        raise UsageError(f"inputs.labels: {beyond[0]}: model {name} has {count} classes, counted from 0")
-    if "scores" in workload.output and inferences * scores.bytes > held:
-        raise UsageError(
-            f"iterations: {inferences} times the scores of model {name} are more than {held >> 20} MiB",
-            hint="fewer iterations, more boots, or another `output`",
-        )
 
 
 @dataclass(frozen=True)
@@ -194,15 +194,22 @@ class Preparer:
     def subjects(self) -> dict[SubjectKey, Subject]:
         """One for every model, protection and runtime.
 
-        Raises UsageError for inputs that do not fit, WorkloadError if a model does not run.
+        Raises UsageError for inputs or outputs that do not fit, WorkloadError if a model does not run.
         """
-        return {key: self._subject(key, model) for key, model in self.parts.models.items()}
+        cells: dict[SubjectKey, list[Cell]] = {}
+        for cell in cells_of(self.workload, self.folder):
+            cells.setdefault(SubjectKey.of(cell), []).append(cell)
+        return {key: self._subject(key, model, cells[key]) for key, model in self.parts.models.items()}
 
-    def _subject(self, key: SubjectKey, model: Model) -> Subject:
+    def _subject(self, key: SubjectKey, model: Model, cells: Sequence[Cell]) -> Subject:
         oracle = self.parts.oracles[key.runtime]
-        description = oracle.describe(model.built)
-        check_output(self.workload, model.name, description, oracle.runtime.held_bytes)
-        made = self._tensors(model, description)
+        signature = cells[0].own.signature if cells[0].own else None
+        description = oracle.describe(model.built, signature)
+        for cell in cells:
+            check_output(cell, self.workload, description, oracle.runtime.held_bytes)
+        given = cells[0].inputs(self.workload)
+        data = self.parts.data.get(model.dataset.name) if model.dataset else None
+        made = model_inputs(model, description, given, self.folder, data=data, seed=self.workload.seed)
         place = self.work.joinpath(key.model, key.quantization, key.protection, key.runtime)  # two keys, two folders
         shutil.rmtree(place, ignore_errors=True)  # of an invocation that was killed
         place.mkdir(parents=True, mode=0o700)  # what is secret of it is nobody else's
@@ -211,32 +218,25 @@ class Preparer:
         deployable = self._deployable(key, model, place / "made")
         deployable.lay_out(world)
         try:
-            expected = _answers(oracle, world, deployable.opening, inputs, made.count)
+            expected = self._expected(oracle, _asked(world, deployable.opening, inputs, made.count), model, description)
         except WorkloadError as error:
             raise WorkloadError(f"{key}: {error.message}") from None
-        return Subject(key, model, model.sha256, deployable, inputs, made, expected, oracle)
+        subject = Subject(key, model, model.sha256, deployable, inputs, made, expected, oracle)
+        return replace(subject, xnnpack=description.xnnpack, memory_kib=description.memory_kib)
+
+    def _expected(self, oracle: Oracle, what: Execution, model: Model, description: ModelDescription) -> Expected:
+        """A model that keeps state answers each inference of a run, and is asked all of them, as the worlds are."""
+        anatomy = oracle.runtime.anatomy(model.built)
+        what = replace(what, signature=description.signature)
+        stateful = anatomy is not None and anatomy.stateful
+        if stateful:
+            what = replace(what, iterations=self.workload.iterations, warmups=self.workload.warmups)
+        expected = oracle.expect(what, description, in_sequence=stateful)
+        second = self.parts.seconds.get(oracle.name)
+        return expected if second is None else replace(expected, second=second.opine(what, expected))
 
     def _deployable(self, key: SubjectKey, model: Model, work: Path) -> Deployable:
         work.mkdir()
         protection: Protection = PROTECTIONS[key.protection]
         artifacts = {name: self.parts.artifacts[name] for name in protection.nodes(model)}
         return protection.prepare(Given(model, RUNTIMES[key.runtime], self.workload.seed, work, artifacts))
-
-    def _tensors(self, model: Model, description: ModelDescription) -> Tensors:
-        tensor, shape = tensors.image_input(model.name, description)
-        if tensor.type != _TYPES[model.quantization]:
-            raise UsageError(f"model {model.name}: said to be {model.quantization}, and its input is {tensor.type}")
-        given = self.workload.inputs
-        preparation = preparation_of(model, given)
-        if given.files:
-            files = [self.folder / path for path in given.files]
-            examples = tensors.file_examples(files, shape, preparation, given.labels)
-        else:
-            data = self.parts.data.get(model.dataset.name) if model.dataset else None
-            examples = tensors.model_examples(model, data, shape, given.count, self.workload.seed)
-        return tensors.make_tensors(examples, tensor, preparation)
-
-
-def preparation_of(model: Model, given: Inputs) -> Preparation:
-    """How pixels become a model's numbers: models of the zoo say that themselves."""
-    return model.preparation or Preparation(mean=given.mean, std=given.std)

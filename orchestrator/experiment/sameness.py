@@ -65,7 +65,7 @@ def _changed_inputs(begun: RunFile, workload: Workload, folder: Path, cells: Seq
     top = {cell.cell_id: cell.top(workload) for cell in cells}
     changed = ["top"] if any(tops.get(cell, count) != count for cell, count in top.items()) else []
     before = begun.workload.get("inputs", {})
-    now = workload.inputs.model_dump(mode="json", exclude={"files"})  # the saved workload's are absolute
+    now = workload.inputs.model_dump(mode="json", exclude={"files", "tensors"})  # the saved workload's are absolute
     changed += [f"inputs.{name}" for name, value in now.items() if before.get(name, value) != value]
     if begun.input_files is not None and begun.input_files != input_digests(workload, folder):
         changed.append("inputs.files")

@@ -60,7 +60,7 @@ def fingerprint_script() -> str:
     """Shell for a guest, which `read_fingerprint` understands; each program that it starts costs a realm a lot."""
     return "; ".join(
         [
-            "read -r line </proc/cmdline; echo cmdline $line",
+            "read -r line </proc/cmdline; printf 'cmdline %s\\n' \"$line\"",  # it may have quotes, blanks, asterisks
             "echo kernel $(uname -rvm)",
             "echo psci $(tr -d '\\0' </proc/device-tree/psci/method)",
             "echo cpus $(nproc)",
@@ -227,13 +227,13 @@ class Stage:
         """State 'measured': the gate's second marker; all markers since the last look."""
         deadline = time.monotonic() + self.run_seconds
         found: list[MarkerRecord] = []
-        iterations = what.iterations + what.warmups
+        done, iterations = 0, what.iterations + what.warmups
         while True:
             page = self.look()
             found += page
             if any(each.event == gate.COUNTED and each.id == what.base and each.end for each in page):
                 return tuple(found)
-            done = sum(each.event == INFER.event and each.end for each in found)
+            done += sum(each.event == INFER.event and each.end for each in page)
             say(f"inference {done} of {iterations}")
             if time.monotonic() > deadline:
                 raise BootError(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import OrchError, WorkloadError
 from orchestrator.experiment import collect
 from orchestrator.experiment.gate import CountedExecution
-from orchestrator.models import oracle
+from orchestrator.models.checking import check_answers
+from orchestrator.models.oracle import top1_of
 from orchestrator.runs.costs import Costs
 from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.outputs import OUTPUTS, check_equal
@@ -121,7 +122,7 @@ class Steps:
             self.shard.log.add("deployed", step=step.key, runtime=stage.runtime_of(bundle), files=files)
         opening = subject.deployable.opening
         what = CountedExecution(
-            *(cell, opening, stage.take_base(), load.iterations, load.warmups, load.top),
+            *(cell, opening, stage.take_base(), load.iterations, load.warmups, cell.top(load) or load.top),
             seed=machine_seed(load.seed, step.boot),
         )
         with self.part("count", step=step.key):
@@ -131,6 +132,8 @@ class Steps:
         if cell.machine.deterministic:
             for text in counted.warnings:
                 self._warn(step, text)
+        if counted.record.without is not None:
+            self._warn(step, f"without XNNPACK: {counted.record.without}")
 
     def _warn(self, step: Step, text: str) -> None:
         self._warnings[step.key] = "; ".join(filter(None, (self._warnings.get(step.key), text)))
@@ -142,13 +145,14 @@ class Steps:
         record = counted.record
         if len(record.iterations) != self.job.workload.iterations + self.job.workload.warmups:
             raise WorkloadError(f"{len(record.iterations)} inferences are on record, not as many as were asked for")
-        oracle.check_oracle(record, subject.expected)
+        worst = check_answers(record, subject.expected, cell.reading_of(self.job.workload))
         check_equal(record.outputs, self.shard.folder / OUTPUTS / f"{cell.cell_id}.jsonl")
-        answers = [oracle.top1_of(output) for output in record.outputs]
+        answers = [top1_of(output) for output in record.outputs]
         return [
             *collect.inference_rows(counted.markers, record, world, base),
             *collect.correct_rows(record, subject.tensors, answers),
             *collect.exit_rows(counted.exits),
+            collect.oracle_row(worst),
         ]
 
     # --- attacking ------------------------------------------------------------------------------------------------

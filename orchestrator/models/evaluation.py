@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from orchestrator.errors import BuildError, WorkloadError
-from orchestrator.models.oracle import top1_of
+from orchestrator.models.dtypes import real
 from orchestrator.models.runtime import Execution
 from orchestrator.models.tensors import image_input, make_tensors, subset_examples
 from orchestrator.schema.zoo import Preparation
@@ -51,7 +53,7 @@ def verify(model: Model, spec: ModelYaml, oracle: Oracle, data: Path | None) -> 
         preparation = model.preparation or Preparation()
         examples = subset_examples(data, model.dataset.test, shape, preparation, None)
         tensors = make_tensors(examples, tensor, preparation)
-        found = answers(oracle, model.built, tensors, tensor)
+        found = answers(oracle, model.built, tensors, tensor, description.outputs[0])
         images, right = len(found), sum(bool(tensors.correct(index, answer)) for index, answer in enumerate(found))
     if stated.accuracy is not None and images:
         if images != stated.accuracy.images:
@@ -72,18 +74,21 @@ def _mismatches(spec: ModelYaml, shape: tuple[int, int, int], description: Model
     return problems
 
 
-def answers(oracle: Oracle, model: Path, tensors: Tensors, tensor: TensorDescription) -> list[int]:
-    """The class with the best score for each tensor; raises BuildError if the runner fails."""
+def answers(
+    oracle: Oracle, model: Path, tensors: Tensors, tensor: TensorDescription, scores: TensorDescription
+) -> list[int]:
+    """The class with the best score (of equal ones the first) for each tensor; raises BuildError if it fails."""
     found: list[int] = []
     with tempfile.TemporaryDirectory(prefix="orch-oracle-") as folder:
         inputs, results = Path(folder) / "inputs", Path(folder) / "results"
         for start in range(0, tensors.count, _MOST_AT_ONCE):
             count = min(_MOST_AT_ONCE, tensors.count - start)
             inputs.write_bytes(tensors.data[start * tensor.bytes : (start + count) * tensor.bytes])
-            what = Execution(str(model), str(inputs), str(results), count, output="label")
+            what = Execution(str(model), str(inputs), str(results), count, output="raw")
             try:
                 record = oracle.run(what, seconds=_TIMEOUT, nice=_NICE)
             except WorkloadError as error:
                 raise BuildError(f"{model.name}: {error.message}") from None
-            found += [top1_of(output) for output in record.outputs]
+            raw = (bytes.fromhex(output["raw"][0]) for output in record.outputs)
+            found += [int(np.argmax(real(data, scores))) for data in raw]
     return found

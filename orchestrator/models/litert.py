@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
+from orchestrator.models.anatomy import read_anatomy
 from orchestrator.models.record import RunnerRecord
 from orchestrator.models.runtime import Runtime
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from orchestrator.models.runtime import Execution
 
+TOPPED = ("topk", "detections")
+"""Outputs of which there are `top`."""
 _TFLITE_MAGIC = b"TFL3"  # at byte 4: the file identifier of the flatbuffer schema
 
 
@@ -27,12 +30,15 @@ def argv(what: Execution) -> list[str]:
         *("--warmups", str(what.warmups)),
         *("--threads", str(what.threads)),
         *("--output", what.output),
-        *(("--top", str(what.top)) if what.output == "topk" else ()),
+        *(("--top", str(what.top)) if what.output in TOPPED else ()),
         *("--id", str(what.base)),
         *("--results", what.results),
     ]
-    for name, value in what.options:
+    for name, value in (*what.tensors, *what.options):
         words += [f"--{name}", value]
+    for name, number in (("dims", what.dims), ("min-score", what.min_score), ("signature", what.signature)):
+        words += [f"--{name}", str(number)] if number is not None else []
+    words += ["--kernels", ",".join(what.kernels)] if what.kernels else []
     if what.armed is not None:
         words += ["--arm", str(what.armed.port), "--align-us", str(what.armed.align_us)]
         words += ["--phase-us", str(what.armed.phase_us)]
@@ -55,7 +61,10 @@ RECORD = Runtime(
     name="litert",
     summary="TensorFlow Lite (LiteRT) with XNNPACK, by the C program guest/runner",
     node="runner",
-    oracle_node="runner:arch=amd64",
+    oracle_node="oracle",
+    second_node="runner:arch=amd64",
+    kernels=("xnnpack", "builtin", "reference"),
+    anatomy=read_anatomy,
     disk="runner-disk",
     argv=argv,
     describe=lambda model: ["describe", model],

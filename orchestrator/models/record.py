@@ -21,6 +21,10 @@ class RunnerRecord:
     load_ns: int
     iterations: tuple[dict[str, Any], ...]
     end: dict[str, Any]
+    without: str | None = None
+    """Why the runtime works without its delegate, if that could not prepare the model."""
+    outputs_read: tuple[str, ...] = ()
+    """Names of the outputs that the model has, in order, where the runtime says them."""
 
     @classmethod
     def parse(cls, text: str) -> RunnerRecord:
@@ -32,8 +36,9 @@ class RunnerRecord:
             raise IncompleteRecordError("the runner left no complete record") from None
         if end["status"] != "ok":
             raise WorkloadError(f"the runner failed: {end.get('error') or 'it does not say why'}")
-        load = next((line["ns"] for line in lines if line["event"] == "load"), 0)
-        return cls(int(load), tuple(line for line in lines if line["event"] == "iteration"), end)
+        load: dict[str, Any] = next((line for line in lines if line["event"] == "load"), {})
+        iterations = tuple(line for line in lines if line["event"] == "iteration")
+        return cls(int(load.get("ns", 0)), iterations, end, load.get("without"), tuple(load.get("outputs", ())))
 
     @property
     def disturbed(self) -> str | None:

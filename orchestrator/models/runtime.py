@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from orchestrator.models.anatomy import Anatomy
     from orchestrator.models.record import RunnerRecord
 
 UNPACKED = "bundle"
@@ -44,8 +45,9 @@ class Execution:
     """What one execution is asked for; files by their path where the program runs.
 
     Iterations and warm-ups are inferences, `base` is the first id of their markers. `output` is what may leave of an
-    answer, `top` the number of classes of output topk. `options` are what a protection says beyond that, name and
-    value.
+    answer, `top` the number of classes of output topk and of detections. `options` are what a protection says beyond
+    that, name and value. `tensors` are the outputs that are read, by the word for each; `signature` is the model's way
+    of being called. `kernels` are for the oracle, which answers once by each of them.
     """
 
     model: str
@@ -59,6 +61,15 @@ class Execution:
     base: int = 0
     options: tuple[tuple[str, str], ...] = ()
     armed: Armed | None = None
+    tensors: tuple[tuple[str, str], ...] = ()
+    dims: int | None = None
+    min_score: float | None = None
+    signature: str | None = None
+    kernels: tuple[str, ...] = ()
+
+
+def _unknown(_path: Path) -> None:
+    """A runtime whose files do not say their number format."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,14 @@ class Runtime:
     """What a plain model is called in the folder of a world."""
     disk: str | None = None
     """The node of the same folder's files as a disk; where guests have that very disk, nothing is copied."""
+    kernels: tuple[str, ...] = ()
+    """What its oracle can answer by (`Execution.kernels`), the guests' first: their spread is what answers may differ
+    by. It knows output `raw` then, and writes a record for each kernel, `results` and the kernel's name. Without any
+    the oracle is asked for `scores`, as a world is."""
+    second_node: str | None = None
+    """Another build of another release for the build computer, by the same words: an opinion that is independent."""
+    anatomy: Callable[[Path], Anatomy | None] = _unknown
+    """What a file says of itself; None if the runtime cannot know that."""
     options: frozenset[str] = frozenset()
     """Names of `Execution.options` that it knows, which protections may need."""
 

@@ -17,6 +17,9 @@ ENOUGH = 0.99  # fraction of blocks from which on the model counts as recovered
 # What the owner lets out of an inference gives by itself.
 _RELEASED = {
     "scores": Access.LOGITS,
+    "raw": Access.LOGITS,
+    "keypoints": Access.LOGITS,
+    "detections": Access.CONFIDENCE,
     "topk": Access.CONFIDENCE,
     "top1": Access.CONFIDENCE,
     "label": Access.LABEL,

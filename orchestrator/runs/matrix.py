@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
-from orchestrator.schema.workload import TicksOf, Timing, Workload
+from orchestrator.schema.workload import Inputs, OutputOf, TicksOf, Timing, Workload
 from orchestrator.words import World
 
 if TYPE_CHECKING:
@@ -60,10 +60,15 @@ class GuestKind:
 
 @dataclass(frozen=True)
 class Own:
-    """A model file of the user's: where it is now, and its SHA-256, which is what it is."""
+    """A model file of the user's: where it is now, and its SHA-256, which is what it is; how it is called, and fed.
+
+    `inputs` are its own, in place of the workload's.
+    """
 
     path: Path
     sha256: str
+    signature: str | None = None
+    inputs: Inputs | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,24 @@ class Cell:
     guest: GuestKind
     machine: MachineKind
     runtime: str = DEFAULT_RUNTIME
+    reading: OutputOf | None = None
+    """Which tensors are read and how, where the workload says more than `output`."""
 
     def top(self, workload: Workload) -> int | None:
-        """How many classes an inference releases; None unless its output is `topk`."""
-        return workload.top if self.output == "topk" else None
+        """How many classes or boxes an inference releases; None unless its output has so many."""
+        if self.output not in ("topk", "detections"):
+            return None
+        return (self.reading.top if self.reading else None) or workload.top
+
+    def reading_of(self, workload: Workload) -> OutputOf | None:
+        """Which tensors are read, with the number of classes or boxes; None where a word says it all."""
+        if self.reading is None or self.top(workload) is None:
+            return self.reading
+        return self.reading.model_copy(update={"top": self.top(workload)})
+
+    def inputs(self, workload: Workload) -> Inputs:
+        """What its model is given."""
+        return self.own.inputs if self.own and self.own.inputs is not None else workload.inputs
 
     @property
     def cell_id(self) -> str:
@@ -92,12 +111,16 @@ class Cell:
     def as_table(self) -> dict[str, Any]:
         """JSON-able: everything that the cell is about."""
         # The usual runtime goes without saying: ids of cells are those of runs from before there was another one.
-        runtime = {} if self.runtime == DEFAULT_RUNTIME else {"runtime": self.runtime}
+        more: dict[str, Any] = {} if self.runtime == DEFAULT_RUNTIME else {"runtime": self.runtime}
+        if self.own is not None and self.own.signature is not None:
+            more["signature"] = self.own.signature
+        if self.reading is not None:
+            more["reading"] = self.reading.model_dump(mode="json", exclude_none=True)
         return {
             "model": self.model,
             "own": self.own.sha256 if self.own else None,
             "quantization": str(self.quantization),
-            **runtime,
+            **more,
             "protection": self.protection,
             "output": self.output,
             "threads": self.threads,

@@ -25,6 +25,37 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True)
 
 
+class AllowanceFacts(_Part):
+    """How far an output may be from the oracle's; all but `scale` in parts of that, its largest number.
+
+    `spread` is that of the release's own kernels on the same inputs; None if only one could execute the model.
+    """
+
+    output: str = ""
+    scale: float | None = None
+    spread: float | None = None
+    allowed: float | None = None
+    step: float | None = None
+
+
+class SecondFacts(_Part):
+    """What an independent build of another release says: its largest difference, in parts of the output's scale."""
+
+    release: str | None = None
+    difference: float | None = None
+    within: bool | None = None
+    cannot: str | None = None
+
+
+class OracleFacts(_Part):
+    """What said what is right: the release, what became of each of its kernels, what each output is allowed."""
+
+    release: str | None = None
+    kernels: dict[str, str] = Field(default_factory=dict)
+    outputs: list[AllowanceFacts] = Field(default_factory=list)
+    second: SecondFacts | None = None
+
+
 class CellFacts(_Part):
     """One point of the matrix."""
 
@@ -45,6 +76,8 @@ class CellFacts(_Part):
     top: int | None = None
     inputs: int | None = None
     inputs_sha256: str | None = None
+    oracle: OracleFacts | None = None
+    xnnpack: bool | None = None
 
 
 class StepFacts(_Part):

@@ -100,6 +100,14 @@ class Guest(Strict):
     disk: Path | None = Field(default=None, description="file that guests see as a read-only block device")
     cmdline_extra: str = Field(default="", max_length=1024, pattern=r"^[ -~]*$", description="more kernel arguments")
 
+    @field_validator("cmdline_extra")
+    @classmethod
+    def _quotes_end(cls, text: str) -> str:
+        """A kernel takes all that is behind a quote without an end for one word."""
+        if text.count('"') % 2:
+            raise ValueError('a quote (") has no end')
+        return text
+
     @model_validator(mode="after")
     def _buffers_leave_memory(self) -> Self:
         """Bounce buffers are taken from the guest's memory when it boots."""

@@ -29,6 +29,8 @@ EXAMPLE: Mapping[str, Value] = {
     "folder": "/run/guest/vm",
     "run": 1,
 }
+# Each command line has such words: that of the runtime's disk, and those of `guest.cmdline_extra`.
+_QUOTED = """example="a  b" more='c'"""
 _VARIANTS: tuple[Mapping[str, Value], ...] = (
     {},
     {"world": "realm"},
@@ -48,8 +50,11 @@ def check(template: str) -> None:
     unknown = sorted(used - EXAMPLE.keys())
     if unknown:
         raise ValueError(f"unknown variable '{unknown[0]}'; there are: {', '.join(EXAMPLE)}")
+    quoted = f"{EXAMPLE['cmdline']} {_QUOTED}"
     for variant in _VARIANTS:
-        render(template, {**EXAMPLE, **variant})
+        words = render(template, {**EXAMPLE, "cmdline": quoted, **variant})
+        if "example=" in " ".join(words) and not any(_QUOTED in word for word in words):
+            raise ValueError("a kernel's command line has quotes and blanks: write {{ cmdline | quote }} and no others")
 
 
 def variables(template: str) -> set[str]:

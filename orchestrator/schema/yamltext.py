@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -21,24 +22,32 @@ _MERGE = "tag:yaml.org,2002:merge"
 _EXPONENT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
-class _Loader(yaml.SafeLoader):  # not libyaml's, which ends the process where a document is too deep
+# Columns and brackets, of which each level of a document takes one or half of one.
+_SHALLOW = 500
+
+
+class _Loader(yaml.SafeLoader):
     """Reads numbers like 1e-2."""
+
+
+class _Fast(getattr(yaml, "CSafeLoader", _Loader)):  # type: ignore[misc]  # PyYAML may be without it
+    """The same by libyaml, in a seventh of the time; it ends the process where a document is too deep."""
 
 
 class _Dumper(yaml.SafeDumper):
     """Writes what `_Loader` reads as the same: text like 1e-2 in quotes."""
 
 
-for _each in (_Loader, _Dumper):
-    _each.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
+_Resolver: Any
+for _Resolver in {_Loader, _Fast, _Dumper}:
+    _Resolver.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+.0123456789"))
 
 
 def parse(text: str, name: str) -> tuple[Any, Places]:
     """The document, and where each of its keys is; `name` stands for the file. Raises UsageError."""
     marks: dict[Location, yaml.Mark] = {}
     try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
+        loader, root = _compose(text)
         if root is not None:
             _collect_marks(root, (), marks, name)  # before the merges are done
         data = None if root is None else loader.construct_document(root)
@@ -50,6 +59,17 @@ def parse(text: str, name: str) -> tuple[Any, Places]:
         raise UsageError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     places = {at: f"{name}:{mark.line + 1}:{mark.column + 1}" for at, mark in marks.items()}
     return ({} if data is None else data), places
+
+
+def _compose(text: str) -> tuple[yaml.SafeLoader, yaml.Node | None]:
+    """The document's root, and what makes data of it; a mistake is told in the words of Python's own reader."""
+    deepest = text.count("[") + text.count("{") + 2 * max(map(len, text.split("\n")))
+    if deepest < _SHALLOW:
+        with suppress(yaml.YAMLError):
+            fast = _Fast(text)
+            return fast, fast.get_single_node()
+    loader = _Loader(text)
+    return loader, loader.get_single_node()
 
 
 def dump(data: Any) -> str:

@@ -17,12 +17,44 @@ FileName = Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]
 Class = Annotated[int, Field(ge=0)]
 
 
+def _for_each_channel(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    if isinstance(value, tuple) and not 1 <= len(value) <= _CHANNELS_MAX:
+        raise ValueError(f"a number, or one for each channel, at most {_CHANNELS_MAX}")
+    return value
+
+
+def _no_zero(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    if any(each <= 0 for each in (value if isinstance(value, tuple) else (value,))):
+        raise ValueError("greater than 0 expected")
+    return value
+
+
+_CHANNELS_MAX = 4
+PerChannel = Annotated[float | tuple[float, ...], AfterValidator(_for_each_channel)]
+Pixel = Annotated[int, Field(strict=True, ge=0, le=255)]
+
+
 class Preparation(Strict):
     """How a picture becomes the numbers that a model was trained on: (pixel - mean) / std, pixels in 0..255."""
 
-    mean: float = 0.0
-    std: float = Field(default=1.0, gt=0)
-    crop: float = Field(default=1.0, gt=0, le=1, description="side of the middle square that is kept, of the shorter")
+    mean: PerChannel = Field(default=0.0, description="subtracted from pixels; one number, or one for each channel")
+    std: Annotated[PerChannel, AfterValidator(_no_zero)] = Field(
+        default=1.0, description="divides them then; one number, or one for each channel"
+    )
+    crop: float = Field(default=1.0, gt=0, le=1, description="share that is kept of the middle, for `resize: crop`")
+    resize: Literal["crop", "fit", "stretch"] = Field(
+        default="crop",
+        description="crop: the middle part in the model's proportions; fit: all with a border; stretch: all of it",
+    )
+    filter: Literal["bicubic", "bilinear", "lanczos", "box", "nearest"] = Field(
+        default="bicubic", description="how pixels are computed when the size changes"
+    )
+    border: Pixel = Field(default=0, description="pixel around a picture, for `resize: fit`")
+    background: Pixel = Field(default=255, description="grey behind what is transparent")
+    channels: Literal["rgb", "bgr"] = Field(default="rgb", description="order of colours that the model expects")
+    layout: Literal["nhwc", "nchw"] | None = Field(
+        default=None, description="order of dimensions that the model has; read from its input if left out"
+    )
 
 
 class ModelInput(Strict):
@@ -132,7 +164,10 @@ class DatasetYaml(Strict):
 
 
 class TensorDescription(BaseModel):
-    """A tensor as `runner describe` prints it; `scale` 0: not quantized."""
+    """A tensor that is fed or read; `scale` 0: not quantized, or with one scale for each of `channels`.
+
+    `name` is that of the signature, of a model without one the tensor's own. `open_shape` has -1 for free dimensions.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -142,12 +177,34 @@ class TensorDescription(BaseModel):
     bytes: int
     scale: float = 0.0
     zero_point: int = 0
+    open_shape: tuple[int, ...] = ()
+    channels: int = 0
+
+
+class OperatorDescription(BaseModel):
+    """Operators of one kind in a model, and whether XNNPACK executes them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    count: int
+    xnnpack: bool
 
 
 class ModelDescription(BaseModel):
-    """What `runner describe` prints of a model."""
+    """What a runtime says of a model; `without` is why it works without XNNPACK, `memory_kib` is of one inference."""
 
     model_config = ConfigDict(frozen=True)
 
     inputs: tuple[TensorDescription, ...]
     outputs: tuple[TensorDescription, ...]
+    signature: str | None = None
+    signatures: tuple[str, ...] = ()
+    xnnpack: bool | None = None
+    without: str | None = None
+    operators: tuple[OperatorDescription, ...] = ()
+    memory_kib: int | None = None
+
+    def output(self, name: str) -> TensorDescription | None:
+        """The output of that name, if there is one."""
+        return next((tensor for tensor in self.outputs if tensor.name == name), None)

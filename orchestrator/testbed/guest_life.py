@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.testbed.guest_record import GuestRecord
 
 _TAIL = 40  # console lines that come with an error
+_HEARD = (0.1, 0.4, 1.0, 2.0, 0.0)  # s between looks
 _SLACK = 5.0  # s that SSH may add to a wait inside the host
 _GRANULES_OF_A_MIB = 256
 _SPARE_MIB = 64  # what a host keeps when guests take the rest
@@ -174,6 +175,9 @@ class GuestLife:
         """The wait's outcome in words; exit codes are those of the VMM's `wait`."""
         limit = self.timeouts.guest_ready
         report = ask(self.link).of(name)
+        if report.state is GuestState.ENDING:  # what it ended with is known when it is gone
+            self.end(name)
+            report = ask(self.link).of(name)
         if report.state is GuestState.RUNNING:
             words = f"not reached within {limit:g} s" if code == 4 else f"the wait failed with exit code {code}"
             return BootError(
@@ -225,9 +229,17 @@ class GuestLife:
         """Raises BootError if the VMM's `stop` failed; one that found no guest is right when it ended just before."""
         if done.code == StopCode.GONE:
             return
-        if done.code == StopCode.NO_GUEST and not ask(self.link).of(name).state.there:
+        if done.code == StopCode.NO_GUEST and self._goes(name):
             return
         raise BootError(f"{name}: it was not stopped: {done.words}")
+
+    def _goes(self, name: GuestName) -> bool:
+        """Whether nothing is left of a guest soon: a process that has ended is seen until init has heard of it."""
+        for pause in _HEARD:
+            if not ask(self.link).of(name).state.there:
+                return True
+            time.sleep(pause)
+        return False
 
     def keep_console(self, name: GuestName) -> None:
         """The host's memory goes with the host: what a guest said is kept on the build computer."""

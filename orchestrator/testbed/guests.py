@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from orchestrator.schema.disk import DiskTree
     from orchestrator.testbed.testbed import Testbed
 
+SECTOR_BYTES = 512
+"""Of a virtio disk, whatever the blocks of what is on it."""
 _ANSWER = 10.0  # s for the host to answer when it goes down anyway
 FIRST = tuple(GuestName(world) for world in GUEST_WORLDS)
 
@@ -63,6 +65,7 @@ class Guests:
     def __init__(self, testbed: Testbed) -> None:
         self._bed = testbed
         self.record = GuestRecord(testbed.state / "guests", testbed.progress)
+        self._told_of_disk = False
 
     # --- what is asked for ----------------------------------------------------------------------------------------
 
@@ -155,6 +158,7 @@ class Guests:
         machine = self._bed.need_running()["options"]
         seed = int(machine.get("seed", DEFAULT_SEED)) if machine["deterministic"] else None
         plan = self.plan(name, options, seed=seed)
+        self._look_at_disk(ours=plan.foreign is None)
         with self._bed.exclusive(), self._working() as life:
             started = time.monotonic()
             report = ask(life.link)
@@ -182,6 +186,21 @@ class Guests:
         disk = self._bed.project.config.guest.disk
         foreign = self._bed.project.vmm_files() if self._foreign(world) is not None else {}
         return files | foreign | ({DISK: self._bed.project.path(disk)} if disk is not None else {})
+
+    def _look_at_disk(self, *, ours: bool) -> None:
+        """Say, once, what our VMM adds to a file that ends within a sector; raises UsageError for an empty one."""
+        chosen = self._bed.project.config.guest.disk
+        if chosen is None:
+            return
+        file = self._bed.project.path(chosen)
+        size = file.stat().st_size
+        if size == 0:
+            raise UsageError(f"{self._bed.project.testbed_file}: guest.disk: {chosen} is empty")
+        added = -size % SECTOR_BYTES
+        if added and ours and not self._told_of_disk:
+            self._told_of_disk = True
+            odd = f"guest.disk: {chosen} has {size} bytes, no multiple of {SECTOR_BYTES}"
+            self._bed.progress.notice(f"{odd}: guests see {size + added}, of which the last are zero")
 
     def _check_same(self, name: GuestName, options: GuestOptions) -> None:
         has = self.record.guest(name)

@@ -59,7 +59,7 @@ def guest(bed: Bed, world: str, disk: str) -> Iterator[Console]:
     finally:
         process.kill()
         process.communicate()
-        bed.orch("ssh", "host", "--", "/tmp/rvmm stop /tmp/g 60")
+        bed.ask("host", "/tmp/rvmm stop /tmp/g 60")
     assert host(bed, "cat /tmp/g/exit") == "off\n"
 
 
@@ -72,11 +72,11 @@ def check_read_only(bed: Bed, world: str, image: Path) -> None:
     data = image.read_bytes()
     with guest(bed, world, "--disk /tmp/disk.img") as shell:
         assert shell.say("cat /sys/block/vda/size /sys/block/vda/ro /sys/block/vda/serial").split() == [
-            "8192",
+            "8193",
             "1",
             "rvmm",
-        ]
-        assert shell.say("sha256sum < /dev/vda").split()[0] == sha256(data[: 8192 * 512])
+        ], "the last sector begins in the file"
+        assert shell.say("sha256sum < /dev/vda").split()[0] == sha256(data.ljust(8193 * 512, b"\0"))
         shell.say("mkdir /tmp/m; mount -t ext2 -o ro /dev/vda /tmp/m")
         assert shell.say("sha256sum < /tmp/m/content").split()[0] == sha256(CONTENT)
         assert shell.say("dd if=/dev/zero of=/dev/vda bs=512 count=1 2>/dev/null && sync || echo refused") == "refused"
@@ -89,14 +89,14 @@ def check_read_only(bed: Bed, world: str, image: Path) -> None:
 
 def check_writable(bed: Bed, world: str) -> None:
     other = RUN.format(world=world, folder="other", disk="--disk /tmp/copy.img")
-    host(bed, "cp /tmp/disk.img /tmp/copy.img")
+    host(bed, "head -c $((8192 * 512)) /tmp/disk.img > /tmp/copy.img")
     with guest(bed, world, "--disk /tmp/copy.img --disk-writable") as shell:
         shell.say("mkdir /tmp/m; mount -t ext2 /dev/vda /tmp/m")
         shell.say("dd if=/dev/urandom of=/tmp/m/new bs=1000 count=900 2>/dev/null; rm /tmp/m/content; sync")
         written = shell.say("sha256sum < /tmp/m/new").split()[0]
         for options in ("", " --disk-writable"):
-            second = bed.orch("ssh", "host", "--", other + options)
-            assert second.returncode == 1
+            second = bed.ask("host", other + options)
+            assert second.code == 1
             assert second.stderr.startswith("rvmm: /tmp/copy.img: in use by another guest")
         shell.say("umount /tmp/m")
         whole = shell.say("sha256sum < /dev/vda").split()[0]
@@ -105,7 +105,7 @@ def check_writable(bed: Bed, world: str) -> None:
     assert stats["blk_writes"] > 0
     assert stats["blk_errors"] == 0
     # The next guest sees it, and so does the host.
-    assert host(bed, "head -c $((8192 * 512)) /tmp/copy.img | sha256sum").split()[0] == whole
+    assert host(bed, "sha256sum < /tmp/copy.img").split()[0] == whole
     with guest(bed, world, "--disk /tmp/copy.img") as shell:
         shell.say("mkdir /tmp/m; mount -t ext2 -o ro /dev/vda /tmp/m")
         assert shell.say("ls /tmp/m").split() == ["lost+found", "new"]
@@ -113,22 +113,25 @@ def check_writable(bed: Bed, world: str) -> None:
 
 
 @pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
-def test_disk(bed: Bed, world: str, image: Path) -> None:
+def test_disk(module_bed: Bed, world: str, image: Path) -> None:
+    bed = module_bed
     make_realms_possible(bed)
-    assert bed.orch("cp", str(image), "host:/tmp/").returncode == 0
+    bed.put("host", [image])
     check_read_only(bed, world, image)
     check_writable(bed, world)
 
 
-def test_what_is_no_disk(bed: Bed) -> None:
+def test_what_is_no_disk(module_bed: Bed) -> None:
+    bed = module_bed
     make_realms_possible(bed)
-    host(bed, "cd /tmp; : > none; head -c 511 /dev/zero > short; mkfifo pipe")
-    for path, said in (
-        ("/tmp/missing", "no such file"),
-        ("/tmp/none", "empty (a disk has 512 bytes at least)"),
-        ("/tmp/short", "empty (a disk has 512 bytes at least)"),
-        ("/tmp", "not a disk image (expected a file or a block device)"),
-        ("/tmp/pipe", "not a disk image (expected a file or a block device)"),
+    host(bed, "cd /tmp; : > none; head -c 1000 /dev/zero > odd; mkfifo pipe")
+    odd = "1000 bytes, which is no multiple of 512: the last sector of a disk that is to be written must be whole"
+    for path, more, said in (
+        ("/tmp/missing", "", "no such file"),
+        ("/tmp/none", "", "empty (a disk has a byte at least)"),
+        ("/tmp/odd", " --disk-writable", odd),
+        ("/tmp", "", "not a disk image (expected a file or a block device)"),
+        ("/tmp/pipe", "", "not a disk image (expected a file or a block device)"),
     ):
-        done = bed.orch("ssh", "host", "--", RUN.format(world="vm", folder="g", disk=f"--disk {path}"))
-        assert (done.returncode, done.stderr) == (1, f"rvmm: {path}: {said}\n")
+        done = bed.ask("host", RUN.format(world="vm", folder="g", disk=f"--disk {path}{more}"))
+        assert (done.code, done.stderr) == (1, f"rvmm: {path}: {said}\n")

@@ -61,6 +61,14 @@ def test_port_taken(make_bed: Callable[..., Bed]) -> None:
     assert str(port) in first_error(done)
 
 
+@pytest.mark.parametrize("words", [["--version"], ["up", "--nonsense"], ["ssh", "host", "--", "true"], ["down"]])
+def test_an_orch_that_is_ready_says_what_orch_says(bed: Bed, words: list[str]) -> None:
+    """Most tests here use one that has read its modules before (ready.py)."""
+    done = subprocess.run(bed.command(*words), capture_output=True, text=True, check=False)
+    ours = bed.orch(*words)
+    assert vars(ours) == vars(done)
+
+
 def test_not_up(bed: Bed) -> None:
     for arguments in (["ssh", "host", "--", "true"], ["console"], ["counters"]):
         done = bed.orch(*arguments)
@@ -186,8 +194,9 @@ def test_orch_killed_leaves_a_machine_that_can_be_taken_over(bed: Bed, tmp_path:
     assert bed.orch("up").returncode == 0
 
 
-def test_damaged_snapshot_boots_cold(bed: Bed) -> None:
-    assert bed.orch("up", "--fresh").returncode == 0
+def test_damaged_snapshot_boots_cold(own_bed: Bed) -> None:
+    bed = own_bed
+    assert bed.orch("up").returncode == 0
     bed.orch("down")
     testbed = bed.open()
     key = testbed.snapshot_key(testbed.blueprint(testbed.artifacts(), UpOptions(), 1))

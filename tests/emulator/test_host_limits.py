@@ -77,35 +77,9 @@ def test_three_realms_and_a_vm(bed: Bed) -> None:
     assert host(bed, TROUBLE) == ""
 
 
-def test_no_memory(bed: Bed) -> None:
-    """While pre-touching, and under a realm that runs: the VMM alone goes, by its own word, and nothing is lost."""
-    make_realms_possible(bed)
-    start(bed, "realm", "one", 1024)
-    host(bed, FILL.format(left=150))
-    refused = bed.orch("ssh", "host", "--", RUN.format(world="realm", name="two", mib=512, more="--pretouch"))
-    assert refused.returncode == 1
-    assert "realm: no memory in the host: memory" in refused.stderr
-    check_alive(bed, "one")
-    host(bed, TYPE.format(keys='echo fil""ling; dd if=/dev/zero of=/tmp/x bs=1M', name="one", shown="filling"))
-    host(bed, UNTIL.format(condition="[ -e /run/one/exit ]"), timeout=240)
-    assert host(bed, "cat /run/one/exit") == "error: realm: no memory in the host: memory\n"
-    assert host(bed, COUNTERS) == "0 0\n"
-    assert host(bed, "dmesg | grep -i 'killed process'; true") == ""
-    assert host(bed, TROUBLE) == ""
-    host(bed, "umount /fill")
-    start(bed, "realm", "one", 64)
-
-
-def test_the_host_switches_off_under_a_realm(bed: Bed) -> None:
-    """Its processes are not ended first: the driver takes the realm apart, and says so."""
-    make_realms_possible(bed)
-    start(bed, "realm", "one", 64, "--vcpus 4")
-    bed.orch("ssh", "host", "--", "dmesg -n 8; poweroff -f", timeout=60)
-    assert "realm: the host goes down: 1 realms ended, 0 granules still delegated" in bed.orch("logs", "uart0").stdout
-
-
 @pytest.mark.parametrize("world", ["realm", pytest.param("vm", marks=pytest.mark.long)])
-def test_phases_of_the_start_are_timed(bed: Bed, world: str) -> None:
+def test_phases_of_the_start_are_timed(module_bed: Bed, world: str) -> None:
+    bed = module_bed
     make_realms_possible(bed)
     for more in ("", "--pretouch"):
         start(bed, world, "one", 32, more)
@@ -116,7 +90,38 @@ def test_phases_of_the_start_are_timed(bed: Bed, world: str) -> None:
         host(bed, "/tmp/rvmm stop /run/one 60")
 
 
-def test_the_driver_stays_while_a_realm_is_open(bed: Bed) -> None:
+def test_the_driver_stays_while_a_realm_is_open(module_bed: Bed) -> None:
     """The module cannot be unloaded under a realm, and can be after it."""
+    bed = module_bed
     make_realms_possible(bed, "driver-check")
     assert host(bed, HOLD) == "gone\n"
+
+
+def test_no_memory(module_bed: Bed) -> None:
+    """While pre-touching, and under a realm that runs: the VMM alone goes, by its own word, and nothing is lost."""
+    bed = module_bed
+    make_realms_possible(bed)
+    start(bed, "realm", "big", 1024)
+    host(bed, FILL.format(left=150))
+    refused = bed.ask("host", RUN.format(world="realm", name="two", mib=512, more="--pretouch"))
+    assert refused.code == 1
+    assert "realm: no memory in the host: memory" in refused.stderr
+    check_alive(bed, "big")
+    host(bed, TYPE.format(keys='echo fil""ling; dd if=/dev/zero of=/tmp/x bs=1M', name="big", shown="filling"))
+    host(bed, UNTIL.format(condition="[ -e /run/big/exit ]"), timeout=240)
+    assert host(bed, "cat /run/big/exit") == "error: realm: no memory in the host: memory\n"
+    assert host(bed, COUNTERS) == "0 0\n"
+    assert host(bed, "dmesg | grep -i 'killed process'; true") == ""
+    assert host(bed, TROUBLE) == ""
+    host(bed, "umount /fill")
+    start(bed, "realm", "small", 64)
+    host(bed, "/tmp/rvmm stop /run/small 60")
+
+
+def test_the_host_switches_off_under_a_realm(module_bed: Bed) -> None:
+    """Its processes are not ended first: the driver takes the realm apart, and says so."""
+    bed = module_bed
+    make_realms_possible(bed)
+    start(bed, "realm", "four", 64, "--vcpus 4")
+    bed.orch("ssh", "host", "--", "dmesg -n 8; poweroff -f", timeout=60)
+    assert "realm: the host goes down: 1 realms ended, 0 granules still delegated" in bed.orch("logs", "uart0").stdout

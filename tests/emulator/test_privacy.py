@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import Bed, host
+from emulated import Bed, host, inside
 
 from orchestrator.privacy.dma import run_dma
 from orchestrator.privacy.memory_scan import run_memory_scan
@@ -39,10 +39,10 @@ def test_memory_scan(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
     bed = make_bed()
     done = bed.orch("up", "--realm")
     assert done.returncode == 0, done.stderr
-    testbed, model = bed.open(), make_model(tmp_path / "model.tflite", 1)
+    testbed, model = bed.near, make_model(tmp_path / "model.tflite", 1)
     scratch = tmp_path / "scratch"
 
-    assert bed.orch("cp", str(model), "realm:/tmp/").returncode == 0
+    bed.put("realm", [model])
     realm = values(run_memory_scan(testbed, "realm", model, work=scratch, seed=1, delegated_samples=SAMPLES))
     assert realm["blocks_recovered"] == 0
     assert realm["fault_set_difference"] == 0
@@ -61,16 +61,16 @@ def test_memory_scan(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
     assert clear["blocks_recovered"] >= 0.9
 
     # The realm has noticed nothing, and a VM has no such wall.
-    kept = bed.orch("ssh", "realm", "--", "sha256sum /tmp/model.tflite")
-    assert kept.stdout.split()[:1] == [hashlib.sha256(model.read_bytes()).hexdigest()], kept.stderr
+    kept = inside(bed, "realm", "sha256sum /tmp/model.tflite")
+    assert kept.split()[:1] == [hashlib.sha256(model.read_bytes()).hexdigest()]
     assert bed.orch("down", "realm").returncode == 0
     assert bed.orch("up", "--vm").returncode == 0
-    assert bed.orch("cp", str(model), "vm:/tmp/").returncode == 0
+    bed.put("vm", [model])
     normal = values(run_memory_scan(testbed, "vm", model, work=scratch, seed=1, delegated_samples=SAMPLES))
     assert normal["blocks_recovered"] >= 0.99
     assert normal["model_rebuilt"] == 1
 
-    assert bed.orch("cp", str(plain), "host:/tmp/").returncode == 0
+    bed.put("host", [plain])
     bare = values(run_memory_scan(testbed, "host", plain, work=scratch, seed=1, delegated_samples=10))
     assert bare["blocks_recovered"] >= 0.99
     assert bare["blocks_in_files"] == 1

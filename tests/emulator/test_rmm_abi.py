@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from bare_metal import prepare, run_payload
+from cca_token import HASH, PERSONALIZATION, REMS, RIM, Token, extended, read_token
 
 from orchestrator.attest.rim import Rim
 
@@ -102,6 +103,61 @@ def test_initial_measurement_depends_on_everything(machine: tuple[str, bytes]) -
         without = [line for line in lines if f"# rim A {what} " not in line]
         assert len(without) < len(lines)
         assert replayed("\n".join(without), "A", image)[0].value != rim.value
+
+
+def tokens(console: str, name: str) -> list[tuple[bytes, bytes]]:
+    """Challenges and tokens of a realm, in the order in which it got them."""
+    lines = [line.split() for line in console.splitlines() if line.startswith(f"# token {name} ")]
+    return [(bytes.fromhex(challenge), bytes.fromhex(token)) for *_, challenge, token in lines]
+
+
+def rems(console: str, name: str) -> tuple[list[bytes], list[bytes]]:
+    """The REMs computed from what the realm says it extended, and as it read them."""
+    computed, seen = [bytes(32)] * 4, []
+    for line in console.splitlines():
+        words = line.split()
+        if words[:4] == ["#", "rem", name, "extend"]:
+            index, size = int(words[4]) - 1, int(words[5])
+            computed[index] = extended(computed[index], bytes.fromhex(words[6])[:size])
+        elif words[:4] == ["#", "rem", name, "is"]:
+            seen.append(bytes.fromhex(words[5]))
+    return computed, seen
+
+
+def test_tokens(machine: tuple[str, bytes]) -> None:
+    """Signed by the key that the platform vouches for, with the challenge and the realm's measurements."""
+    console, image = machine
+    rim, _ = replayed(console, "A", image)
+    found = tokens(console, "A")
+    assert len(found) == 3
+    read: list[Token] = []
+    for challenge, data in found:
+        token = read_token(data)
+        assert token.realm[10] == challenge
+        assert token.realm[HASH] == "sha-256"
+        assert token.realm[RIM] == rim.value
+        assert token.realm[PERSONALIZATION] == bytes(0xC0 + i for i in range(64))
+        read.append(token)
+    computed, _ = rems(console, "A")
+    assert [token.realm[REMS] for token in read] == [[bytes(32)] * 4, [bytes(32)] * 4, computed]
+    assert len({token.realm_signature for token in read}) == len(read)
+
+
+def test_a_changed_token_is_none(machine: tuple[str, bytes]) -> None:
+    """The reader sees any changed byte: these checks can fail."""
+    console, _ = machine
+    _, data = tokens(console, "A")[0]
+    for place in (5, 40, 700, 1_500, len(data) - 500, len(data) - 110, len(data) - 60, len(data) - 1):
+        changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        with pytest.raises((AssertionError, ValueError, KeyError, TypeError)):
+            read_token(changed)
+
+
+def test_extended_measurements(machine: tuple[str, bytes]) -> None:
+    console, _ = machine
+    computed, seen = rems(console, "A")
+    assert [value.ljust(64, b"\0") for value in computed] == seen
+    assert len(set(computed)) == 4
 
 
 def test_failures_are_found_with_their_diagnostics() -> None:

@@ -17,8 +17,9 @@ RUN = (
 COUNTERS = "cd /sys/kernel/debug/realm && echo $(cat granules leaked)"
 
 
-def test_vcpus_without_a_kernel(bed: Bed) -> None:
+def test_vcpus_without_a_kernel(module_bed: Bed) -> None:
     """Bare vCPUs race each other with CPU_ON, CPU_OFF and SGIs; the last one resets the guest under the others."""
+    bed = module_bed
     make_realms_possible(bed, "smp-check")
     for vcpus in (2, 4, 8):
         for world in WORLDS:
@@ -56,7 +57,8 @@ def check_work(guest: Console, vcpus: int) -> None:
     ("world", "vcpus", "end"),
     [("realm", 4, "poweroff"), pytest.param("vm", 4, "poweroff", marks=pytest.mark.long), ("realm", 2, "reboot")],
 )
-def test_linux(bed: Bed, world: str, vcpus: int, end: str) -> None:
+def test_linux(module_bed: Bed, world: str, vcpus: int, end: str) -> None:
+    bed = module_bed
     up(bed, f"--{world}", "--vcpus", str(vcpus), "--mem", "128")
     with console(bed, world) as guest:
         guest.until("guest-ready")
@@ -67,8 +69,9 @@ def test_linux(bed: Bed, world: str, vcpus: int, end: str) -> None:
         assert (status(bed)["driver"]["granules"], status(bed)["driver"]["leaked"]) == (0, 0)
 
 
-def test_killed_with_eight_vcpus_at_work(bed: Bed) -> None:
+def test_killed_with_eight_vcpus_at_work(module_bed: Bed) -> None:
     """Four vCPUs to each CPU of the host, none of them idle."""
+    bed = module_bed
     up(bed, "--realm", "--vcpus", "8", "--mem", "128")
     with console(bed, "realm") as guest:
         guest.until("guest-ready")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated import Bed, build, host
+from emulated import Bed, Maker, build, host, inside
 from test_guests import console
 
 from orchestrator.errors import BootError
@@ -53,7 +53,7 @@ def one_error(bed: Bed, *arguments: str, code: int) -> str:
 
 
 def status(bed: Bed) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(bed.orch("status", "--json").stdout)
+    table: dict[str, Any] = json.loads(json.dumps(bed.open().status()))
     return table
 
 
@@ -64,7 +64,7 @@ def processes(bed: Bed, name: str) -> list[str]:
 
 
 def has_tap(bed: Bed) -> bool:
-    return bed.orch("ssh", "host", "--", "ip link show tap-vm").returncode == 0
+    return bed.ask("host", "ip link show tap-vm").code == 0
 
 
 def wait_until_gone(bed: Bed, pid: int) -> None:
@@ -87,8 +87,8 @@ def test_a_guest_kernel_of_ones_own(make_bed: Callable[..., Bed], tmp_path: Path
 
 
 @pytest.mark.timeout(600)
-def test_a_vmm_of_ones_own(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
-    (tmp_path / "other-vmm").symlink_to(build(make_bed(name="plain.yaml"), "foreign-vmm"))
+def test_a_vmm_of_ones_own(make_bed: Maker) -> None:
+    (make_bed.folder / "other-vmm").symlink_to(build(make_bed(name="plain.yaml"), "foreign-vmm"))
     bed = make_bed(extra=QEMU)
     done = bed.orch("up", "--vm")
     assert done.returncode == 0, done.stderr
@@ -97,25 +97,14 @@ def test_a_vmm_of_ones_own(make_bed: Callable[..., Bed], tmp_path: Path) -> None
     facts = status(bed)["guests"]["vm"]
     assert facts["stats"] == {"world": "vm", "foreign": True}
     run = facts["run"]
-    inside = bed.orch("ssh", "vm", "--", "cat /sys/class/net/eth0/address; ls /proc/device-tree/ | grep -c pcie")
-    assert inside.stdout.split() == [GuestName(World.VM).mac(run), "1"]  # our address in a machine that is not ours
+    found = inside(bed, "vm", "cat /sys/class/net/eth0/address; ls /proc/device-tree/ | grep -c pcie")
+    assert found.split() == [GuestName(World.VM).mac(run), "1"]  # our address in a machine that is not ours
     with console(bed, "vm") as guest:
         assert guest.say("echo $((6 * 7)); tty").split() == ["42", "/dev/ttyAMA0"]
     down_and_gone(bed)
     killed_and_gone(bed)
     powered_off(bed)
-
-
-def test_a_guest_without_our_network_has_its_console(make_bed: Callable[..., Bed], tmp_path: Path) -> None:
-    (tmp_path / "other-vmm").symlink_to(build(make_bed(name="plain.yaml"), "foreign-vmm"))
-    bed = make_bed(extra=QEMU[: QEMU.index("      -netdev")])
-    done = bed.orch("up", "--vm")
-    assert done.returncode == 0, done.stderr
-    assert "vm: it has shown no SSH host key, so it can be reached by its console only" in done.stderr
-    assert "vm: started; `orch console vm`" in done.stdout
-    assert "has shown no SSH host key" in one_error(bed, "ssh", "vm", "--", "true", code=BootError("").exit_code)
-    with console(bed, "vm") as guest:
-        assert guest.say("ls /sys/class/net") == "lo"
+    without_our_network(make_bed(extra=QEMU[: QEMU.index("      -netdev")]))
 
 
 def down_and_gone(bed: Bed) -> None:
@@ -147,7 +136,18 @@ def powered_off(bed: Bed) -> None:
     assert not has_tap(bed)
 
 
-def test_commands_that_are_no_vmm(make_bed: Callable[..., Bed]) -> None:
+def without_our_network(bed: Bed) -> None:
+    """A guest that has none of it has its console."""
+    done = bed.orch("up", "--vm")
+    assert done.returncode == 0, done.stderr
+    assert "vm: it has shown no SSH host key, so it can be reached by its console only" in done.stderr
+    assert "vm: started; `orch console vm`" in done.stdout
+    assert "has shown no SSH host key" in one_error(bed, "ssh", "vm", "--", "true", code=BootError("").exit_code)
+    with console(bed, "vm") as guest:
+        assert guest.say("ls /sys/class/net") == "lo"
+
+
+def test_commands_that_are_no_vmm(make_module_bed: Maker) -> None:
     """Each is one line; the host stays, and neither a process nor a tap is left."""
     cases = {
         "/usr/lib/vmm/none {{ kernel }}": f"{NOT_STARTED}/usr/lib/vmm/none: No such file or directory",
@@ -156,16 +156,16 @@ def test_commands_that_are_no_vmm(make_bed: Callable[..., Bed]) -> None:
         "/usr/bin/sh -c 'echo {{ mac }}'": "error: vm: it ended before state 'guest-ready': off",
     }
     for command, words in cases.items():
-        bed = make_bed(extra=vmm(command))
+        bed = make_module_bed(extra=vmm(command))
         assert one_error(bed, "up", "--vm", code=BootError("").exit_code) == words
         assert not has_tap(bed)
     assert "02:00:00:00:" in bed.orch("logs", "vm").stdout
 
 
-def test_a_vmm_that_does_not_want_to_go(make_bed: Callable[..., Bed]) -> None:
+def test_a_vmm_that_does_not_want_to_go(make_module_bed: Maker) -> None:
     """One that is deaf to SIGTERM and has started others: all of them are gone, and the end came by SIGKILL."""
     command = "/usr/bin/sh -c 'trap \"\" TERM; busybox sleep 7777 & echo deaf; while true; do busybox sleep 7777; done'"
-    bed = make_bed(extra=f"{vmm(command)}timeouts:\n  guest_ready: 3\n")
+    bed = make_module_bed(extra=f"{vmm(command)}timeouts:\n  guest_ready: 3\n")
     done = bed.orch("up", "--vm")
     assert done.returncode == BootError("").exit_code
     assert "error: vm: state 'guest-ready': not reached within 3 s" in done.stderr
@@ -175,13 +175,14 @@ def test_a_vmm_that_does_not_want_to_go(make_bed: Callable[..., Bed]) -> None:
     assert not has_tap(bed)
 
 
-def test_a_tap_that_is_still_in_use(bed: Bed) -> None:
+def test_a_tap_that_is_still_in_use(make_module_bed: Maker) -> None:
     """One user at a time: a second VMM waits for the first to let go, and is refused if it does not."""
+    bed = make_module_bed()
     assert bed.orch("up", "--vm").returncode == 0
     rvmm, first = "/usr/bin/rvmm", GuestName(World.VM)
     wrap = f"{rvmm} wrap /run/guest/other --world vm --tap {first.tap}"
-    refused = bed.orch("ssh", "host", "--", f"{wrap} --detach -- /usr/bin/busybox sleep 60")
-    assert refused.returncode == 1
+    refused = bed.ask("host", f"{wrap} --detach -- /usr/bin/busybox sleep 60")
+    assert refused.code == 1
     assert refused.stderr == f"rvmm: --tap {first.tap}: another guest has it\n"
     # Made to outlive the one that has it, as the tap of a VMM that was killed does.
     host(bed, f"ip link del {first.tap}; {rvmm} stop {first.folder} 60")
@@ -233,11 +234,18 @@ def test_a_corrupt_initrd_is_told_as_the_panic_it_makes(
 
 
 def test_firmware_without_a_monitor(make_bed: Callable[..., Bed]) -> None:
-    """TF-A's test payload makes no realms: one line, and a normal VM is none the worse for it."""
+    """TF-A's test payload makes no realms: one line, the driver says why, and a normal VM is none the worse for it."""
     payload = build(make_bed(name="plain.yaml"), "trp") / "rmm.bin"
     bed = make_bed(extra=f"stack:\n  rmm: {payload}\n")
-    error = one_error(bed, "up", "--realm", code=BootError("").exit_code)
-    assert error.startswith("error: realm: the driver was not loaded: ")
-    assert "RMM" in error
+    done = bed.orch("up", "--fresh", "--realm")
+    assert done.returncode == BootError("").exit_code
+    assert "Traceback" not in done.stderr
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert error.startswith("error: realm: the driver was not loaded: no RMM")
+    assert f"untested: stack.rmm = {payload}: not tested with this testbed" in done.stderr
     assert status(bed)["untested"] == [f"stack.rmm = {payload}: not tested with this testbed"]
+    bed.put("host", [build(bed, "realm-driver") / "realm.ko"])
+    assert bed.ask("host", "insmod /tmp/realm.ko").code != 0
+    log = host(bed, "dmesg")
+    assert "realm: no RMM that speaks RMI 1.0" in log or "this RMM makes no realms" in log
     assert bed.orch("up", "--vm").returncode == 0

@@ -31,8 +31,9 @@ pytestmark = pytest.mark.alone
 
 
 @pytest.mark.timeout(400)
-def test_realm_and_vm_on_one_cpu(bed: Bed) -> None:
+def test_realm_and_vm_on_one_cpu(module_bed: Bed) -> None:
     """1 kHz timers in both for 60 s. They take turns, so a wait may last a turn, but neither loses its time."""
+    bed = module_bed
     seconds = 60
     make_realms_possible(bed, "tick")
     for world in ("vm", "realm"):
@@ -46,8 +47,9 @@ def test_realm_and_vm_on_one_cpu(bed: Bed) -> None:
         assert late_20ms < wakeups / 5
 
 
-def test_an_interrupt_left_active_on_the_cpu(bed: Bed) -> None:
+def test_an_interrupt_left_active_on_the_cpu(module_bed: Bed) -> None:
     """KVM may leave the EL1 timers' interrupts active; without the driver's care nine of ten wake-ups are late."""
+    bed = module_bed
     seconds = 10
     make_realms_possible(bed, "tick", "ppi-active")
     host(bed, "insmod /tmp/ppi_active.ko")

@@ -7,11 +7,9 @@ The guests run a kernel that prints them and switches itself off (idregs); the h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from emulated import Bed
+from emulated import Bed, build, host
 
 WORLDS = ("realm", "vm")
 Registers = dict[str, int | None]  # None: undefined
@@ -45,13 +43,6 @@ def fields(name: str, value: int) -> list[int]:
     return found
 
 
-def artifact(bed: Bed, node: str, name: str) -> str:
-    testbed = bed.open()
-    wanted = testbed.project.node(testbed.graph, node)
-    testbed.builder.build([wanted])
-    return str(testbed.builder.artifact(wanted) / name)
-
-
 def run_guest(bed: Bed, world: str) -> str:
     """Run the guest kernel to its power-off; returns its console."""
     folder = f"/tmp/idregs-{world}"
@@ -59,36 +50,23 @@ def run_guest(bed: Bed, world: str) -> str:
         f"mkdir -p {folder} && echo none >/tmp/none && /tmp/rvmm run --world {world} --dir {folder} "
         f"--kernel /tmp/Image --initrd /tmp/none --cmdline none --mem 64 </dev/null; cat {folder}/console.log"
     )
-    done = bed.orch("ssh", "host", "--", command, timeout=SECONDS)
+    done = bed.ask("host", command, SECONDS)
     assert "idregs done" in done.stdout, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def registers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Registers]]:
+def registers(module_bed: Bed) -> dict[str, Registers]:
     """What realm, VM and host see; one machine for all tests here."""
-    folder = tmp_path_factory.mktemp("twins")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
-        bed = Bed(folder / "testbed.yaml")
-        bed.file.write_text((Path(__file__).parents[2] / "testbed.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-        try:
-            yield read_all(bed)
-        finally:
-            bed.orch("down")
-
-
-def read_all(bed: Bed) -> dict[str, Registers]:
-    done = bed.orch("up", "--fresh")
+    bed = module_bed
+    done = bed.orch("up")
     assert done.returncode == 0, done.stderr
     modules = (("idregs-host", "idregs_host.ko"), ("realm-driver", "realm.ko"))
-    for node, name in (*modules, ("idregs", "Image"), ("rvmm", "rvmm")):
-        copied = bed.orch("cp", artifact(bed, node, name), "host:/tmp/")
-        assert copied.returncode == 0, copied.stderr
+    files = (*modules, ("idregs", "Image"), ("rvmm", "rvmm"))
+    bed.put("host", [build(bed, node) / name for node, name in files])
     for _, name in modules:
-        loaded = bed.orch("ssh", "host", "--", f"insmod /tmp/{name}")
-        assert loaded.returncode == 0, loaded.stderr
-    shown = bed.orch("ssh", "host", "--", "cat /sys/kernel/debug/idregs").stdout
+        host(bed, f"insmod /tmp/{name}")
+    shown = host(bed, "cat /sys/kernel/debug/idregs")
     return {"host": parse(shown)} | {world: parse(run_guest(bed, world)) for world in WORLDS}
 
 

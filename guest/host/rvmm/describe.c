@@ -155,6 +155,7 @@ static void put_disk(FILE *out, int slot, const char *path, bool writable)
 void describe_devices(FILE *out, const struct options *options)
 {
 	(void)fprintf(out, "{\"device\": \"uart\", \"address\": %" PRIu64 ", \"spi\": %u}\n", UART_BASE, UART_SPI);
+	(void)fprintf(out, "{\"device\": \"rtc\", \"address\": %" PRIu64 "}\n", RTC_BASE);
 	(void)fprintf(out, "{\"device\": \"rng\", \"slot\": %d, \"seeded\": %s}\n", VIRTIO_SLOT_RNG, truth(options->seeded));
 	(void)fprintf(out, "{\"device\": \"console\", \"slot\": %d}\n", VIRTIO_SLOT_CONSOLE);
 	if (options->tap != NULL)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devices.h"
 
+#include <time.h>
+
 #include "error.h"
 #include "virtio_mmio.h"
 #include "virtio_rng.h"
@@ -62,6 +64,21 @@ void devices_input(struct devices *devices, const uint8_t *bytes, size_t count)
 	keyboard_type(&devices->keyboard, bytes, count);
 	if (update_uart(devices) < 0)
 		devices->host.failed(devices->host.context);
+	(void)pthread_mutex_unlock(&devices->lock);
+}
+
+/* ---- The clock --------------------------------------------------------------------------------------------- */
+
+static void access_rtc(struct devices *devices, uint32_t offset, bool write, uint64_t *value)
+{
+	struct timespec now = { .tv_sec = 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)pthread_mutex_lock(&devices->lock);
+	if (write)
+		pl031_write(&devices->rtc, offset, (uint32_t)*value, (uint32_t)now.tv_sec);
+	else
+		*value = pl031_read(&devices->rtc, offset, (uint32_t)now.tv_sec);
 	(void)pthread_mutex_unlock(&devices->lock);
 }
 
@@ -172,6 +189,10 @@ int devices_access(struct devices *devices, uint64_t address, unsigned int bytes
 {
 	if (within(address, bytes, UART_BASE, UART_BYTES))
 		return access_uart(devices, (uint32_t)(address - UART_BASE), write, value) < 0 ? -1 : 1;
+	if (within(address, bytes, RTC_BASE, RTC_BYTES)) {
+		access_rtc(devices, (uint32_t)(address - RTC_BASE), write, value);
+		return 1;
+	}
 	if (within(address, bytes, VIRTIO_BASE, VIRTIO_SLOTS * VIRTIO_BYTES))
 		return access_virtio(devices, address - VIRTIO_BASE, bytes, write, value);
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The devices of a guest: the UART and those in the virtio slots, behind one lock. What they need of the guest that they
+ * The devices of a guest: UART, clock and those in the virtio slots, behind one lock. What they need of the guest that they
  * belong to is struct devices_host; they know nothing else of it.
  */
 #ifndef RVMM_DEVICES_H
@@ -19,6 +19,7 @@
 #include "net.h"
 #include "options.h"
 #include "pl011.h"
+#include "pl031.h"
 #include "stats.h"
 #include "virtio.h"
 #include "virtio_console.h"
@@ -48,6 +49,7 @@ struct devices {
 	pthread_mutex_t lock;       /* protects: */
 	struct pl011 uart;
 	bool uart_level;
+	struct pl031 rtc;
 	struct virtio virtio[VIRTIO_SLOTS];
 	struct entropy entropy;
 	struct blk disks[DISKS];

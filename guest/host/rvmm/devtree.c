@@ -18,6 +18,9 @@
 
 #define UART_CLOCK_HZ 24000000U
 
+/* What PL031 says of itself: Linux then does not ask, which is an exit for each byte of it. */
+#define RTC_PERIPHID 0x00041031U
+
 /* A writer that remembers its first error: callers look once, at the end. */
 struct writer {
 	void *fdt;
@@ -189,6 +192,21 @@ static void write_uart(struct writer *writer)
 	end(writer);
 }
 
+/* The date. No interrupt: there is no alarm. */
+static void write_rtc(struct writer *writer)
+{
+	static const char compatible[] = "arm,pl031\0arm,primecell";
+	static const uint64_t frame[] = { RTC_BASE, RTC_BYTES };
+
+	begin(writer, "rtc@9010000");
+	keep(writer, fdt_property(writer->fdt, "compatible", compatible, sizeof(compatible)));
+	word(writer, "arm,primecell-periphid", RTC_PERIPHID);
+	regions(writer, frame, 1);
+	word(writer, "clocks", PHANDLE_CLOCK);
+	text(writer, "clock-names", "apb_pclk");
+	end(writer);
+}
+
 static void write_virtio(struct writer *writer, unsigned int slot)
 {
 	const uint64_t frame[] = { VIRTIO_BASE + slot * VIRTIO_BYTES, VIRTIO_BYTES };
@@ -221,6 +239,7 @@ static void write_root(struct writer *writer, const struct layout *layout, const
 	write_gic(writer, layout);
 	write_timer(writer);
 	write_uart(writer);
+	write_rtc(writer);
 	for (slot = 0; slot < VIRTIO_SLOTS; slot++)
 		write_virtio(writer, slot);
 	end(writer);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -55,8 +56,14 @@ static int measure(struct disk *disk, const struct stat *status, const char *pat
 	bytes = lseek(disk->fd, 0, SEEK_END);
 	if (bytes < 0)
 		return fail_errno("%s", path);
-	disk->sectors = (uint64_t)bytes / SECTOR_BYTES;
-	return disk->sectors == 0 ? fail("%s: empty (a disk has %d bytes at least)", path, (int)SECTOR_BYTES) : 0;
+	disk->bytes = (uint64_t)bytes;
+	disk->sectors = (disk->bytes + SECTOR_BYTES - 1) / SECTOR_BYTES;
+	if (disk->sectors == 0)
+		return fail("%s: empty (a disk has a byte at least)", path);
+	if (disk->writable && disk->bytes % SECTOR_BYTES != 0)
+		return fail("%s: %llu bytes, which is no multiple of %u: the last sector of a disk that is to be written must be whole",
+			    path, (unsigned long long)disk->bytes, (unsigned int)SECTOR_BYTES);
+	return 0;
 }
 
 int disk_open(struct disk *disk, const char *path, bool writable)
@@ -107,6 +114,14 @@ static unsigned int advance(struct iovec **parts, unsigned int count, size_t don
 	return count;
 }
 
+static void clear(const struct iovec *parts, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		memset(parts[i].iov_base, 0, parts[i].iov_len);
+}
+
 int disk_transfer(const struct disk *disk, bool write, struct iovec *parts, unsigned int count, uint64_t offset)
 {
 	ssize_t done;
@@ -114,10 +129,15 @@ int disk_transfer(const struct disk *disk, bool write, struct iovec *parts, unsi
 	for (count = advance(&parts, count, 0); count > 0; count = advance(&parts, count, (size_t)done)) {
 		done = write ? pwritev(disk->fd, parts, (int)count, (off_t)offset) :
 			       preadv(disk->fd, parts, (int)count, (off_t)offset);
-		if (done < 0 && errno == EINTR)
+		if (done < 0 && errno == EINTR) {
 			done = 0;
-		else if (done <= 0)
+		} else if (done == 0 && !write && offset == disk->bytes && disk->bytes % SECTOR_BYTES != 0) {
+			/* What the file's last sector lacks: requests are of whole ones, and none goes beyond it. */
+			clear(parts, count);
+			return 0;
+		} else if (done <= 0) {
 			return -1;
+		}
 		offset += (uint64_t)done;
 	}
 	return 0;

@@ -19,11 +19,13 @@
 struct disk {
 	int fd;                    /* -1: none */
 	bool writable;
-	uint64_t sectors;          /* whole ones */
+	uint64_t bytes;            /* of the file */
+	uint64_t sectors;          /* of the disk: a last one that the file has only a part of is filled up with zeros */
 	int claims[DISK_READERS];  /* -1: none */
 };
 
-/* -1 with failure() saying what is wrong with the file. disk_close() in both cases. */
+/* -1 with failure() saying what is wrong with the file: one that is to be written has whole sectors. disk_close() in both
+ * cases. */
 int disk_open(struct disk *disk, const char *path, bool writable);
 
 /* All of the parts, from `offset` on, which are spoiled; -1 on errors, and at the file's end if it has become shorter. */

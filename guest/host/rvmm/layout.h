@@ -6,6 +6,7 @@
  *     0x0800_0000  GIC distributor, 64 KiB
  *     0x080a_0000  GIC redistributors, 128 KiB a vCPU
  *     0x0900_0000  PL011, SPI 1
+ *     0x0901_0000  PL031
  *     0x0a00_0000  virtio-mmio devices, room for 8 of 512 bytes each, SPI 16 and up
  *     0x4000_0000  RAM, at most 3 GiB: kernel, initrd, device tree, in this order
  *   0x1_0000_0000  the Unprotected half of a realm begins: the same once more, shared with the host
@@ -30,6 +31,8 @@
 #define UART_BASE        UINT64_C(0x09000000)
 #define UART_BYTES       UINT64_C(0x1000)
 #define UART_SPI         1U
+#define RTC_BASE       UINT64_C(0x09010000)
+#define RTC_BYTES      UINT64_C(0x1000)
 #define VIRTIO_BASE      UINT64_C(0x0a000000)
 #define VIRTIO_BYTES     UINT64_C(0x200)
 #define VIRTIO_FIRST_SPI 16U

@@ -10,7 +10,7 @@ for deb in "$IN_cxx_arm64"/*.deb "$IN_host_rootfs"/libc6_*.deb; do
     dpkg-deb -x "$deb" packages
 done
 
-# Both wheels hold stripped libraries. LiteRT's for x86-64 hides the C API, hence another package's build for the oracle.
+# Both wheels hold stripped libraries. LiteRT's for x86-64 hides the C API, hence another package's build.
 cp arm64/ai_edge_litert/libLiteRtRuntimeCApi.so "$OUT/arm64/"
 cp amd64/pymicro_wakeword/lib/libtensorflowlite_c.so "$OUT/amd64/"
 

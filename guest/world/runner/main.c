@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * runner: inference with a TFLite model, in phases that the instruction counter sees. One binary runs in all three
- * worlds; built for the build computer, the same source is their oracle. docs/runner.md has the interface.
+ * worlds; built for the build computer, it is an opinion beside the oracle's. docs/runner.md has the interface.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,9 +22,13 @@
 #include "worker.h"
 
 static const char usage_text[] =
-	"usage: runner describe MODEL\n"
+	"usage: runner describe MODEL [SIGNATURE]\n"
 	"       runner run --model M --inputs FILE --iterations N --warmups W --threads T --id BASE --results FILE\n"
-	"                  --output scores|topk|top1|label [--top K] [--labels FILE]\n"
+	"                  --output scores|topk|top1|label [--tensor NAME] [--top K] [--labels FILE]\n"
+	"                  --output keypoints [--tensor NAME] [--dims D] | --output raw\n"
+	"                  --output detections --boxes NAME --scores NAME [--classes NAME] [--count NAME] [--top K]\n"
+	"                                      [--min-score X]\n"
+	"                  [--signature KEY]\n"
 	"                  [--arm UDP_PORT [--align-us U [--phase-us P]]] [--say PATH TEXT]\n"
 	"       runner go ADDRESS UDP_PORT\n";
 
@@ -46,18 +50,20 @@ struct job {
 
 static int describe_worker(void *context, struct record *record)
 {
+	char **words = context;
 	struct buffer out = { .text = (char *)record->released, .size = record->room };
 	struct model model;
 
 	record->stage = STAGE_LOAD;
-	if (!model_load(&model, context, 1, record->why))
+	if (!model_load(&model, words[0], words[1], 1, record->why))
 		return EXIT_INPUTS;
 	model_describe(&model, &out);
 	record->released_bytes = out.length;
 	return 0;
 }
 
-static int describe(char *path)
+/* MODEL and, if it is given, SIGNATURE; then NULL. */
+static int describe(char **words)
 {
 	struct record *record = record_new(0);
 	struct usage usage;
@@ -65,7 +71,7 @@ static int describe(char *path)
 
 	if (!record)
 		return complain(EXIT_INPUTS, "no memory", strerror(errno));
-	status = supervise(describe_worker, path, record, &usage);
+	status = supervise(describe_worker, words, record, &usage);
 	if (status)
 		return complain(status, record->why, NULL);
 	if (fwrite(record->released, 1, record->released_bytes, stdout) != record->released_bytes || fflush(stdout))
@@ -195,8 +201,8 @@ static int go(const char *address, const char *port_text)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "describe"))
-		return describe(argv[2]);
+	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "describe"))
+		return describe(argv + 2);
 	if (argc >= 2 && !strcmp(argv[1], "run"))
 		return run(argc - 2, argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "go"))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Markers where there is a counter for them; the oracle on the build computer goes without. */
+/* Markers where there is a counter for them; the build computer goes without. */
 #ifndef RUNNER_MARK_H
 #define RUNNER_MARK_H
 

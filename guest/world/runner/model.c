@@ -26,12 +26,23 @@ static void keep_first(void *user_data, const char *format, va_list args)
 		why[end - 1] = '\0';
 }
 
-static bool fail(char *why, const char *what, const char *path)
+/* What we say of it, and behind that what the library said first. */
+static bool fail(char *why, const char *what)
 {
 	char library[WHY_BYTES];
 
 	memcpy(library, why, sizeof(library));
-	snprintf(why, WHY_BYTES, "%.80s: %.60s%s%.100s", path, what, *library ? ": " : "", library);
+	snprintf(why, WHY_BYTES, "%.160s%s%.200s", what, *library ? ": " : "", library);
+	return false;
+}
+
+/* The file comes first in the line. */
+static bool name_file(char *why, const char *path)
+{
+	char said[WHY_BYTES];
+
+	memcpy(said, why, sizeof(said));
+	snprintf(why, WHY_BYTES, "%.120s: %.380s", path, said);
 	return false;
 }
 
@@ -42,14 +53,14 @@ static void *map_file(const char *path, size_t *size, char *why)
 	void *data = MAP_FAILED;
 
 	if (file < 0 || fstat(file, &status)) {
-		fail(why, strerror(errno), path);
+		fail(why, strerror(errno));
 	} else if (!S_ISREG(status.st_mode) || status.st_size == 0) {
-		fail(why, S_ISREG(status.st_mode) ? "is empty" : "is not a file", path);
+		fail(why, S_ISREG(status.st_mode) ? "is empty" : "is not a file");
 	} else {
 		*size = (size_t)status.st_size;
 		data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
 		if (data == MAP_FAILED)
-			fail(why, strerror(errno), path);
+			fail(why, strerror(errno));
 	}
 	if (file >= 0)
 		close(file);
@@ -84,135 +95,93 @@ static int look(TfLiteOpaqueContext *context, TfLiteDelegate *delegate, void *da
 }
 
 /* XNNPACK cannot be made where /sys is not mounted: the library's own kernels work then, `delegated` says so. */
-static void add_delegates(TfLiteInterpreterOptions *options, struct model *model, uint32_t threads)
+static TfLiteDelegate *add_delegates(TfLiteInterpreterOptions *options, struct model *model, uint32_t threads)
 {
 	const TfLiteOpaqueDelegateBuilder builder = {
 		.data = model,
 		.prepare = look,
 		.flags = TFLITE_DELEGATE_ALLOWS_DYNAMIC_TENSORS,
 	};
-	TfLiteXNNPackDelegateOptions xnnpack = TfLiteXNNPackDelegateOptionsDefault();
-	TfLiteDelegate *delegate;
+	TfLiteXNNPackDelegateOptions choice = TfLiteXNNPackDelegateOptionsDefault();
+	TfLiteDelegate *xnnpack, *looking;
 
-	xnnpack.num_threads = (int32_t)threads;
-	delegate = TfLiteXNNPackDelegateCreate(&xnnpack);
-	if (delegate)
-		TfLiteInterpreterOptionsAddDelegate(options, delegate);
-	delegate = TfLiteOpaqueDelegateCreate(&builder);
-	if (delegate)
-		TfLiteInterpreterOptionsAddDelegate(options, delegate);
+	choice.num_threads = (int32_t)threads;
+	xnnpack = TfLiteXNNPackDelegateCreate(&choice);
+	if (xnnpack)
+		TfLiteInterpreterOptionsAddDelegate(options, xnnpack);
+	looking = TfLiteOpaqueDelegateCreate(&builder);
+	if (looking)
+		TfLiteInterpreterOptionsAddDelegate(options, looking);
+	return xnnpack;
 }
 
-static bool check_tensors(struct model *model, const char *path, char *why)
+/* One try, with XNNPACK or without. */
+static bool prepare(struct model *model, const TfLiteModel *file, const char *signature, uint32_t threads,
+		    bool with_xnnpack, char *why)
 {
-	size_t bytes;
+	TfLiteInterpreterOptions *options = TfLiteInterpreterOptionsCreate();
+	TfLiteInterpreter *interpreter;
+	char what[120];
 
-	model->inputs = TfLiteInterpreterGetInputTensorCount(model->interpreter);
-	if (model->inputs < 1 || TfLiteInterpreterGetOutputTensorCount(model->interpreter) < 1)
-		return fail(why, "has no input or no output", path);
-	for (int32_t i = 0; i < model->inputs; i++) {
-		if (!model_input(model, i, &bytes) || bytes == 0)
-			return fail(why, "an input has no fixed size", path);
-		model->input_bytes += bytes;
-	}
-	if (!model_scores(model, &bytes).data || bytes == 0)
-		return fail(why, "the output has no fixed size", path);
+	*model = (struct model){ 0 };
+	*why = '\0';
+	TfLiteInterpreterOptionsSetErrorReporter(options, keep_first, why);
+	TfLiteInterpreterOptionsSetNumThreads(options, (int32_t)threads);
+	if (with_xnnpack && !add_delegates(options, model, threads))
+		snprintf(model->without, sizeof(model->without), "XNNPACK cannot be made here");
+	interpreter = TfLiteInterpreterCreate(file, options);
+	if (!interpreter)
+		return fail(why, "cannot be interpreted");
+	if (!ports_open(&model->ports, interpreter, signature, what, sizeof(what)))
+		return fail(why, what);
+	*why = '\0';     /* complaints of what went well in the end */
 	return true;
 }
 
-bool model_load(struct model *model, const char *path, uint32_t threads, char *why)
+static bool check_tensors(struct model *model, char *why)
 {
-	TfLiteInterpreterOptions *options;
+	char what[160];
+
+	if (!ports_measure(&model->ports, what, sizeof(what)))
+		return fail(why, what);
+	for (uint32_t i = 0; i < model->ports.inputs; i++)
+		model->input_bytes += model->ports.input[i].bytes;
+	return true;
+}
+
+bool model_load(struct model *model, const char *path, const char *signature, uint32_t threads, char *why)
+{
+	char first[WHY_BYTES];
 	TfLiteModel *file;
 	size_t size;
 	void *data;
 
-	*model = (struct model){ 0 };
 	*why = '\0';
 	data = map_file(path, &size, why);
 	if (!data)
-		return false;
+		return name_file(why, path);
 	file = TfLiteModelCreateWithErrorReporter(data, size, keep_first, why);
-	if (!file)
-		return fail(why, "is no TFLite model", path);
-	options = TfLiteInterpreterOptionsCreate();
-	TfLiteInterpreterOptionsSetErrorReporter(options, keep_first, why);
-	TfLiteInterpreterOptionsSetNumThreads(options, (int32_t)threads);
-	add_delegates(options, model, threads);
-	model->interpreter = TfLiteInterpreterCreate(file, options);
-	if (!model->interpreter)
-		return fail(why, "cannot be interpreted", path);
-	if (TfLiteInterpreterAllocateTensors(model->interpreter) != TFLITE_OK)
-		return fail(why, "its tensors cannot be allocated", path);
-	return check_tensors(model, path, why);
-}
-
-void *model_input(const struct model *model, int32_t index, size_t *bytes)
-{
-	const TfLiteTensor *tensor = TfLiteInterpreterGetInputTensor(model->interpreter, index);
-
-	*bytes = tensor ? TfLiteTensorByteSize(tensor) : 0;
-	return tensor ? TfLiteTensorData(tensor) : NULL;
-}
-
-/* Counted by what lies there and not by the shape, so that a strange shape leads nobody behind the tensor's end. */
-static uint32_t elements(int type, size_t bytes)
-{
-	const size_t width = type == TFLITE_FLOAT32 || type == TFLITE_INT32 ? 4 : 1;
-
-	return (uint32_t)(bytes / width);
-}
-
-struct scores model_scores(const struct model *model, size_t *bytes)
-{
-	const TfLiteTensor *tensor = TfLiteInterpreterGetOutputTensor(model->interpreter, 0);
-	TfLiteQuantizationParams quantization;
-	int type;
-
-	*bytes = tensor ? TfLiteTensorByteSize(tensor) : 0;
-	if (!tensor)
-		return (struct scores){ 0 };
-	quantization = TfLiteTensorQuantizationParams(tensor);
-	type = TfLiteTensorType(tensor);
-	return (struct scores){
-		.type = type,
-		.scale = quantization.scale,
-		.zero_point = quantization.zero_point,
-		.count = elements(type, *bytes),
-		.data = TfLiteTensorData(tensor),
-	};
-}
-
-static void describe_tensor(const TfLiteTensor *tensor, struct buffer *out)
-{
-	const TfLiteQuantizationParams quantization = TfLiteTensorQuantizationParams(tensor);
-	const char *name = TfLiteTensorName(tensor);
-
-	put(out, "{\"name\":");
-	put_string(out, name ? name : "");
-	put(out, ",\"type\":");
-	put_string(out, TfLiteTypeGetName(TfLiteTensorType(tensor)));
-	put(out, ",\"shape\":[");
-	for (int32_t i = 0; i < TfLiteTensorNumDims(tensor); i++)
-		put(out, "%s%d", i ? "," : "", TfLiteTensorDim(tensor, i));
-	put(out, "],\"bytes\":%zu,\"scale\":", TfLiteTensorByteSize(tensor));
-	put_float(out, quantization.scale);
-	put(out, ",\"zero_point\":%d}", quantization.zero_point);
+	if (!file) {
+		fail(why, "is no TFLite model");
+		return name_file(why, path);
+	}
+	if (!prepare(model, file, signature, threads, true, why)) {
+		memcpy(first, why, sizeof(first));
+		if (!prepare(model, file, signature, threads, false, why))
+			return name_file(why, path);
+		memcpy(model->without, first, sizeof(model->without));
+	}
+	return check_tensors(model, why) || name_file(why, path);
 }
 
 void model_describe(const struct model *model, struct buffer *out)
 {
-	const int32_t outputs = TfLiteInterpreterGetOutputTensorCount(model->interpreter);
-
-	put(out, "{\"inputs\":[");
-	for (int32_t i = 0; i < model->inputs; i++) {
-		put(out, "%s", i ? "," : "");
-		describe_tensor(TfLiteInterpreterGetInputTensor(model->interpreter, i), out);
-	}
-	put(out, "],\"outputs\":[");
-	for (int32_t i = 0; i < outputs; i++) {
-		put(out, "%s", i ? "," : "");
-		describe_tensor(TfLiteInterpreterGetOutputTensor(model->interpreter, i), out);
-	}
-	put(out, "]}\n");
+	ports_describe(&model->ports, out);
+	put(out, ",\"nodes\":%d,\"delegated\":%d,\"xnnpack\":%s,\"without\":", model->nodes, model->delegated,
+	    model->delegated > 0 ? "true" : "false");
+	if (*model->without)
+		put_string(out, model->without);
+	else
+		put(out, "null");
+	put(out, "}\n");
 }

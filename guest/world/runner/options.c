@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,10 @@
 #include "../../abi/orch_marker.h"
 
 #define DEFAULT_TOP 5
+#define DEFAULT_DIMS 2
 #define ALIGN_MAX_US 1000000000
 
-enum kind { TEXT, NUMBER, RELEASE, SAY };
+enum kind { TEXT, NUMBER, REAL, RELEASE, SAY };
 
 /* One option: where its value goes and, for a number, between what it lies. */
 struct option {
@@ -37,6 +39,14 @@ static const struct option known[] = {
 	{ "--id", NUMBER, FIELD(id), 0, ORCH_MARKER_ID_MAX - 2 * ITERATIONS_MAX, true },
 	{ "--results", TEXT, FIELD(results), 0, 0, true },
 	{ "--top", NUMBER, FIELD(rule.top), 1, RELEASE_TOP_MAX, false },
+	{ "--dims", NUMBER, FIELD(rule.dims), 1, RELEASE_DIMS_MAX, false },
+	{ "--min-score", REAL, FIELD(rule.min_score), 0, 0, false },
+	{ "--signature", TEXT, FIELD(signature), 0, 0, false },
+	{ "--tensor", TEXT, FIELD(tensors[0]), 0, 0, false },
+	{ "--boxes", TEXT, FIELD(tensors[ROLE_BOXES]), 0, 0, false },
+	{ "--scores", TEXT, FIELD(tensors[ROLE_SCORES]), 0, 0, false },
+	{ "--classes", TEXT, FIELD(tensors[ROLE_CLASSES]), 0, 0, false },
+	{ "--count", TEXT, FIELD(tensors[ROLE_COUNT]), 0, 0, false },
 	{ "--labels", TEXT, FIELD(labels), 0, 0, false },
 	{ "--arm", NUMBER, FIELD(port), 1, UINT16_MAX, false },
 	{ "--align-us", NUMBER, FIELD(align_us), 1, ALIGN_MAX_US, false },
@@ -83,6 +93,17 @@ static bool store_number(const struct option *option, const char *text, void *me
 	return true;
 }
 
+static bool store_real(const char *text, void *member)
+{
+	char *end;
+	float value = strtof(text, &end);
+
+	if (end == text || *end || !isfinite(value))
+		return false;
+	memcpy(member, &value, sizeof(value));
+	return true;
+}
+
 static bool store(const struct option *option, char **words, struct options *options, char *problem)
 {
 	void *member = (char *)options + option->offset;
@@ -99,7 +120,13 @@ static bool store(const struct option *option, char **words, struct options *opt
 	case RELEASE:
 		if (release_parse(text, &options->rule.kind))
 			return true;
-		snprintf(problem, PROBLEM_BYTES, "%s: one of scores, topk, top1, label expected", option->name);
+		snprintf(problem, PROBLEM_BYTES,
+			 "%s: one of scores, topk, top1, label, raw, keypoints, detections expected", option->name);
+		return false;
+	case REAL:
+		if (store_real(text, member))
+			return true;
+		snprintf(problem, PROBLEM_BYTES, "%s: a number expected", option->name);
 		return false;
 	default:
 		if (store_number(option, text, member))
@@ -116,6 +143,41 @@ static const struct option *find(const char *name)
 		if (!strcmp(known[i].name, name))
 			return &known[i];
 	return NULL;
+}
+
+/* Options that mean something to some kinds of output only. */
+static const struct {
+	const char *name;
+	unsigned int kinds;     /* a bit for each */
+	bool needed;
+} belongs[] = {
+	{ "--top", 1U << RELEASE_TOPK | 1U << RELEASE_DETECTIONS, false },
+	{ "--dims", 1U << RELEASE_KEYPOINTS, false },
+	{ "--min-score", 1U << RELEASE_DETECTIONS, false },
+	{ "--tensor", ~(1U << RELEASE_DETECTIONS | 1U << RELEASE_RAW), false },
+	{ "--boxes", 1U << RELEASE_DETECTIONS, true },
+	{ "--scores", 1U << RELEASE_DETECTIONS, true },
+	{ "--classes", 1U << RELEASE_DETECTIONS, false },
+	{ "--count", 1U << RELEASE_DETECTIONS, false },
+};
+
+static bool fits(const bool *given, const struct options *options, char *problem)
+{
+	for (size_t i = 0; i < sizeof(belongs) / sizeof(belongs[0]); i++) {
+		const bool said = given[find(belongs[i].name) - known];
+		const bool mine = belongs[i].kinds >> options->rule.kind & 1;
+
+		if (said && !mine) {
+			snprintf(problem, PROBLEM_BYTES, "%s means nothing with --output %s", belongs[i].name,
+				 release_name(options->rule.kind));
+			return false;
+		}
+		if (mine && belongs[i].needed && !said) {
+			snprintf(problem, PROBLEM_BYTES, "%s is missing", belongs[i].name);
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool complete(const bool *given, struct options *options, char *problem)
@@ -135,18 +197,14 @@ static bool complete(const bool *given, struct options *options, char *problem)
 		snprintf(problem, PROBLEM_BYTES, "--phase-us: a number below that of --align-us expected");
 		return false;
 	}
-	if (given[find("--top") - known] && options->rule.kind != RELEASE_TOPK) {
-		snprintf(problem, PROBLEM_BYTES, "--top means nothing without --output topk");
-		return false;
-	}
-	return true;
+	return fits(given, options, problem);
 }
 
 bool options_parse(int count, char **words, struct options *options, char *problem)
 {
 	bool given[KNOWN] = { false };
 
-	*options = (struct options){ .rule.top = DEFAULT_TOP };
+	*options = (struct options){ .rule = { .top = DEFAULT_TOP, .dims = DEFAULT_DIMS, .min_score = -INFINITY } };
 	for (int at = 0; at < count;) {
 		const struct option *option = find(words[at]);
 		int values = option && option->kind == SAY ? 2 : 1;

@@ -16,6 +16,8 @@ struct options {
 	const char *inputs;
 	const char *results;
 	const char *labels;
+	const char *signature;          /* NULL: the model's own choice, as in ports.h */
+	const char *tensors[ROLES];     /* names of the tensors that are read; NULL: not named */
 	const char *say_path;
 	const char *say_text;
 	uint64_t id;

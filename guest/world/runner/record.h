@@ -18,6 +18,9 @@
 #define EXIT_USAGE 2
 #define EXIT_INFERENCE 3
 
+#define OUTPUTS_MAX 64
+#define NAMES_BYTES 8192
+
 struct iteration {
 	uint64_t read_ns;
 	uint64_t infer_ns;
@@ -38,9 +41,13 @@ struct record {
 	uint32_t tensors;               /* records in the file of inputs */
 	int nodes;
 	int delegated;
+	char without[WHY_BYTES];        /* why XNNPACK is not used, if it could not prepare the model */
 	int type;                       /* of the scores, with ... */
 	float scale;
 	int32_t zero_point;             /* ... their quantization */
+	uint32_t outputs;               /* tensors that are released whole, and ... */
+	size_t sizes[OUTPUTS_MAX];      /* ... their bytes and, as JSON, ... */
+	char names[NAMES_BYTES];        /* ... their names */
 	size_t released_bytes;          /* of one iteration, in ... */
 	uint8_t *released;              /* ... the area behind the iterations */
 	size_t room;                    /* bytes of that area */

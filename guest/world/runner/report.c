@@ -11,6 +11,8 @@
 
 /* Enough for a line that releases no scores: numbers, RELEASE_TOP_MAX pairs, and the user's own strings. */
 #define LINE_BYTES ((size_t)32 << 10)
+/* Characters for a byte that leaves: two in hex; of a float, with its comma and brackets, at most 24. */
+#define NUMBER_TEXT 6
 
 static void start_line(struct buffer *line, const struct options *options, const struct record *record)
 {
@@ -21,15 +23,24 @@ static void start_line(struct buffer *line, const struct options *options, const
 	put(line, ",\"tensors\":%u,\"iterations\":%u,\"warmups\":%u,\"threads\":%u,\"id\":%" PRIu64 ",\"output\":\"%s\"",
 	    record->tensors, options->iterations, options->warmups, options->threads, options->id,
 	    release_name(options->rule.kind));
-	if (options->rule.kind == RELEASE_TOPK)
+	if (options->rule.kind == RELEASE_TOPK || options->rule.kind == RELEASE_DETECTIONS)
 		put(line, ",\"top\":%u", options->rule.top);
 	put(line, ",\"clock_ns\":%" PRIu64 "}\n", record->begin_ns);
 }
 
 static void load_line(struct buffer *line, const struct record *record)
 {
-	put(line, "{\"event\":\"load\",\"ns\":%" PRIu64 ",\"nodes\":%d,\"delegated\":%d}\n", record->load_ns, record->nodes,
+	put(line, "{\"event\":\"load\",\"ns\":%" PRIu64 ",\"nodes\":%d,\"delegated\":%d", record->load_ns, record->nodes,
 	    record->delegated);
+	if (*record->without) {
+		put(line, ",\"without\":");
+		put_string(line, record->without);
+	}
+	if (*record->names) {
+		put(line, ",\"outputs\":");
+		put_bytes(line, record->names, strlen(record->names));
+	}
+	put(line, "}\n");
 }
 
 static void put_ranked(struct buffer *line, const uint8_t *released)
@@ -51,6 +62,62 @@ static void put_scores(struct buffer *line, const struct record *record, const u
 	put(line, ",\"zero_point\":%d", record->zero_point);
 }
 
+static void put_raw(struct buffer *line, const struct record *record, const uint8_t *released)
+{
+	put(line, "\"raw\":[");
+	for (uint32_t i = 0; i < record->outputs; i++) {
+		put(line, "%s\"", i ? "," : "");
+		put_hex(line, released, record->sizes[i]);
+		put(line, "\"");
+		released += record->sizes[i];
+	}
+	put(line, "]");
+}
+
+static void put_floats(struct buffer *line, const uint8_t *numbers, size_t count)
+{
+	float value;
+
+	put(line, "[");
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&value, numbers + i * sizeof(value), sizeof(value));
+		put(line, "%s", i ? "," : "");
+		put_float(line, value);
+	}
+	put(line, "]");
+}
+
+static void put_points(struct buffer *line, const struct options *options, const struct record *record,
+		       const uint8_t *released)
+{
+	const size_t point = options->rule.dims * sizeof(float);
+
+	put(line, "\"keypoints\":[");
+	for (size_t at = 0; at < record->released_bytes; at += point) {
+		put(line, "%s", at ? "," : "");
+		put_floats(line, released + at, options->rule.dims);
+	}
+	put(line, "]");
+}
+
+static void put_detections(struct buffer *line, const struct options *options, const uint8_t *released)
+{
+	struct detection found;
+
+	put(line, "\"detections\":[");
+	for (uint32_t i = 0; i < options->rule.top; i++) {
+		memcpy(&found, released + i * sizeof(found), sizeof(found));
+		if (found.index == NO_DETECTION)
+			break;
+		put(line, "%s[%u,%d,", i ? "," : "", found.index, found.class);
+		put_float(line, found.score);
+		put(line, ",");
+		put_floats(line, (const uint8_t *)found.box, BOX);
+		put(line, "]");
+	}
+	put(line, "]");
+}
+
 /* Names follow from the indices that are released, so they tell nothing more. */
 static void put_names(struct buffer *line, const struct options *options, const struct labels *labels,
 		      const uint8_t *released)
@@ -59,7 +126,7 @@ static void put_names(struct buffer *line, const struct options *options, const 
 	const size_t step = options->rule.kind == RELEASE_LABEL ? sizeof(uint32_t) : sizeof(struct ranked);
 	uint32_t index;
 
-	if (!labels->count || options->rule.kind == RELEASE_SCORES)
+	if (!labels->count || !release_names_classes(options->rule.kind))
 		return;
 	put(line, ",\"names\":[");
 	for (uint32_t i = 0; i < count; i++) {
@@ -86,6 +153,15 @@ static void put_output(struct buffer *line, const struct options *options, const
 			put_ranked(line, released + i * sizeof(struct ranked));
 		}
 		put(line, "]");
+		break;
+	case RELEASE_RAW:
+		put_raw(line, record, released);
+		break;
+	case RELEASE_KEYPOINTS:
+		put_points(line, options, record, released);
+		break;
+	case RELEASE_DETECTIONS:
+		put_detections(line, options, released);
 		break;
 	case RELEASE_TOP1:
 		put(line, "\"top1\":");
@@ -152,11 +228,9 @@ static bool flush(struct buffer *line, int file)
 bool report_write(int file, const struct options *options, const struct labels *labels, const struct record *record,
 		  const struct usage *usage, int status, const char *why)
 {
-	struct buffer line = { .size = LINE_BYTES };
+	struct buffer line = { .size = LINE_BYTES + NUMBER_TEXT * record->released_bytes };
 	bool ok;
 
-	if (options->rule.kind == RELEASE_SCORES)
-		line.size += 2 * record->released_bytes;
 	for (uint32_t i = 0; i < labels->count; i++)        /* any of them may be named in a line */
 		line.size += 6 * strlen(labels->names[i]);
 	line.text = malloc(line.size);

@@ -16,12 +16,21 @@ enum {
 	TFLITE_FLOAT32 = 1,
 	TFLITE_INT32 = 2,
 	TFLITE_UINT8 = 3,
+	TFLITE_INT64 = 4,
+	TFLITE_BOOL = 6,
+	TFLITE_INT16 = 7,
 	TFLITE_INT8 = 9,
+	TFLITE_FLOAT16 = 10,
+	TFLITE_FLOAT64 = 11,
+	TFLITE_UINT64 = 13,
+	TFLITE_UINT32 = 16,
+	TFLITE_UINT16 = 17,
 };
 
 typedef struct TfLiteModel TfLiteModel;
 typedef struct TfLiteInterpreter TfLiteInterpreter;
 typedef struct TfLiteInterpreterOptions TfLiteInterpreterOptions;
+typedef struct TfLiteSignatureRunner TfLiteSignatureRunner;
 typedef struct TfLiteTensor TfLiteTensor;
 typedef struct TfLiteDelegate TfLiteDelegate;
 typedef struct TfLiteOpaqueContext TfLiteOpaqueContext;
@@ -71,12 +80,25 @@ void TfLiteInterpreterOptionsSetErrorReporter(TfLiteInterpreterOptions *options,
 void TfLiteInterpreterOptionsAddDelegate(TfLiteInterpreterOptions *options, TfLiteDelegate *delegate);
 
 TfLiteInterpreter *TfLiteInterpreterCreate(const TfLiteModel *model, const TfLiteInterpreterOptions *options);
+void TfLiteInterpreterDelete(TfLiteInterpreter *interpreter);
 int TfLiteInterpreterAllocateTensors(TfLiteInterpreter *interpreter);
 int TfLiteInterpreterInvoke(TfLiteInterpreter *interpreter);
 int32_t TfLiteInterpreterGetInputTensorCount(const TfLiteInterpreter *interpreter);
 int32_t TfLiteInterpreterGetOutputTensorCount(const TfLiteInterpreter *interpreter);
 TfLiteTensor *TfLiteInterpreterGetInputTensor(const TfLiteInterpreter *interpreter, int32_t index);
 const TfLiteTensor *TfLiteInterpreterGetOutputTensor(const TfLiteInterpreter *interpreter, int32_t index);
+
+int32_t TfLiteInterpreterGetSignatureCount(const TfLiteInterpreter *interpreter);
+const char *TfLiteInterpreterGetSignatureKey(const TfLiteInterpreter *interpreter, int32_t index);
+TfLiteSignatureRunner *TfLiteInterpreterGetSignatureRunner(const TfLiteInterpreter *interpreter, const char *key);
+size_t TfLiteSignatureRunnerGetInputCount(const TfLiteSignatureRunner *runner);
+size_t TfLiteSignatureRunnerGetOutputCount(const TfLiteSignatureRunner *runner);
+const char *TfLiteSignatureRunnerGetInputName(const TfLiteSignatureRunner *runner, int32_t index);
+const char *TfLiteSignatureRunnerGetOutputName(const TfLiteSignatureRunner *runner, int32_t index);
+TfLiteTensor *TfLiteSignatureRunnerGetInputTensor(TfLiteSignatureRunner *runner, const char *name);
+const TfLiteTensor *TfLiteSignatureRunnerGetOutputTensor(const TfLiteSignatureRunner *runner, const char *name);
+int TfLiteSignatureRunnerAllocateTensors(TfLiteSignatureRunner *runner);
+int TfLiteSignatureRunnerInvoke(TfLiteSignatureRunner *runner);
 
 int TfLiteTensorType(const TfLiteTensor *tensor);
 int32_t TfLiteTensorNumDims(const TfLiteTensor *tensor);
@@ -88,6 +110,7 @@ TfLiteQuantizationParams TfLiteTensorQuantizationParams(const TfLiteTensor *tens
 
 TfLiteXNNPackDelegateOptions TfLiteXNNPackDelegateOptionsDefault(void);
 TfLiteDelegate *TfLiteXNNPackDelegateCreate(const TfLiteXNNPackDelegateOptions *options);
+void TfLiteXNNPackDelegateDelete(TfLiteDelegate *delegate);
 
 TfLiteDelegate *TfLiteOpaqueDelegateCreate(const TfLiteOpaqueDelegateBuilder *builder);
 int TfLiteOpaqueContextGetExecutionPlan(TfLiteOpaqueContext *context, TfLiteIntArray **plan);

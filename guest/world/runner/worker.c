@@ -19,13 +19,15 @@ struct run {
 	const struct options *options;
 	struct record *record;
 	struct model model;
+	uint32_t reads;         /* outputs that are read, and ... */
+	const struct port *read[OUTPUTS_MAX];   /* ... which; NULL: a role that no tensor has */
 	int inputs;             /* file of input tensors */
 	int outputs;            /* file of what is released */
 };
 
 static int fail(struct record *record, int status, const char *what, const char *path)
 {
-	snprintf(record->why, sizeof(record->why), "%.120s: %.120s", path, what);
+	snprintf(record->why, sizeof(record->why), "%.120s: %.160s", path, what);
 	return status;
 }
 
@@ -55,26 +57,72 @@ static int check_inputs(struct run *run)
 	return 0;
 }
 
+/* Which tensors are read: all of them, or those that are named, or the only one. False with the reason in `what`. */
+static bool choose(struct run *run, char *what, size_t size)
+{
+	const struct options *options = run->options;
+	const struct ports *ports = &run->model.ports;
+	const enum release kind = options->rule.kind;
+
+	run->reads = kind == RELEASE_RAW ? ports->outputs : kind == RELEASE_DETECTIONS ? ROLES : 1;
+	if (run->reads > OUTPUTS_MAX)
+		return snprintf(what, size, "has %u outputs, more than %d", run->reads, OUTPUTS_MAX) < 0;
+	for (uint32_t i = 0; i < run->reads; i++) {
+		const char *name = kind == RELEASE_RAW ? ports->output[i].name : options->tensors[i];
+		const int at = name ? ports_find(ports, name) : 0;
+
+		if (!name && kind == RELEASE_DETECTIONS)
+			continue;
+		if (!name && ports->outputs > 1)
+			return snprintf(what, size, "has %u outputs: --tensor says which", ports->outputs) < 0;
+		if (at < 0)
+			return snprintf(what, size, "has no output '%.80s'", name) < 0;
+		run->read[i] = &ports->output[at];
+	}
+	return true;
+}
+
+/* The tensors that are read, as they are now. */
+static void view(const struct run *run, struct scores *views)
+{
+	for (uint32_t i = 0; i < run->reads; i++)
+		views[i] = run->read[i] ? ports_view(run->read[i]) : (struct scores){ 0 };
+}
+
+/* What the report needs to know of the tensors when the interpreter is gone. */
+static void note(const struct run *run, const struct scores *views)
+{
+	struct record *record = run->record;
+	struct buffer names = { .text = record->names, .size = sizeof(record->names) - 1 };
+
+	record->type = views[0].type;
+	record->scale = views[0].scale;
+	record->zero_point = views[0].zero_point;
+	record->outputs = run->reads;
+	for (uint32_t i = 0; i < run->reads; i++)
+		record->sizes[i] = views[i].bytes;
+	ports_names(&run->model.ports, &names);
+	if (buffer_full(&names))
+		snprintf(record->names, sizeof(record->names), "[]");
+}
+
 static int check_output(struct run *run, const struct labels *labels)
 {
 	const struct release_rule *rule = &run->options->rule;
 	struct record *record = run->record;
 	const uint64_t iterations = (uint64_t)run->options->iterations + run->options->warmups;
-	size_t bytes;
-	const struct scores scores = model_scores(&run->model, &bytes);
-	char what[120] = "";
+	struct scores views[OUTPUTS_MAX];
+	char what[160] = "";
 
-	record->type = scores.type;
-	record->scale = scores.scale;
-	record->zero_point = scores.zero_point;
-	record->released_bytes = release_bytes(rule, bytes);
-	if (rule->kind != RELEASE_SCORES && !release_ranks(scores.type))
-		snprintf(what, sizeof(what), "scores of type %s have no order here; only --output scores",
-			 TfLiteTypeGetName(scores.type));
-	else if (rule->kind == RELEASE_TOPK && rule->top > scores.count)
-		snprintf(what, sizeof(what), "has %u scores, --top asks for %u", scores.count, rule->top);
-	else if (labels->count && release_ranks(scores.type) && labels->count != scores.count)
-		snprintf(what, sizeof(what), "has %u scores, --labels names %u", scores.count, labels->count);
+	if (!choose(run, what, sizeof(what)))
+		return fail(record, EXIT_INPUTS, what, run->options->model);
+	view(run, views);
+	note(run, views);
+	if (!release_fits(rule, views, what, sizeof(what)))
+		return fail(record, EXIT_INPUTS, what, run->options->model);
+	record->released_bytes = release_bytes(rule, views, run->reads);
+	if (labels->count && release_names_classes(rule->kind) && labels->count != views[0].count)
+		snprintf(what, sizeof(what), "has %u scores, --labels names %u", views[0].count, labels->count);
 	else if (iterations * record->released_bytes > record->room)
 		snprintf(what, sizeof(what), "%llu iterations release more than %zu MiB", (unsigned long long)iterations,
 			 record->room >> 20);
@@ -85,26 +133,27 @@ static bool read_input(struct run *run, uint32_t index)
 {
 	off_t at = (off_t)index * (off_t)run->model.input_bytes;
 
-	for (int32_t i = 0; i < run->model.inputs; i++) {
-		size_t bytes;
-		void *tensor = model_input(&run->model, i, &bytes);
+	for (uint32_t i = 0; i < run->model.ports.inputs; i++) {
+		const struct port *port = &run->model.ports.input[i];
 
-		if (pread(run->inputs, tensor, bytes, at) != (ssize_t)bytes)
+		if (pread(run->inputs, TfLiteTensorData(port->tensor), port->bytes, at) != (ssize_t)port->bytes)
 			return false;
-		at += (off_t)bytes;
+		at += (off_t)port->bytes;
 	}
 	return true;
 }
 
 static bool write_output(struct run *run, uint8_t *released)
 {
+	const struct release_rule *rule = &run->options->rule;
 	const size_t wanted = run->record->released_bytes;
-	size_t bytes;
-	const struct scores scores = model_scores(&run->model, &bytes);
+	struct scores views[OUTPUTS_MAX];
 
-	if (release_bytes(&run->options->rule, bytes) != wanted || !scores.data)
-		return false;
-	release(&run->options->rule, &scores, bytes, released);
+	view(run, views);
+	for (uint32_t i = 0; i < run->reads; i++)
+		if (run->read[i] && (!views[i].data || views[i].bytes != run->record->sizes[i]))
+			return false;
+	release(rule, views, run->reads, released);
 	return write(run->outputs, released, wanted) == (ssize_t)wanted;
 }
 
@@ -130,7 +179,7 @@ static int iterate(struct run *run, uint32_t k)
 		return fail(record, EXIT_INFERENCE, errno ? strerror(errno) : "has become shorter", run->options->inputs);
 	at[2] = clock_ns();
 	ORCH_MARK_BEGIN(ORCH_EVENT_INFER, id);
-	status = TfLiteInterpreterInvoke(run->model.interpreter);
+	status = ports_invoke(&run->model.ports);
 	ORCH_MARK_END(ORCH_EVENT_INFER, id);
 	at[3] = clock_ns();
 	if (status != TFLITE_OK)
@@ -167,12 +216,13 @@ static int load(struct run *run)
 
 	before = clock_ns();
 	ORCH_MARK_BEGIN(ORCH_EVENT_LOAD, run->options->id);
-	ok = model_load(&run->model, run->options->model, run->options->threads, record->why);
+	ok = model_load(&run->model, run->options->model, run->options->signature, run->options->threads, record->why);
 	ORCH_MARK_END(ORCH_EVENT_LOAD, run->options->id);
 	after = clock_ns();
 	record->load_ns = after - before;
 	record->nodes = run->model.nodes;
 	record->delegated = run->model.delegated;
+	memcpy(record->without, run->model.without, sizeof(record->without));
 	return ok ? 0 : EXIT_INPUTS;
 }
 

@@ -6,6 +6,7 @@
 #ifndef RMM_ARCH_H
 #define RMM_ARCH_H
 
+#include "es384.h"
 #include "types.h"
 
 struct rec;
@@ -39,6 +40,19 @@ void arch_table_barrier(void);
 /* SHA-256 compression of `blocks` 64-byte blocks (FIPS 180-4, 6.2). */
 void arch_sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks);
 
+/* Attestation. EL3's Realm Attestation Key (a scalar of P-384); false if it gives none. */
+bool arch_attest_key(uint8_t *key);
+/* EL3's platform token for the hash of the public key, into one page; its size, 0 if it gives none. */
+size_t arch_platform_token(const uint8_t *challenge, uint8_t *token);
+/* The key's point, x and y; false if it is no key. Takes as long as a signature, and cannot be left. */
+bool arch_public_key(const uint8_t *key, uint8_t *point);
+/* A signature on one of SIGNERS stacks (signer.c): make it ready, go on with it until it is finished or an interrupt comes,
+ * clear it away. The key stays where it is meanwhile. The first two may be on different CPUs. A finished one has been
+ * cleared away. */
+void arch_sign_start(unsigned int number, const uint8_t *key, const uint8_t *message, size_t bytes);
+enum signing arch_sign(unsigned int number, uint8_t *signature);
+void arch_sign_wipe(unsigned int number);
+
 /* Number of the calling CPU, below MAX_CPUS. */
 unsigned int arch_cpu(void);
 /* Number of GIC list registers. */
@@ -59,6 +73,12 @@ unsigned int arch_rec_run(struct rec *rec);
 /* Take an exception to the loaded REC's EL1, as if its next instruction had caused it: ESR_EL1 = `esr`, and
  * FAR_EL1 = `far` if the class has one. */
 void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far);
+
+/* EL1 registers that say how the loaded REC translates. */
+struct stage1 {
+	uint64_t sctlr, tcr, ttbr0, ttbr1;
+};
+void arch_rec_stage1(struct stage1 *stage1);
 
 /* Value of an ID register of group op0 3, op1 0, CRn 0, as the CPU has it; 0 if not allocated. */
 uint64_t arch_id_register(unsigned int crm, unsigned int op2);

@@ -3,7 +3,12 @@
 #include "arch.h"
 
 #include "asm.h"
+#include "es384.h"
+#include "sha256.h"
 #include "target.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memset(void *to, int value, size_t bytes);
 
 void *arch_granule(uint64_t pa)
 {
@@ -59,6 +64,48 @@ bool arch_delegate(uint64_t pa)
 bool arch_undelegate(uint64_t pa)
 {
 	return el3_call(EL3_UNDELEGATE, pa);
+}
+
+/* ---- Attestation: through the page that EL3 and the RMM share, at boot, on one CPU --------------------------- */
+
+/* RMM-EL3 interface: the only curve, and the service's buffer, which has to lie in that page. */
+#define CURVE_P384 0
+
+/* Returns how many bytes EL3 put there, 0 if none or not all. */
+static uint64_t el3_attest(uint64_t function, uint64_t argument)
+{
+	register uint64_t x0 __asm__("x0") = function;
+	register uint64_t x1 __asm__("x1") = EL3_SHARED_PAGE;
+	register uint64_t x2 __asm__("x2") = GRANULE_SIZE;
+	register uint64_t x3 __asm__("x3") = argument;
+
+	__asm__ volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory");
+	if (x0 != 0 || x1 > GRANULE_SIZE || (function == EL3_PLATFORM_TOKEN && x2 != 0))
+		return 0;
+	return x1;
+}
+
+bool arch_attest_key(uint8_t *key)
+{
+	uint8_t *shared = (uint8_t *)(uintptr_t)EL3_SHARED_PAGE;
+	bool given = el3_attest(EL3_ATTEST_KEY, CURVE_P384) == ATTEST_SCALAR_BYTES;
+
+	if (given)
+		memcpy(key, shared, ATTEST_SCALAR_BYTES);
+	/* EL3 and the RMM have it; nobody else reads this page, and nothing has to stay in it. */
+	memset(shared, 0, ATTEST_SCALAR_BYTES);
+	return given;
+}
+
+size_t arch_platform_token(const uint8_t *challenge, uint8_t *token)
+{
+	uint8_t *shared = (uint8_t *)(uintptr_t)EL3_SHARED_PAGE;
+	uint64_t bytes;
+
+	memcpy(shared, challenge, SHA256_BYTES);
+	bytes = el3_attest(EL3_PLATFORM_TOKEN, SHA256_BYTES);
+	memcpy(token, shared, bytes);
+	return bytes;
 }
 
 void arch_table_barrier(void)

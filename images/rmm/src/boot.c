@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Boot contract with EL3: manifest (RMM-EL3 interface 0.4, manifest 0.3), per-CPU set-up. */
+#include "attest.h"
 #include "granule.h"
 #include "manifest.h"
 #include "target.h"
@@ -18,6 +19,18 @@ static void banner(const struct manifest *manifest)
 	console_text(" + ");
 	console_hex(manifest->dram_size);
 	console_text("\n");
+}
+
+/* Without EL3's key and token everything works but attestation. */
+static void start_attestation(void)
+{
+	const char *missing = attest_init();
+
+	if (missing != NULL) {
+		console_text("RMM: no attestation: ");
+		console_text(missing);
+		console_text("\n");
+	}
 }
 
 static void wipe_large(void)
@@ -47,6 +60,7 @@ int64_t boot_cold(uint64_t cpu, uint64_t version, uint64_t cpus, uint64_t shared
 		return status;
 	banner(&manifest);
 	granule_init(manifest.dram_base, manifest.dram_size);
+	start_attestation();
 	return boot_warm(cpu);
 }
 

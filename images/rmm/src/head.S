@@ -96,6 +96,8 @@ mmu_enable:
 	mov	x1, #\slot
 	.if \slot == TRAP_SYNC + 4
 	b	own_sync
+	.elseif \slot == TRAP_IRQ + 4 || \slot == TRAP_FIQ + 4
+	b	own_interrupt
 	.else
 	b	fatal
 	.endif
@@ -149,6 +151,13 @@ own_sync:
 	eret
 1:	mov	x1, #TRAP_SYNC + 4
 
+/* An interrupt of the RMM itself: only signatures are made with interrupts open, on the stacks behind those of the CPUs. */
+own_interrupt:
+	adrp	x0, stacks_start
+	add	x0, x0, #(RMM_MAX_CPUS * STACK_SLOT)
+	cmp	sp, x0
+	b.hs	signer_interrupted
+
 /* x0 and x1 are on the stack, x1 = vector slot: lay out x0..x30 and sp as an array, then report. */
 fatal:
 	sub	sp, sp, #256
@@ -190,7 +199,7 @@ overflow:
 booted:	.quad	0
 
 	.section .stacks, "aw", %nobits
-	.space	RMM_MAX_CPUS * STACK_SLOT
+	.space	(RMM_MAX_CPUS + SIGNERS) * STACK_SLOT
 
 	.bss
 	.balign	16

@@ -106,3 +106,27 @@ void measure_ripas(const struct realm *realm, uint64_t base, uint64_t top)
 	descriptor.ripas.top = top;
 	extend(realm, &descriptor);
 }
+
+size_t measure_bytes(const struct rd *rd)
+{
+	(void)rd;
+	return SHA256_BYTES;
+}
+
+const char *measure_name(const struct rd *rd)
+{
+	(void)rd;
+	return "sha-256";
+}
+
+void measure_rem(const struct realm *realm, uint64_t index, const void *value, size_t bytes)
+{
+	uint8_t *rem = realm->rd->measurement[index];
+	size_t old = measure_bytes(realm->rd);
+	uint8_t message[2 * MEASUREMENT_BYTES];
+
+	/* RemExtend (B3): the old value, then as many bytes of the new one as the realm says. */
+	memcpy(message, rem, old);
+	memcpy(message + old, value, bytes);
+	sha256(message, old + bytes, rem);
+}

@@ -101,11 +101,9 @@ static enum step psci_cpu_off(struct run *run)
 /* SYSTEM_OFF and SYSTEM_RESET: a realm does not start twice. */
 static enum step psci_system_off(struct run *run)
 {
-	struct realm realm = { .granule = run->rec->realm };
+	struct realm realm;
 
-	if (!granule_lock(realm.granule, GRANULE_RD))
-		panic("psci: a REC's realm is gone");
-	realm.rd = arch_granule(granule_address(realm.granule));
+	rec_lock_realm(run->rec, &realm);
 	realm_set_state(&realm, REALM_SYSTEM_OFF);
 	realm_unlock(&realm);
 	return forward(run, PSCI_SUCCESS, 0, 0, 0);

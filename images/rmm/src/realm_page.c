@@ -9,10 +9,7 @@ enum page_state realm_page_open(const struct rec *rec, uint64_t ipa, struct real
 	uint64_t entry;
 	enum page_state state = PAGE_ABSENT;
 
-	if (!granule_lock(rec->realm, GRANULE_RD))
-		panic("realm page: a REC's realm is gone");
-	page->realm.granule = rec->realm;
-	page->realm.rd = arch_granule(granule_address(rec->realm));
+	rec_lock_realm(rec, &page->realm);
 	if (ipa >= realm_protected_end(page->realm.rd)) {
 		realm_unlock(&page->realm);
 		return PAGE_REFUSED;

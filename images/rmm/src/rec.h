@@ -3,9 +3,11 @@
 #ifndef RMM_REC_H
 #define RMM_REC_H
 
+#include "arch.h"
 #include "granule.h"
 #include "realm.h"
 #include "rtt.h"
+#include "token.h"
 #include "types.h"
 
 #define REC_SYSREGS 24U
@@ -51,6 +53,8 @@ struct rec {
 		bool change_destroyed;
 	} ripas;
 
+	struct token token;
+
 	uint64_t csselr;              /* CSSELR_EL1, as long as its accesses trap */
 	uint64_t traps;               /* REC_TRAP_* of this entry */
 	struct rec_timers timers;
@@ -61,6 +65,15 @@ struct rec {
 	uint64_t fp[66] __attribute__((aligned(16)));
 };
 _Static_assert(sizeof(struct rec) <= GRANULE_SIZE, "one granule, hence no auxiliary ones");
+
+/* Lock the realm that a running REC belongs to. Each exit for a page of the realm's comes here. */
+static inline void rec_lock_realm(const struct rec *rec, struct realm *realm)
+{
+	realm->granule = rec->realm;
+	if (!granule_lock(rec->realm, GRANULE_RD))
+		panic("rec: its realm is gone");
+	realm->rd = arch_granule(granule_address(rec->realm));
+}
 
 /* Instructions that end the run, because the host wants to know of them. */
 #define REC_TRAP_WFI BIT(0)

@@ -279,6 +279,14 @@ void arch_rec_save(struct rec *rec)
 	ISB();
 }
 
+void arch_rec_stage1(struct stage1 *stage1)
+{
+	stage1->sctlr = READ_SYSREG(sctlr_el1);
+	stage1->tcr = READ_SYSREG(tcr_el1);
+	stage1->ttbr0 = READ_SYSREG(ttbr0_el1);
+	stage1->ttbr1 = READ_SYSREG(ttbr1_el1);
+}
+
 unsigned int arch_rec_run(struct rec *rec)
 {
 	struct ns_state *ns = &ns_states[arch_cpu()];

@@ -56,7 +56,7 @@ uint64_t rmi_data_create(uint64_t rd, uint64_t pa, uint64_t ipa, uint64_t source
 	struct granule *data = NULL;
 	uint64_t status = RMI_ERROR_INPUT;
 
-	if ((flags & ~DATA_MEASURE) != 0 || !is_granule_aligned(source) || !realm_lock(rd, &realm))
+	if (!is_granule_aligned(source) || !realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
 	if (is_protected_page(realm.rd, ipa))
 		data = granule_find_and_lock(pa, GRANULE_DELEGATED);

@@ -34,11 +34,16 @@ _Static_assert(offsetof(struct realm_params, rtt_level_start) == 0x810, "RmiReal
 _Static_assert(offsetof(struct realm_params, rtt_num_start) == 0x818, "RmiRealmParams");
 _Static_assert(sizeof(struct realm_params) == GRANULE_SIZE, "RmiRealmParams");
 
+/* Flags: LPA2, SVE, PMU. Others are reserved, which is no failure (B4.3.9). */
+#define REALM_FLAGS MASK(2, 0)
+
 #define HASH_SHA_256 0
 
 /* RmiRecParams. */
 #define REC_CREATE_GPRS 8
 #define REC_MAX_AUX     16
+/* REC_AUX_COUNT of every realm: a REC fits its one granule. */
+#define REC_AUX_GRANULES 0
 struct rec_params {
 	uint64_t flags, pad0[31];
 	uint64_t mpidr, pad1[31];

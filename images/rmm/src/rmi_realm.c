@@ -30,7 +30,7 @@ static bool valid_translation(const struct realm_params *params)
 
 static bool valid_params(const struct realm_params *params)
 {
-	if (params->flags != 0 || params->hash_algo != HASH_SHA_256 || !valid_translation(params))
+	if ((params->flags & REALM_FLAGS) != 0 || params->hash_algo != HASH_SHA_256 || !valid_translation(params))
 		return false;
 	/* Zero is reserved (A8); the SVE and PMU fields count only with their flags. */
 	if (params->num_bps == 0 || params->num_bps > realm_max_bps() || params->num_wps == 0 ||
@@ -172,7 +172,6 @@ uint64_t rmi_realm_destroy(uint64_t rd)
 	return RMI_SUCCESS;
 }
 
-/* REC_AUX_COUNT (B4.3): a REC fits its one granule. */
 uint64_t rmi_rec_aux_count(uint64_t rd, struct out_1 *out)
 {
 	struct realm realm;
@@ -180,6 +179,6 @@ uint64_t rmi_rec_aux_count(uint64_t rd, struct out_1 *out)
 	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
 	realm_unlock(&realm);
-	out->x1 = 0;
+	out->x1 = REC_AUX_GRANULES;
 	return RMI_SUCCESS;
 }

@@ -10,18 +10,12 @@
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 
-/* RmiRecMpidr: Aff0 in 3:0, Aff1 15:8, Aff2 23:16, Aff3 31:24 (A2.3). */
-#define MPIDR_VALID (MASK(31, 8) | MASK(3, 0))
+/* RmiRecMpidr: Aff0 in 3:0, Aff1 15:8, Aff2 23:16, Aff3 31:24 (A2.3). The rest is reserved, which is no failure (B4.3.12). */
+#define MPIDR_FIELDS (MASK(31, 8) | MASK(3, 0))
 
 static uint64_t mpidr_index(uint64_t mpidr)
 {
 	return (mpidr & 0xf) | (mpidr >> 8 & 0xffffff) << 4;
-}
-
-static bool valid_params(const struct rec_params *params)
-{
-	/* REC_AUX_COUNT is 0 for every realm. */
-	return (params->flags & ~REC_RUNNABLE) == 0 && (params->mpidr & ~MPIDR_VALID) == 0 && params->num_aux == 0;
 }
 
 /* `granule` is DELEGATED, hence zeroed, and locked. */
@@ -33,7 +27,7 @@ static void fill_rec(const struct realm *realm, struct granule *granule, const s
 	rec->pc = params->pc;
 	rec->pstate = PSTATE_START;
 	rec->realm = realm->granule;
-	rec->mpidr = params->mpidr;
+	rec->mpidr = params->mpidr & MPIDR_FIELDS;
 	rec->runnable = (params->flags & REC_RUNNABLE) != 0;
 	arch_rec_reset(rec);
 	granule_get(realm->granule, 1);
@@ -65,7 +59,7 @@ uint64_t rmi_rec_create(uint64_t rd, uint64_t pa, uint64_t params_address)
 	uint64_t status;
 
 	if (!is_granule_aligned(params_address) || !arch_ns_read(params, params_address, sizeof(*params)) ||
-	    !valid_params(params) || !realm_lock(rd, &realm))
+	    params->num_aux != REC_AUX_GRANULES || !realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
 	status = create(&realm, pa, params);
 	realm_unlock(&realm);
@@ -86,6 +80,7 @@ uint64_t rmi_rec_destroy(uint64_t pa)
 		return RMI_ERROR_REC;
 	}
 	realm = rec->realm;
+	token_end(&rec->token);
 	granule_release(granule);
 	/* Last: the RD may go as soon as nothing refers to it. */
 	granule_put(realm, 1);

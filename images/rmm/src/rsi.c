@@ -4,13 +4,25 @@
 
 #include "arch.h"
 #include "psci.h"
-#include "realm_page.h"
 #include "rsi_abi.h"
+#include "rsi_attest.h"
+#include "rsi_page.h"
 #include "run_abort.h"
 #include "smccc.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
+
+/* B1.2: results that the command does not list. A command is over once the realm is behind its SMC; two of them set their
+ * results when the host has answered. */
+static void clear_unlisted(struct rec *rec, unsigned int outputs)
+{
+	unsigned int i;
+
+#pragma GCC unroll 3
+	for (i = 1 + outputs; i <= RSI_LAST_ZERO; i++)
+		rec->gprs[i] = 0;
+}
 
 static enum step rsi_version(struct run *run, uint64_t requested, struct out_2 *out)
 {
@@ -26,24 +38,6 @@ static enum step rsi_features(struct run *run, uint64_t index, struct out_1 *out
 	return run_smc_done(run->rec, RSI_SUCCESS);
 }
 
-static enum step rsi_measurement_read(struct run *run, uint64_t index, struct out_8 *out)
-{
-	struct rec *rec = run->rec;
-	const struct rd *rd = arch_granule(granule_address(rec->realm));
-
-	/* No lock: the RIM is final once the realm runs, and nothing changes an REM in this RMM. */
-	if (index >= MEASUREMENTS)
-		return run_smc_done(rec, RSI_ERROR_INPUT);
-	memcpy(out, rd->measurement[index], MEASUREMENT_BYTES);
-	return run_smc_done(rec, RSI_SUCCESS);
-}
-
-/* Answer for a page that could not be opened; when the host must provide it the SMC is executed again afterwards. */
-static enum step not_open(struct run *run, enum page_state state, uint64_t ipa, unsigned int level)
-{
-	return state == PAGE_REFUSED ? run_smc_done(run->rec, RSI_ERROR_INPUT) : run_leave_absent(run, ipa, level);
-}
-
 static enum step rsi_realm_config(struct run *run, uint64_t ipa)
 {
 	struct rsi_realm_config *config;
@@ -54,7 +48,7 @@ static enum step rsi_realm_config(struct run *run, uint64_t ipa)
 		return run_smc_done(run->rec, RSI_ERROR_INPUT);
 	state = realm_page_open(run->rec, ipa, &page);
 	if (state != PAGE_OPEN)
-		return not_open(run, state, ipa, page.level);
+		return rsi_page_not_open(run, state, ipa, page.level);
 	config = (struct rsi_realm_config *)(void *)page.bytes;
 	memset(config, 0, sizeof(*config));
 	config->ipa_width = page.realm.rd->s2sz;
@@ -77,7 +71,9 @@ static enum step rsi_ipa_state_set(struct run *run, uint64_t base, uint64_t top,
 	struct rec *rec = run->rec;
 
 	(void)out; /* set when the host has answered: run_finish_ripas() */
-	if (!valid_range(rec, base, top) || ripas > RIPAS_RAM || (flags & ~RSI_CHANGE_DESTROYED) != 0)
+	/* Of x3 only the lowest byte is an input, of the flags one bit (B5.3.6). */
+	ripas &= UINT8_MAX;
+	if (!valid_range(rec, base, top) || ripas > RIPAS_RAM)
 		return run_smc_done(rec, RSI_ERROR_INPUT);
 	rec->ripas.address = base;
 	rec->ripas.top = top;
@@ -123,14 +119,12 @@ static uint64_t equal_until(const struct realm *realm, uint64_t base, uint64_t t
 static enum step rsi_ipa_state_get(struct run *run, uint64_t base, uint64_t top, struct out_2 *out)
 {
 	struct rec *rec = run->rec;
-	struct realm realm = { .granule = rec->realm };
+	struct realm realm;
 	enum ripas ripas;
 
 	if (!valid_range(rec, base, top))
 		return run_smc_done(rec, RSI_ERROR_INPUT);
-	if (!granule_lock(realm.granule, GRANULE_RD))
-		panic("rsi: a REC's realm is gone");
-	realm.rd = arch_granule(granule_address(realm.granule));
+	rec_lock_realm(rec, &realm);
 	out->x1 = equal_until(&realm, base, top, &ripas);
 	realm_unlock(&realm);
 	out->x2 = (uint64_t)ripas;
@@ -148,7 +142,7 @@ static enum step rsi_host_call(struct run *run, uint64_t ipa)
 		return run_smc_done(rec, RSI_ERROR_INPUT);
 	state = realm_page_open(rec, ipa, &page);
 	if (state != PAGE_OPEN)
-		return not_open(run, state, ipa, page.level);
+		return rsi_page_not_open(run, state, ipa, page.level);
 	call = (const struct rsi_host_call *)(const void *)(page.bytes + (ipa & GRANULE_MASK));
 	run->exit->reason = EXIT_HOST_CALL;
 	run->exit->imm = call->imm;
@@ -167,8 +161,8 @@ enum step run_finish_host_call(struct run *run)
 	enum page_state state = realm_page_open(rec, rec->host_call_ipa, &page);
 
 	if (state == PAGE_REFUSED) {
-		(void)run_smc_done(rec, RSI_ERROR_INPUT);
-		return STEP_RESUME;
+		clear_unlisted(rec, 0);
+		return run_smc_done(rec, RSI_ERROR_INPUT);
 	}
 	if (state == PAGE_ABSENT) {
 		/* The host took the page meanwhile: it must give one back before its answer can go anywhere. */
@@ -178,25 +172,32 @@ enum step run_finish_host_call(struct run *run)
 	call = (struct rsi_host_call *)(void *)(page.bytes + (rec->host_call_ipa & GRANULE_MASK));
 	memcpy(call->gprs, run->enter->gprs, sizeof(call->gprs));
 	realm_page_close(&page);
+	clear_unlisted(rec, 0);
 	return run_smc_done(rec, RSI_SUCCESS);
 }
 
 /* X(id, inputs, outputs, function): see smccc.h. */
-#define RSI_COMMANDS(X)                                     \
-	X(RSI_VERSION, 1, 2, rsi_version)                   \
-	X(RSI_FEATURES, 1, 1, rsi_features)                 \
-	X(RSI_MEASUREMENT_READ, 1, 8, rsi_measurement_read) \
-	X(RSI_REALM_CONFIG, 1, 0, rsi_realm_config)         \
-	X(RSI_IPA_STATE_SET, 4, 2, rsi_ipa_state_set)       \
-	X(RSI_IPA_STATE_GET, 2, 2, rsi_ipa_state_get)       \
+#define RSI_COMMANDS(X)                                                         \
+	X(RSI_VERSION, 1, 2, rsi_version)                                       \
+	X(RSI_FEATURES, 1, 1, rsi_features)                                     \
+	X(RSI_MEASUREMENT_READ, 1, 8, rsi_measurement_read)                     \
+	X(RSI_MEASUREMENT_EXTEND, 10, 0, rsi_measurement_extend)                \
+	X(RSI_ATTESTATION_TOKEN_INIT, 8, 1, rsi_attestation_token_init)         \
+	X(RSI_ATTESTATION_TOKEN_CONTINUE, 3, 1, rsi_attestation_token_continue) \
+	X(RSI_REALM_CONFIG, 1, 0, rsi_realm_config)                             \
+	X(RSI_IPA_STATE_SET, 4, 2, rsi_ipa_state_set)                           \
+	X(RSI_IPA_STATE_GET, 2, 2, rsi_ipa_state_get)                           \
 	X(RSI_HOST_CALL, 1, 0, rsi_host_call)
 
-#define CALL(id, inputs, outputs, function)                                         \
-	static enum step call_##function(struct run *run)                           \
-	{                                                                           \
-		uint64_t *x1 = &run->rec->gprs[1];                                  \
-                                                                                    \
-		return function(run IN_VALUES_##inputs(x1) OUT_VALUES_##outputs(x1)); \
+#define CALL(id, inputs, outputs, function)                                                     \
+	static enum step call_##function(struct run *run)                                       \
+	{                                                                                       \
+		uint64_t *x1 = &run->rec->gprs[1], pc = run->rec->pc;                           \
+		enum step step = function(run IN_VALUES_##inputs(x1) OUT_VALUES_##outputs(x1)); \
+                                                                                                \
+		if (run->rec->pc != pc)                                                         \
+			clear_unlisted(run->rec, outputs);                                      \
+		return step;                                                                    \
 	}
 RSI_COMMANDS(CALL)
 

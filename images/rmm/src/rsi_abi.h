@@ -8,6 +8,9 @@
 #define RSI_VERSION          0xC4000190U
 #define RSI_FEATURES         0xC4000191U
 #define RSI_MEASUREMENT_READ 0xC4000192U
+#define RSI_MEASUREMENT_EXTEND 0xC4000193U
+#define RSI_ATTESTATION_TOKEN_INIT 0xC4000194U
+#define RSI_ATTESTATION_TOKEN_CONTINUE 0xC4000195U
 #define RSI_REALM_CONFIG     0xC4000196U
 #define RSI_IPA_STATE_SET    0xC4000197U
 #define RSI_IPA_STATE_GET    0xC4000198U
@@ -15,6 +18,13 @@
 
 #define RSI_SUCCESS     UINT64_C(0)
 #define RSI_ERROR_INPUT UINT64_C(1)
+#define RSI_ERROR_STATE UINT64_C(2)
+#define RSI_INCOMPLETE  UINT64_C(3)
+#define RSI_ERROR_UNKNOWN UINT64_C(4)
+
+/* Registers x1 to this one are results or zero. B1.2 says so of x1 to x16, the SMC Calling Convention (1.2, 2.6) that x4 and up
+ * are kept where they hold no result; realms rely on the latter (Linux in RSI_ATTESTATION_TOKEN_CONTINUE). */
+#define RSI_LAST_ZERO 3U
 
 #define RSI_ABI_1_0 UINT64_C(0x10000)
 #define RSI_HASH_SHA_256 0

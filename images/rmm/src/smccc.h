@@ -35,6 +35,14 @@ struct out_8 {
 	uint64_t x1_to_x8[8];
 };
 
+/* Argument registers where there are many; results may lie in the same place. */
+struct in_8 {
+	uint64_t x1_to_x8[8];
+};
+struct in_10 {
+	uint64_t x1_to_x10[10];
+};
+
 /* Lists in which each element brings its comma; ARITY_LIST takes the first comma away. */
 #define ARITY_LIST(list)         ARITY_LIST_(~list)
 #define ARITY_LIST_(nothing, ...) __VA_ARGS__
@@ -46,6 +54,8 @@ struct out_8 {
 #define IN_TYPES_3 IN_TYPES_2, uint64_t
 #define IN_TYPES_4 IN_TYPES_3, uint64_t
 #define IN_TYPES_5 IN_TYPES_4, uint64_t
+#define IN_TYPES_8 , const struct in_8 *
+#define IN_TYPES_10 , const struct in_10 *
 #define OUT_TYPES_0
 #define OUT_TYPES_1 , struct out_1 *
 #define OUT_TYPES_2 , struct out_2 *
@@ -59,6 +69,8 @@ struct out_8 {
 #define IN_VALUES_3(x) IN_VALUES_2(x), (x)[2]
 #define IN_VALUES_4(x) IN_VALUES_3(x), (x)[3]
 #define IN_VALUES_5(x) IN_VALUES_4(x), (x)[4]
+#define IN_VALUES_8(x) , (const struct in_8 *)(x)
+#define IN_VALUES_10(x) , (const struct in_10 *)(x)
 #define OUT_VALUES_0(x)
 #define OUT_VALUES_1(x) , (struct out_1 *)(x)
 #define OUT_VALUES_2(x) , (struct out_2 *)(x)

@@ -9,6 +9,7 @@ from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Word
 from orchestrator.report.naming import word_of
 from orchestrator.report.section import SectionKind
+from orchestrator.report.sections.allowance import allowance_grids
 from orchestrator.report.sections.equality import difference_grids, equality_grid
 from orchestrator.report.sections.repeatability import apart_grid, independent_boots, repeatability_grid, samples_plot
 from orchestrator.report.style import world_name
@@ -27,6 +28,7 @@ def build(facts: RunFacts) -> list[Item]:
     given = answers(samples)
     if given:
         items.append(_answers(given, facts))
+    items += allowance_grids(facts)
     items += [equality_grid(equalities, facts), *difference_grids(equalities, facts)]
     samples_drawn = samples_plot(facts)
     if samples_drawn is not None:
@@ -43,7 +45,10 @@ def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Conte
         told = f"{good} of {len(steps)} (a cell in one world and boot)"
         found.append(("Steps that passed", Word(told, "good" if good == len(steps) else "bad")))
         found.append(
-            ("What passing takes", "every output equal, bit for bit, to that of the other worlds, and the x86 oracle's")
+            (
+                "What passing takes",
+                "every output equal, bit for bit, to that of the other worlds, and near to the oracle's (below)",
+            )
         )
     equal = [equality for equality in equalities if equality.compared]
     if equal:
@@ -105,7 +110,7 @@ def alarms(facts: RunFacts) -> list[str]:
 
 
 def _shows(metric: str, _phase: str) -> bool:
-    return metric in {"correct", "rx_packets"}
+    return metric in {"correct", "oracle_difference", "rx_packets"}
 
 
 RECORD = SectionKind("correctness", "Correctness and repeatability", build, shows=_shows, alarms=alarms)

@@ -153,6 +153,7 @@ enum exit_reason {
 
 /* Exception syndromes. */
 #define ESR_EC(esr)    ((esr) >> 26 & 0x3f)
+#define ESR_IL         BIT(25)
 #define ESR_ISV        BIT(24)
 #define ESR_SAS(esr)   ((esr) >> 22 & 3)
 #define ESR_SF         BIT(15)
@@ -174,12 +175,17 @@ enum exit_reason {
 #define RSI_VERSION          0xC4000190U
 #define RSI_FEATURES         0xC4000191U
 #define RSI_MEASUREMENT_READ 0xC4000192U
+#define RSI_MEASUREMENT_EXTEND         0xC4000193U
+#define RSI_ATTESTATION_TOKEN_INIT     0xC4000194U
+#define RSI_ATTESTATION_TOKEN_CONTINUE 0xC4000195U
 #define RSI_REALM_CONFIG     0xC4000196U
 #define RSI_IPA_STATE_SET    0xC4000197U
 #define RSI_IPA_STATE_GET    0xC4000198U
 #define RSI_HOST_CALL        0xC4000199U
 #define RSI_SUCCESS     UINT64_C(0)
 #define RSI_ERROR_INPUT UINT64_C(1)
+#define RSI_ERROR_STATE UINT64_C(2)
+#define RSI_INCOMPLETE  UINT64_C(3)
 #define RSI_ACCEPT      UINT64_C(0)
 #define RSI_REJECT      UINT64_C(1)
 #define RSI_CHANGE_DESTROYED UINT64_C(1)

@@ -8,7 +8,8 @@
 #include "rmi.h"
 #include "run.h"
 
-#define TIMES 8U
+#define TIMES  8U
+#define TOKENS 3U
 #define AREA  UINT64_C(0x80000000)
 
 void host_main(void);
@@ -202,6 +203,26 @@ static void realm_calls(struct realm *realm)
 	}
 }
 
+static void measurements(struct realm *realm)
+{
+	begin("RSI_MEASUREMENT_EXTEND");
+	must(ask(realm, 0, OP_BENCH_EXTEND, id(0, 0), 1));
+	must(ask(realm, 0, OP_BENCH_EXTEND, id(1, 0), 1));
+	expect_exit(realm, EXIT_HOST_CALL);
+}
+
+/* Of a realm that nobody interrupts, from TOKEN_INIT to the token's last byte. */
+static void tokens(struct realm *realm)
+{
+	unsigned int i;
+
+	begin("attestation token");
+	for (i = 0; i < TOKENS; i++) {
+		must(ask(realm, 0, OP_BENCH_TOKEN, id(i, 0), UNMEASURED_IPA));
+		expect_exit(realm, EXIT_HOST_CALL);
+	}
+}
+
 /* From a fault of the realm to its next. */
 static void faults(struct realm *realm)
 {
@@ -244,6 +265,8 @@ void host_main(void)
 	accesses(&realm);
 	interrupts(&realm);
 	realm_calls(&realm);
+	measurements(&realm);
+	tokens(&realm);
 	faults(&realm);
 	print_text("# bench ends\n");
 }

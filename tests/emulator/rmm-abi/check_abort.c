@@ -124,6 +124,22 @@ static void beyond(void)
 	EXPECT(exit_gpr(&lab, R_FAR), 2 * PROTECTED + 64);
 }
 
+/* The same through tables of the realm's: the fault is at the level of the descriptor that leads there, be it a page or
+ * block or another table (A5.2.8; Arm ARM, D8.2). */
+static void beyond_translated(void)
+{
+	uint64_t level;
+
+	for (level = 1; level <= 3; level++) {
+		EXPECT_TRUE(answered(&lab, 0, OP_TRANSLATED, level, 2 * PROTECTED, 0));
+		expect_abort(EC_DATA_SAME, level, TRANSLATED_VA);
+	}
+	for (level = 1; level <= 2; level++) {
+		EXPECT_TRUE(answered(&lab, 0, OP_TRANSLATED, level, 2 * PROTECTED, 1));
+		expect_abort(EC_DATA_SAME, level, TRANSLATED_VA);
+	}
+}
+
 static void shared_fetch(void)
 {
 	uint64_t page = page_normal(), ipa = SHARED_BASE + 9 * PAGE;
@@ -258,6 +274,7 @@ const struct check checks_abort[] = {
 	CHECK(unknown_is_wiped, "DATA_CREATE_UNKNOWN: the page is wiped"),
 	CHECK(demand_fetch, "RAM without a page: also for a fetch"),
 	CHECK(beyond, "IPA out of range: address size fault in the realm"),
+	CHECK(beyond_translated, "IPA out of range: the fault is at the level of the descriptor that leads there"),
 	CHECK(shared_fetch, "Unprotected: a fetch is an external abort in the realm"),
 	CHECK(read_only, "Unprotected: a page that may only be read"),
 	CHECK(shared_delegated, "Unprotected: a delegated page there is not accessible"),

@@ -47,7 +47,6 @@ static void create_refused(void)
 	EXPECT(rmi(RMI_DATA_CREATE, data.rd, pa, AREA, hidden, 1).status, RMI_ERROR_INPUT);
 	EXPECT(rmi(RMI_DATA_CREATE, data.rd, pa, AREA, source + 8, 1).status, RMI_ERROR_INPUT);
 	EXPECT(rmi(RMI_DATA_CREATE, data.rd, pa, AREA, 0x40100000, 1).status, RMI_ERROR_INPUT);
-	EXPECT(rmi(RMI_DATA_CREATE, data.rd, pa, AREA, source, 2).status, RMI_ERROR_INPUT);
 	EXPECT(rmi(RMI_DATA_CREATE, data.root, pa, AREA, source, 1).status, RMI_ERROR_INPUT);
 	EXPECT_ENTRY(&data, AREA, 3, 3, STATE_UNASSIGNED, 0, RIPAS_EMPTY);
 	EXPECT_TRUE(page_release(pa));
@@ -83,6 +82,14 @@ static void create(void)
 	EXPECT(rmi(RMI_DATA_CREATE_UNKNOWN, data.rd, pa, AREA + PAGE).status, RMI_ERROR_INPUT);
 	EXPECT(realm_data(&data, AREA, source, DATA_MEASURE), RMI_ERROR_RTT(3));
 	EXPECT(realm_unknown(&data, AREA), RMI_ERROR_RTT(3));
+}
+
+/* B4.3.1 has no failure condition on them. */
+static void create_reserved(void)
+{
+	EXPECT(realm_data(&data, AREA + 5 * PAGE, source, ~DATA_MEASURE), RMI_SUCCESS);
+	EXPECT(rmi(RMI_DATA_DESTROY, data.rd, AREA + 5 * PAGE).status, RMI_SUCCESS);
+	EXPECT_TRUE(realm_forget_page(&data, AREA + 5 * PAGE));
 }
 
 static void unknown(void)
@@ -154,9 +161,10 @@ static void live_realm(void)
 const struct check checks_data[] = {
 	CHECK(prepare, "DATA: a realm to fill"),
 	CHECK(no_table, "DATA: without tables, level and next live entry are told"),
-	CHECK(create_refused, "DATA_CREATE: wrong granules, addresses and flags are refused"),
+	CHECK(create_refused, "DATA_CREATE: wrong granules and addresses are refused"),
 	CHECK(unknown_refused, "DATA_CREATE_UNKNOWN: wrong granules and addresses are refused"),
 	CHECK(create, "DATA_CREATE: a page, out of the host's reach, once"),
+	CHECK(create_reserved, "DATA_CREATE: reserved flags are no failure"),
 	CHECK(unknown, "DATA_CREATE_UNKNOWN: keeps the RIPAS"),
 	CHECK(table_live, "RTT_DESTROY: not while pages hang on a table"),
 	CHECK(destroy, "DATA_DESTROY: RAM is DESTROYED, the page comes back wiped, top is the next one"),

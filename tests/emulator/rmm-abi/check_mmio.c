@@ -26,6 +26,8 @@ static void expect_hidden(bool write)
 	unsigned int i;
 
 	EXPECT(run->exit.esr & (BIT(21) | UINT64_C(0x1f) << 16 | BIT(14)), 0);
+	/* A4.3.4.3 does not list the instruction's length here. */
+	EXPECT(run->exit.esr & ESR_IL, 0);
 	for (i = write ? 1 : 0; i < 31; i++)
 		EXPECT(run->exit.gprs[i], 0);
 }
@@ -148,7 +150,7 @@ static void pair(void)
 	EXPECT(ask(&lab, 0, OP_LOAD, DEVICE_BASE, LOAD_PAIR), RMI_SUCCESS);
 	EXPECT(run_page(&lab)->exit.reason, EXIT_SYNC);
 	EXPECT(ESR_EC(run_page(&lab)->exit.esr), EC_DATA_LOWER);
-	EXPECT(run_page(&lab)->exit.esr & ESR_ISV, 0);
+	EXPECT(run_page(&lab)->exit.esr & (ESR_ISV | ESR_IL), 0);
 	EXPECT(run_page(&lab)->exit.hpfar, DEVICE_BASE >> 12 << 4);
 	page_fill(lab.run, 0);
 	run_page(&lab)->enter.flags = ENTER_EMUL_MMIO;

@@ -138,6 +138,17 @@ static void capabilities(void)
 	after(&try);
 }
 
+/* B4.3.9 has no failure condition on them. */
+static void reserved_flags(void)
+{
+	struct attempt try = attempt();
+
+	try.params->flags = ~(PARAM_LPA2 | PARAM_SVE | PARAM_PMU);
+	EXPECT(rmi(RMI_REALM_CREATE, try.rd, try.page).status, RMI_SUCCESS);
+	EXPECT(rmi(RMI_REALM_DESTROY, try.rd).status, RMI_SUCCESS);
+	after(&try);
+}
+
 static void created(void)
 {
 	uint64_t status = realm_create(&lab, S2SZ, 1, 1, LAB_VMID);
@@ -198,6 +209,7 @@ const struct check checks_realm[] = {
 	CHECK(concatenated_roots, "REALM_CREATE: four root tables, aligned, the descriptor not among them"),
 	CHECK(shape, "REALM_CREATE: address width, start level and number of tables must fit"),
 	CHECK(capabilities, "REALM_CREATE: what the RMM cannot do is refused"),
+	CHECK(reserved_flags, "REALM_CREATE: reserved flags are no failure"),
 	CHECK(created, "REALM_CREATE: a realm, whose granules are out of the host's reach"),
 	CHECK(granules_in_use, "REALM_CREATE: granules of a realm are refused"),
 	CHECK(vmid_in_use, "REALM_CREATE: a VMID serves one realm at a time"),

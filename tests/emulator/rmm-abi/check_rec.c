@@ -67,6 +67,21 @@ static void order(void)
 	EXPECT(lab.recs, 2);
 }
 
+/* B4.3.12 has no failure condition on them: of flags and MPIDR only the fields count. */
+static void reserved(void)
+{
+	static struct realm loose;
+
+	EXPECT(realm_create(&loose, S2SZ, 1, 1, 13), RMI_SUCCESS);
+	EXPECT(realm_rec(&loose, ~UINT64_C(0xffffff0f), ~REC_RUNNABLE), RMI_SUCCESS);
+	EXPECT(realm_rec(&loose, ~UINT64_C(0xffffff0f) | 1, REC_RUNNABLE), RMI_SUCCESS);
+	EXPECT(rmi(RMI_REALM_ACTIVATE, loose.rd).status, RMI_SUCCESS);
+	page_fill(loose.run, 0);
+	EXPECT(enter(&loose, 0), RMI_ERROR_REC);
+	EXPECT(enter(&loose, 1), RMI_SUCCESS);
+	EXPECT(realm_destroy(&loose), RMI_SUCCESS);
+}
+
 static void granules(void)
 {
 	uint64_t i;
@@ -146,6 +161,7 @@ const struct check checks_rec[] = {
 	CHECK(aux_count, "REC_AUX_COUNT: at most 16"),
 	CHECK(create_refused, "REC_CREATE: wrong granules, parameters and auxiliary granules are refused"),
 	CHECK(order, "REC_CREATE: in the order of MPIDR"),
+	CHECK(reserved, "REC_CREATE: reserved bits of flags and MPIDR are no failure"),
 	CHECK(granules, "REC_CREATE: its granules are out of the host's reach"),
 	CHECK(destroy_refused, "REC_DESTROY: only a REC"),
 	CHECK(destroy, "REC_DESTROY: gives the granules back, the index stays used"),

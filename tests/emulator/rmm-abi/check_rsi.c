@@ -40,6 +40,28 @@ static void unknown_numbers(void)
 	EXPECT(X(0), NOT_SUPPORTED);
 }
 
+/* B1.2: of x1 to x3; what is behind them is kept (SMC Calling Convention 1.2, 2.6). */
+static void results_unlisted(void)
+{
+	EXPECT_TRUE(answered(&lab, 0, OP_SMC, RSI_VERSION, ABI_1_0, JUNK, JUNK, JUNK, JUNK));
+	EXPECT(X(3), 0);
+	EXPECT(X(4), JUNK);
+	EXPECT(X(5), JUNK);
+	EXPECT_TRUE(answered(&lab, 0, OP_SMC, RSI_FEATURES, 0, JUNK, JUNK, JUNK));
+	EXPECT(X(2), 0);
+	EXPECT(X(3), 0);
+	EXPECT(X(4), JUNK);
+	EXPECT_TRUE(answered(&lab, 0, OP_SMC, RSI_REALM_CONFIG, UNMEASURED_IPA + 8, JUNK, JUNK, JUNK));
+	EXPECT(X(0), RSI_ERROR_INPUT);
+	EXPECT(X(1), 0);
+	EXPECT(X(2), 0);
+	EXPECT(X(3), 0);
+	EXPECT(X(4), JUNK);
+	EXPECT_TRUE(answered(&lab, 0, OP_SMC, RSI_IPA_STATE_GET, IMAGE_BASE, IMAGE_TOP, JUNK, JUNK));
+	EXPECT(X(3), 0);
+	EXPECT(X(4), JUNK);
+}
+
 static void config(void)
 {
 	unsigned int i;
@@ -155,6 +177,7 @@ const struct check checks_rsi[] = {
 	CHECK(version, "RSI_VERSION: 1.0 is spoken"),
 	CHECK(feature_registers, "RSI_FEATURES: all registers are zero"),
 	CHECK(unknown_numbers, "RSI: unknown numbers, and the host's, are not supported"),
+	CHECK(results_unlisted, "RSI: x1 to x3 are zero where they are no result, x4 and up are kept"),
 	CHECK(config, "RSI_REALM_CONFIG: width, hash and personalization value"),
 	CHECK(config_refused, "RSI_REALM_CONFIG: wrong addresses are refused"),
 	CHECK(config_faults, "RSI_REALM_CONFIG: memory that is absent is asked for, then it succeeds"),

@@ -83,6 +83,25 @@ static void registers_kept(void)
 		EXPECT(registers[i], START_GPR(i));
 }
 
+/* SMC Calling Convention 1.2, 2.6: x4 is kept where it is no result. Others without a meaning are zero (B1.2). */
+static void results_unlisted(void)
+{
+	static const uint64_t calls[][2] = {
+		{ RMI_VERSION, ABI_1_0 }, { RMI_VERSION, 0 }, { RMI_FEATURES, 0 }, { RMI_GRANULE_DELEGATE, 8 },
+		{ RMI_REALM_DESTROY, 8 }, { RMI_REC_ENTER, 8 }, { RMI_DATA_DESTROY, 8 }, { RMI_RTT_UNMAP_UNPROTECTED, 8 },
+		{ 0xC4000160U, 8 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct rmi_result result = rmi((uint32_t)calls[i][0], calls[i][1], JUNK, JUNK, JUNK);
+
+		EXPECT(result.out[3], JUNK);
+		EXPECT(result.out[2], 0);
+	}
+	EXPECT(rmi(RMI_RTT_READ_ENTRY, 8, JUNK, JUNK, JUNK).out[3], 0);
+}
+
 const struct check checks_version[] = {
 	CHECK(version, "VERSION: 1.0 is spoken"),
 	CHECK(version_refused, "VERSION: others are refused, and what is spoken is told"),
@@ -91,6 +110,7 @@ const struct check checks_version[] = {
 	CHECK(unused_numbers, "RMI: unused numbers are not supported"),
 	CHECK(realm_commands, "RSI: not for the host"),
 	CHECK(sve_hint, "RMI: the SVE hint in the number is ignored"),
+	CHECK(results_unlisted, "RMI: x4 is kept but by RTT_READ_ENTRY, other registers without a result are zero"),
 	CHECK(registers_kept, "RMI: x5 to x17 are kept"),
 	CHECKS_END,
 };

@@ -25,6 +25,7 @@ void store(uint64_t address, uint64_t kind, uint64_t value);
 void execute(uint64_t address);
 void bench_rsi(uint64_t id, uint64_t repetitions);
 void bench_calls(uint64_t call, uint64_t repetitions);
+void mark_realm(uint64_t id);
 void bench_mmio(uint64_t address, uint64_t repetitions);
 void take_interrupt(void);
 void realm_main(uint64_t cpu, const uint64_t *start);
@@ -140,10 +141,76 @@ static void compare_state(uint64_t cpu, uint64_t pattern, uint64_t *result)
 	}
 }
 
+/* Stage 1 of 39 bits with pages of 4 KiB: three levels, from 1 on. */
+#define STAGE1_TCR (25 | BIT(23) | UINT64_C(2) << 32)
+#define STAGE1_AF  BIT(10)
+#define AS_BLOCK   (STAGE1_AF | 1)
+#define AS_TABLE   3
+#define AS_PAGE    (STAGE1_AF | 3)
+static uint64_t stage1[3][PAGE / 8] __attribute__((aligned(4096)));
+
+static void switch_mmu(uint64_t sctlr)
+{
+	__asm__ volatile("dsb sy\n\ttlbi vmalle1\n\tdsb sy\n\tisb" ::: "memory");
+	WRITE_SYSREG(sctlr_el1, sctlr);
+	__asm__ volatile("isb" ::: "memory");
+}
+
+static uint64_t translated(uint64_t level, uint64_t address, uint64_t as_table)
+{
+	uint64_t sctlr = READ_SYSREG(sctlr_el1), value;
+	unsigned int i;
+
+	/* This payload's own gigabyte is where it is. */
+	stage1[0][1] = REALM_BASE | AS_BLOCK;
+	stage1[0][2] = (uint64_t)stage1[1] | AS_TABLE;
+	stage1[1][0] = (uint64_t)stage1[2] | AS_TABLE;
+	i = level == 1 ? 2 : 0;
+	stage1[level - 1][i] = address | (as_table != 0 ? AS_TABLE : level == 3 ? AS_PAGE : AS_BLOCK);
+	WRITE_SYSREG(mair_el1, 0xff);
+	WRITE_SYSREG(tcr_el1, STAGE1_TCR);
+	WRITE_SYSREG(ttbr0_el1, (uint64_t)stage1);
+	switch_mmu(sctlr | 1);
+	value = load(TRANSLATED_VA, LOAD_X);
+	switch_mmu(sctlr);
+	return value;
+}
+
 static void touch(uint64_t address, uint64_t pages)
 {
 	for (; pages != 0; pages--, address += PAGE)
 		store(address, STORE_X, pages);
+}
+
+#define MARK_END BIT(63)
+
+static void bench_token(uint64_t id, uint64_t page)
+{
+	uint64_t registers[11] = { RSI_ATTESTATION_TOKEN_INIT, id };
+	uint64_t count = 0;
+
+	mark_realm(id);
+	smc(registers);
+	do {
+		registers[0] = RSI_ATTESTATION_TOKEN_CONTINUE;
+		registers[1] = page;
+		registers[2] = count % PAGE;
+		registers[3] = PAGE - count % PAGE;
+		smc(registers);
+		count += registers[1];
+	} while (registers[0] == RSI_INCOMPLETE);
+	mark_realm(id | MARK_END);
+}
+
+static void bench_extend(uint64_t id, uint64_t repetitions)
+{
+	for (; repetitions != 0; repetitions--, id++) {
+		uint64_t registers[11] = { RSI_MEASUREMENT_EXTEND, 1, 64, id };
+
+		mark_realm(id);
+		smc(registers);
+		mark_realm(id | MARK_END);
+	}
 }
 
 /* Loops that a benchmark counts. A number that is no operation does nothing. */
@@ -158,6 +225,12 @@ static void operate_bench(uint64_t cpu, uint64_t *g)
 		break;
 	case OP_BENCH_MMIO:
 		bench_mmio(g[1], g[2]);
+		break;
+	case OP_BENCH_TOKEN:
+		bench_token(g[1], g[2]);
+		break;
+	case OP_BENCH_EXTEND:
+		bench_extend(g[1], g[2]);
 		break;
 	default:
 		break;
@@ -238,6 +311,15 @@ static void operate_cpu(uint64_t cpu, uint64_t *g)
 	}
 }
 
+static void read_words(uint64_t *g)
+{
+	uint64_t address = g[1];
+	unsigned int i;
+
+	for (i = 0; i < READ_WORDS; i++)
+		g[1 + i] = load(address + 8 * i, LOAD_X);
+}
+
 static void operate(uint64_t cpu, uint64_t *g)
 {
 	unsigned int i;
@@ -255,6 +337,12 @@ static void operate(uint64_t cpu, uint64_t *g)
 		break;
 	case OP_EXECUTE:
 		execute(g[1]);
+		break;
+	case OP_READ:
+		read_words(g);
+		break;
+	case OP_TRANSLATED:
+		g[1] = translated(g[1], g[2], g[3]);
 		break;
 	case OP_TOUCH:
 		touch(g[1], g[2]);

@@ -31,6 +31,14 @@
 #define OP_BENCH_MMIO  22 /* address, repetitions: 32-bit loads */
 #define OP_TOUCH       23 /* address, pages: one store each */
 #define OP_EOI         24 /* interrupt to end and deactivate */
+#define OP_READ        25 /* address -> READ_WORDS words from there on */
+#define OP_BENCH_TOKEN  26 /* marker ids from, page: TOKEN_INIT to the last byte */
+#define OP_BENCH_EXTEND 27 /* marker ids from, repetitions: MEASUREMENT_EXTEND with 64 bytes */
+#define OP_TRANSLATED   28 /* level, address, 1 = as a table: load from TRANSLATED_VA by tables that lead there at that level */
+
+#define TRANSLATED_VA 0x80000000
+
+#define READ_WORDS 22 /* as many as there is room for in front of R_ESR */
 
 #define LOAD_B   0
 #define LOAD_H   1

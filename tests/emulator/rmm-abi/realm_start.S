@@ -190,6 +190,12 @@ bench_rsi:
 	b.ne	1b
 	ret
 
+/* void mark_realm(uint64_t id) */
+	.globl	mark_realm
+mark_realm:
+	movz	xzr, #BENCH_EVENT
+	ret
+
 /* void bench_calls(uint64_t call, uint64_t repetitions): HOST_CALL as often as said. */
 	.globl	bench_calls
 bench_calls:

@@ -16,6 +16,7 @@
 
 uint64_t run_interrupt = SPURIOUS;
 bool run_expired;
+uint64_t run_left_at;
 
 void run_init(void)
 {
@@ -61,6 +62,7 @@ uint64_t enter_for(struct realm *realm, unsigned int rec, uint64_t ticks)
 
 	arm_host_timer(ticks != 0 ? ticks : READ_SYSREG(cntfrq_el0) >> WATCHDOG_SECONDS_SHIFT);
 	status = rmi(RMI_REC_ENTER, realm->rec[rec].pa, realm->run).status;
+	run_left_at = READ_SYSREG(cntpct_el0);
 	take_interrupts();
 	return status;
 }

@@ -21,6 +21,8 @@ void arm_host_timer(uint64_t ticks);
 void take_interrupts(void);
 /* Interrupt that the host acknowledged after the last entry: 1023 if none. */
 extern uint64_t run_interrupt;
+/* The counter when the RMM had come back from the last entry. */
+extern uint64_t run_left_at;
 /* Whether the host's timer had expired at the last exit. */
 extern bool run_expired;
 

@@ -179,6 +179,7 @@ def test_phases_that_are_shorter_than_ticks_are_far_apart_say_so(tmp_path: Path)
     assert infer.verdict is Verdict.SLOWER  # no tick makes half of an inference
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_summary_by_another_estimator_is_told_and_not_used(tmp_path: Path) -> None:
     a, b = (make_run(tmp_path, plan) for plan in (NIGHT, NEXT))
     for folder in (a, b):
@@ -217,6 +218,7 @@ def test_orch_compare_prints_writes_and_tells_by_its_exit_code(tmp_path: Path) -
     assert "only in B: elsewhere-x" in nothing.output
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_orch_report_makes_everything_again(tmp_path: Path) -> None:
     folder = make_run(tmp_path, NIGHT.but(broken=((CELL.cell_id, "host"),)))
     result = run_orch("report", "latest", "--results", str(tmp_path))

@@ -252,6 +252,7 @@ def test_components_that_do_not_add_up_are_told(tmp_path: Path) -> None:
     assert sum(share.points for share in split.shares) == pytest.approx(split.overhead, abs=1e-9)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_in_real_time_and_of_one_boot(tmp_path: Path) -> None:
     plan = Plan(cells=(Cell("quick-x", icount_shift=None),), boots=1, iterations=1, warmups=1)
     folder = make_run(tmp_path, plan)

@@ -26,6 +26,9 @@ def at(day: int, **changes: Any) -> Plan:
     return NIGHT.but(seed=day, started_utc=f"2026-02-0{day}T12:00:00Z", **changes)
 
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny_model
 from click.testing import CliRunner
 
 from orchestrator.build.graph import file_digest
@@ -25,6 +26,7 @@ from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Subject, nodes_of
 from orchestrator.experiment.processes import Processes
 from orchestrator.experiment.scheduler import Inline, Outcome
+from orchestrator.models.expected import Expected
 from orchestrator.models.runtime import Execution
 from orchestrator.models.tensors import Tensors
 from orchestrator.models.zoo import Zoo
@@ -34,6 +36,7 @@ from orchestrator.runs.matrix import SubjectKey
 from orchestrator.runs.shard import Shard
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import load
+from orchestrator.schema.zoo import TensorDescription
 from orchestrator.testbed.project import Project
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,6 +93,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
                     needed_mib=1,
                     inputs=path,
                     tensors=SimpleNamespace(count=1),
+                    expected=Expected((), (), (), release="1.4.0", kernels={"xnnpack": "ok"}),
+                    xnnpack=True,
                 )
 
             return {SubjectKey.of(cell): subject(cell.own.path) for cell in self.cells if cell.own}
@@ -120,7 +125,7 @@ def begin(
     assert stack
     tmp_path /= getattr(request, "param", ".")
     tmp_path.mkdir(exist_ok=True)
-    (tmp_path / "mine.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(8))
+    (tmp_path / "mine.tflite").write_bytes(tiny_model.identity(4, scale=0.5))
     file = tmp_path / "w.yaml"
     file.write_text(TEXT, encoding="utf-8")
     project = Project.open(ROOT / "testbed.yaml")
@@ -235,7 +240,7 @@ def test_another_stack_is_refused_and_nothing_written(
     other.write_text(text.replace("  cpus: 2\n", "  cpus: 4\n"), encoding="utf-8")
     with pytest.raises(UsageError, match=r"what differs: testbed: machine$"):
         resume(Project.open(other), journal)
-    (tmp_path / "mine.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(9))
+    (tmp_path / "mine.tflite").write_bytes(tiny_model.identity(5, scale=0.5))
     with pytest.raises(UsageError, match=r"what differs: model mine$"):
         resume(project, journal)
     assert {path: path.read_bytes() for path in journal.folder.rglob("*") if path.is_file()} == before
@@ -347,7 +352,7 @@ def test_artifacts_are_all_that_is_built() -> None:
     models = [zoo.get("fashion_cnn", "int8"), zoo.get(made, next(iter(zoo.describe(made).files)))]
     wanted = {SubjectKey(model.name, str(model.quantization), "none", "litert"): model for model in models}
     labels = set(nodes_of(graph, wanted, attacked=True))
-    assert {"runner", "runner:arch=amd64", "attack", "attack:arch=amd64"} <= labels
+    assert {"runner", "oracle", "attack", "attack:arch=amd64"} <= labels
     assert any(models[1].node == label.partition(":")[0] for label in labels)
     assert models[0].dataset is not None
     assert models[0].dataset.node in {label.partition(":")[0] for label in labels}
@@ -367,13 +372,16 @@ def test_costs_are_those_of_all_invocations() -> None:
 def test_a_rebuilt_file_is_judged_by_its_answers_to_the_inputs(tmp_path: Path) -> None:
     asked: list[Execution] = []
 
-    def answer(what: Execution) -> Any:
+    scores = TensorDescription(name="s", type="UINT8", shape=(1, 3), bytes=3)
+
+    def answer(what: Execution, _description: object) -> Expected:
         asked.append(what)
-        return SimpleNamespace(outputs=({"label": 1}, {"label": 2}, {"label": 0}))
+        return Expected((scores,), ((b"\0\1\0",), (b"\0\0\1",), (b"\1\0\0",)), ())
 
     tensors: Any = Tensors(b"", 3, labels=((1,), (5, 2), (3,)))
-    about: dict[str, Any] = {"key": None, "model": None, "deployable": None, "oracle": SimpleNamespace(run=answer)}
-    subject = Subject(sha256="0a", inputs=tmp_path / "i", tensors=tensors, expected=(), **about)
+    oracle = SimpleNamespace(expect=answer, describe=lambda _: None)
+    about: dict[str, Any] = {"key": None, "model": None, "deployable": None, "oracle": oracle}
+    subject = Subject(sha256="0a", inputs=tmp_path / "i", tensors=tensors, expected=None, **about)
     assert subject.accuracy(tmp_path / "rebuilt") == (2, 3)
     (what,) = asked
     assert (what.model, what.inputs, what.iterations) == (str(tmp_path / "rebuilt"), str(tmp_path / "i"), 3)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_model
 
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import UsageError, WorkloadError
@@ -25,7 +26,8 @@ from orchestrator.experiment.gate import CountedExecution, arm_script, gate_scri
 from orchestrator.experiment.plan import cells_of
 from orchestrator.experiment.prepare import Parts, Preparer, Subject, chosen, nodes_of
 from orchestrator.experiment.stage import Stage
-from orchestrator.models.oracle import Oracle, check_oracle
+from orchestrator.models.checking import check_answers
+from orchestrator.models.oracle import Oracle
 from orchestrator.models.record import RunnerRecord
 from orchestrator.models.runtime import Execution, Runtime
 from orchestrator.protect.deployable import Deployable, Opening, Option, Sought, Source
@@ -122,7 +124,8 @@ TOY = Runtime(
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(RUNTIMES._records, "litert", replace(RUNTIMES["litert"], options=TOY.options))
+    plain = replace(RUNTIMES["litert"], options=TOY.options, kernels=(), anatomy=lambda _: None)
+    monkeypatch.setitem(RUNTIMES._records, "litert", plain)
     with PROTECTIONS.extended(SEALED), RUNTIMES.extended(TOY):
         yield
 
@@ -178,7 +181,8 @@ def test_without_them_they_are_unknown(folder: Path) -> None:
 
 
 def test_a_runtime_must_be_able_to_open_what_a_protection_delivers(folder: Path) -> None:
-    RUNTIMES._records.pop("litert")  # the real one, which opens plain files only
+    RUNTIMES._records.pop("litert")  # the real one, which opens plain files only, and looks into them
+    (folder / "mine.tflite").write_bytes(tiny_model.identity(4, scale=0.5))
     (folder / "w.yaml").write_text(BOTH, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         open_workload(folder / "w.yaml", (), Project.open(ROOT / "testbed.yaml"))
@@ -245,11 +249,12 @@ def test_the_oracle_opens_what_is_delivered(folder: Path) -> None:
     """The right answers are those of the opened file: a wrong key is no answer at all."""
     subjects = prepared(folder)
     expected = {key: subject.expected for key, subject in subjects.items()}
-    assert len({json.dumps(each) for each in expected.values()}) == 1
-    assert [bytes.fromhex(each["scores_hex"])[1] for each in next(iter(expected.values()))] == [0, 4, 8]
+    assert len({json.dumps(str(each)) for each in expected.values()}) == 1
+    assert [answer[0][1] for answer in next(iter(expected.values())).answers] == [0, 4, 8]
     for subject in subjects.values():
-        lines = tuple({"k": k, "input": k, "output": each} for k, each in enumerate(subject.expected))
-        check_oracle(RunnerRecord(0, lines, {}), subject.expected)
+        released = [{"scores_hex": answer[0].hex()} for answer in subject.expected.answers]
+        lines = tuple({"k": k, "input": k, "output": each} for k, each in enumerate(released))
+        assert check_answers(RunnerRecord(0, lines, {}), subject.expected) == 0
 
     def wrongly(given: Given) -> Deployable:
         made = seal(given)
@@ -283,8 +288,8 @@ def test_what_they_are_made_of_is_built(folder: Path) -> None:
     with PROTECTIONS.extended(trained):
         text = BOTH.replace("sealed]", "trained]")
         labels = list(nodes_of(graph, chosen(ROOT, cells(folder, text))))  # type: ignore[arg-type]
-    assert labels == ["runner", "runner:arch=amd64", "rvmm", "rvmm-describe", "tools-of-mine", "rmm"]
-    assert list(nodes_of(graph, chosen(ROOT, cells(folder, TEXT)))) == labels[:2]  # type: ignore[arg-type]
+    assert labels == ["runner", "oracle", "runner:arch=amd64", "rvmm", "rvmm-describe", "tools-of-mine", "rmm"]
+    assert list(nodes_of(graph, chosen(ROOT, cells(folder, TEXT)))) == labels[:3]  # type: ignore[arg-type]
 
 
 # --- in a world -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tiny_model
 from click.testing import CliRunner
 
 from orchestrator.cli.context import Context
@@ -14,7 +15,8 @@ from orchestrator.cli.run import run
 from orchestrator.errors import UsageError
 from orchestrator.experiment.collect import CALIBRATIONS
 from orchestrator.experiment.conduct import open_workload, plan_lines
-from orchestrator.experiment.prepare import check_output
+from orchestrator.experiment.plan import cells_of
+from orchestrator.experiment.readings import check_output
 from orchestrator.schema.workload import Workload
 from orchestrator.schema.yamlfile import loads
 from orchestrator.schema.zoo import ModelDescription, TensorDescription
@@ -154,43 +156,108 @@ def test_the_plan_has_the_attacks(tmp_path: Path) -> None:
 # --- what only the model itself knows ---------------------------------------------------------------------------------
 
 
+def check(text: str, description: ModelDescription) -> None:
+    workload = loads(text, "w.yaml", Workload)
+    for cell in cells_of(workload):
+        check_output(cell, workload, description, HELD)
+
+
 def ten_classes(kind: str = "INT8") -> ModelDescription:
-    tensor = TensorDescription(type=kind, shape=(1, 10), bytes=10)
+    tensor = TensorDescription(name="scores", type=kind, shape=(1, 10), bytes=10)
     return ModelDescription(inputs=(tensor,), outputs=(tensor,))
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("output: [scores, topk]\ntop: 11\n", "top: 11: model m has 10 classes"),
-        ("inputs: {files: [x], labels: [3, 10]}\n", "inputs.labels: 10: model m has 10 classes, counted from 0"),
+        ("output: [scores, topk]\ntop: 11\n", "top: 11: model fashion_cnn has 10 classes"),
+        (
+            "inputs: {files: [x], labels: [3, 10]}\n",
+            "inputs.labels: 10: model fashion_cnn has 10 classes, counted",
+        ),
     ],
 )
 def test_a_model_has_as_many_classes_as_it_has(text: str, expected: str) -> None:
     with pytest.raises(UsageError) as caught:
-        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes(), HELD)
-    assert caught.value.message == expected
+        check(SMALL + text, ten_classes())
+    assert caught.value.message.startswith(expected)
 
 
 def test_what_a_model_has_is_enough() -> None:
     for text in ("output: topk\ntop: 10\n", "top: 100\n", "inputs: {files: [x], labels: [9]}\n"):
-        check_output(loads(SMALL + text, "w.yaml", Workload), "m", ten_classes(), HELD)
+        check(SMALL + text, ten_classes())
 
 
-def test_answers_that_nobody_can_check() -> None:
-    with pytest.raises(UsageError, match="expected an output of type FLOAT32, INT8, UINT8, found INT32"):
-        check_output(loads(SMALL, "w.yaml", Workload), "m", ten_classes("INT32"), HELD)
-    with pytest.raises(UsageError, match="found none"):
-        check_output(loads(SMALL, "w.yaml", Workload), "m", ModelDescription(inputs=(), outputs=()), HELD)
+def test_outputs_that_nobody_can_read() -> None:
+    with pytest.raises(UsageError, match="output scores is of type STRING, which cannot be read"):
+        check(SMALL, ten_classes("STRING"))
+    with pytest.raises(UsageError, match="model fashion_cnn has no output"):
+        check(SMALL, ModelDescription(inputs=(), outputs=()))
 
 
 def test_more_scores_than_the_runner_holds() -> None:
     tensor = TensorDescription(type="FLOAT32", shape=(1, 1000), bytes=4000)
     description = ModelDescription(inputs=(tensor,), outputs=(tensor,))
     many = SMALL + "iterations: 100000\n"
-    with pytest.raises(UsageError, match="iterations: 100002 times the scores of model m are more than 256 MiB"):
-        check_output(loads(many, "w.yaml", Workload), "m", description, HELD)
-    check_output(loads(many + "output: label\n", "w.yaml", Workload), "m", description, HELD)
+    with pytest.raises(UsageError, match="iterations: 100002 times the scores of model fashion_cnn are more"):
+        check(many, description)
+    check(many + "output: label\n", description)
+
+
+BOXES = TensorDescription(name="boxes", type="FLOAT32", shape=(1, 12, 16), bytes=768)
+LIKELY = TensorDescription(name="likely", type="FLOAT32", shape=(1, 12, 1), bytes=48)
+DETECTOR = ModelDescription(inputs=(), outputs=(BOXES, LIKELY))
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("topk", "output: topk: model fashion_cnn has 2: boxes [1, 12, 16], likely [1, 12, 1]"),
+        ("scores", "output: scores: model fashion_cnn has 2: boxes [1, 12, 16], likely [1, 12, 1]"),
+        ("{read: topk, tensor: boxes}", "boxes [1, 12, 16] of model fashion_cnn is no list of scores"),
+        ("{read: label, tensor: class}", "model fashion_cnn has no output 'class'; it has boxes"),
+        ("{read: topk, tensor: likely, top: 13}", "top: 13: model fashion_cnn has 12 classes"),
+        ("{read: detections, boxes: likely, scores: likely}", "likely [1, 12, 1] of model fashion_cnn has no boxes"),
+        ("{read: keypoints, tensor: boxes, dims: 5}", "has no whole number of points of 5"),
+    ],
+)
+def test_a_detectors_first_tensor_is_not_ranked_without_a_word(output: str, expected: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check(SMALL + f"output: {output}\n", DETECTOR)
+    assert expected in caught.value.message
+
+
+def test_outputs_that_are_named() -> None:
+    for output in (
+        *("raw", "{read: scores, tensor: boxes}", "{read: topk, tensor: likely}"),
+        *("{read: detections, boxes: boxes, scores: likely}", "{read: keypoints, tensor: boxes, dims: 4}"),
+    ):
+        check(SMALL + f"output: {output}\n", DETECTOR)
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("{read: detections, boxes: b}", "`read: detections` needs scores"),
+        ("{read: raw, tensor: b}", "'tensor' means nothing to `read: raw`"),
+        ("{read: label, top: 3}", "'top' means nothing to `read: label`"),
+    ],
+)
+def test_keys_of_another_way_of_reading(output: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        loads(SMALL + f"output: {output}\n", "w.yaml", Workload)
+
+
+def test_a_file_that_is_another_one_than_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.tflite").write_bytes(tiny_model.identity(4, scale=0.5))
+    model = "name: w\nmodels: {name: mine, path: mine.tflite, quantization: float32}\n"
+    (tmp_path / "w.yaml").write_text(model)
+    with pytest.raises(UsageError) as caught:
+        open_workload(tmp_path / "w.yaml", (), Project.open(ROOT / "testbed.yaml"))
+    assert "models.quantization: said to be float32, and mine.tflite is int8" in caught.value.message
+    (tmp_path / "w.yaml").write_text(model.replace(", quantization: float32", ""))
+    workload = open_workload(tmp_path / "w.yaml", (), Project.open(ROOT / "testbed.yaml"))
+    assert [str(cell.quantization) for cell in cells_of(workload, tmp_path)] == ["int8"]
 
 
 def test_mistakes_of_different_kinds_are_told_together(tmp_path: Path) -> None:

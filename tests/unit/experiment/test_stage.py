@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,7 +16,7 @@ import pytest
 from orchestrator.build.graph import file_digest
 from orchestrator.errors import BootError
 from orchestrator.experiment import gate
-from orchestrator.experiment.stage import Stage, read_fingerprint
+from orchestrator.experiment.stage import Stage, fingerprint_script, read_fingerprint
 from orchestrator.protect.deployable import Deployable, Opening, Sought
 from orchestrator.schema.disk import DiskTree
 from orchestrator.shell import ssh
@@ -150,6 +151,17 @@ def test_a_runtime_that_is_no_disk_of_the_worlds_is_copied(place: Place, tmp_pat
     assert [path.name for path in place.folder.iterdir()] == ["bundle"]
     assert (place.folder / "bundle/program").read_text() == "p"
     assert stage.runtime_of(bundle) == {"bundle.tar.gz": file_digest(bundle)}
+
+
+def test_a_command_line_is_told_as_it_is(tmp_path: Path) -> None:
+    """A shell takes blanks together and makes names of asterisks where nothing is quoted."""
+    line = """quiet x="a   *  'b'" path=\\n -- /*"""
+    (tmp_path / "cmdline").write_text(line + "\n")
+    first = "; ".join(fingerprint_script().split("; ")[:2]).replace("/proc/cmdline", str(tmp_path / "cmdline"))
+    for shell in (["bash"], ["dash"], ["busybox", "sh"]):
+        if shutil.which(shell[0]) is not None:
+            told = subprocess.run([*shell, "-c", first], capture_output=True, text=True, check=True).stdout
+            assert read_fingerprint(told) == {"cmdline": line}, shell
 
 
 def test_what_a_guest_sees_is_understood() -> None:

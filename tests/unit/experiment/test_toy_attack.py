@@ -194,6 +194,7 @@ def test_a_step_that_failed_has_a_row_for_each_attack_it_did_not_come_to(tmp_pat
     assert second.left(steps(second)[1], "it ended", tmp_path / "none.csv") == []  # only the first boot is attacked
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_rows_alarms_report_and_dictionary_have_it(tmp_path: Path) -> None:
     run = Plan(cells=(MadeCell(),), boots=1, iterations=2, warmups=0)
     folder = make_run(tmp_path, run, privacy=False)

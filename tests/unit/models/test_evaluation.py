@@ -18,7 +18,7 @@ from orchestrator.models.zoo import Model
 from orchestrator.registry import DEFAULT_RUNTIME
 from orchestrator.schema.zoo import DatasetYaml, ModelYaml, Subset
 
-# Answers with the first byte of each input, but where the model file says otherwise.
+# The best class is the first byte of each input, but where the model file says otherwise.
 RUNNER = """#!{python}
 import json, sys
 options = dict(zip(sys.argv[2::2], sys.argv[3::2]))
@@ -34,7 +34,9 @@ if b"fails" in open(options["--model"], "rb").read():
 with open(options["--results"], "x") as out:
     print(json.dumps({{"event": "start"}}), file=out)
     for k in range({answered}):
-        row = {{"event": "iteration", "k": k, "output": {{"label": inputs[4 * k]}}}}
+        best = inputs[4 * k]
+        scores = bytes(int(each == best) for each in range({scores}))
+        row = {{"event": "iteration", "k": k, "output": {{"raw": [scores.hex()]}}}}
         print(json.dumps(row), file=out)
     print(json.dumps({{"event": "end", "status": "ok"}}), file=out)
 """
@@ -42,7 +44,7 @@ with open(options["--results"], "x") as out:
 
 @pytest.fixture
 def oracle(tmp_path: Path) -> Oracle:
-    return program(tmp_path / "runner", scores=3, answered='int(options["--iterations"])')
+    return program(tmp_path / "runner", scores=10, answered='int(options["--iterations"])')
 
 
 def program(path: Path, **parts: object) -> Oracle:
@@ -72,7 +74,7 @@ def subject(folder: Path, stated: float, images: int = 10, content: bytes = b"mo
             "node": "model-m",
             "shipped": True,
             "input": {"shape": [2, 2, 1]},
-            "classes": {"count": 3},
+            "classes": {"count": 10},
             "files": {
                 "int8": {
                     "file": "m.tflite",
@@ -115,7 +117,7 @@ def test_another_model_than_described(oracle: Oracle, tmp_path: Path) -> None:
         "its input is [2, 2, 1], stated is [4, 4, 1]",
     )
     five = program(tmp_path / "five", scores=5, answered=0)
-    assert evaluation.verify(model, spec, five, tmp_path).problems == ("it has 5 scores, stated are 3",)
+    assert evaluation.verify(model, spec, five, tmp_path).problems == ("it has 5 scores, stated are 10",)
 
 
 def test_random_weights_are_not_judged_by_answers(oracle: Oracle, tmp_path: Path) -> None:
@@ -132,5 +134,5 @@ def test_a_runner_that_fails_or_leaves_inputs_out(oracle: Oracle, tmp_path: Path
     with pytest.raises(BuildError, match=r"m\.tflite: the model does not run on this computer: no memory"):
         evaluation.verify(model, spec, oracle, tmp_path)
     model, spec = subject(tmp_path, 0.7)
-    with pytest.raises(BuildError, match=r"m\.tflite: the runner answered 9 of 10 inputs"):
-        evaluation.verify(model, spec, program(tmp_path / "short", scores=3, answered=9), tmp_path)
+    with pytest.raises(BuildError, match=r"m\.tflite: the oracle answered 9 of 10 inputs"):
+        evaluation.verify(model, spec, program(tmp_path / "short", scores=10, answered=9), tmp_path)

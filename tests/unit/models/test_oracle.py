@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The oracle answers for each input or fails; right answers pass, wrong ones do not; worlds are equal bit for bit."""
+"""The oracle answers for each input or fails; worlds are equal bit for bit."""
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import UsageError, WorkloadError
-from orchestrator.models.oracle import Oracle, check_oracle, scores_of, top1_of
+from orchestrator.models.expected import MARGIN, UNKNOWN
+from orchestrator.models.oracle import Oracle, top1_of
 from orchestrator.models.record import RunnerRecord
 from orchestrator.models.runtime import Execution
 from orchestrator.registry import DEFAULT_RUNTIME
 from orchestrator.runs.outputs import check_equal
+from orchestrator.schema.zoo import ModelDescription, TensorDescription
 
 
 def int8(*values: int) -> dict[str, Any]:
@@ -32,18 +35,6 @@ def floats(*values: float) -> dict[str, Any]:
     }
 
 
-def record(*outputs: dict[str, Any]) -> RunnerRecord:
-    lines = [{"event": "iteration", "k": k, "input": k, "output": each} for k, each in enumerate(outputs)]
-    return RunnerRecord(0, tuple(lines), {"status": "ok"})
-
-
-def test_scores_are_real_numbers() -> None:
-    scores, lsb = scores_of(int8(-128, 0, 127))
-    assert scores.tolist() == [0.0, 0.5, 255 / 256]
-    assert lsb == 1 / 256
-    assert scores_of(floats(0.5, -1))[0].tolist() == [0.5, -1.0]
-
-
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
@@ -52,59 +43,12 @@ def test_scores_are_real_numbers() -> None:
         ({"label": 3}, 3),
         ({"top1": [4, 0.5]}, 4),
         ({"topk": [[5, 0.5], [1, 0.2]]}, 5),
+        ({"raw": ["00"]}, None),
+        ({"keypoints": [[1, 2]]}, None),
     ],
 )
-def test_top1_of_every_kind_of_output(output: dict[str, Any], expected: int) -> None:
+def test_top1_of_every_kind_of_output(output: dict[str, Any], expected: int | None) -> None:
     assert top1_of(output) == expected
-
-
-@pytest.mark.parametrize("output", [int8(10, 100), int8(11, 99), {"label": 1}, {"top1": [1, 228 / 256]}])
-def test_one_bit_is_within_the_oracles_tolerance(output: dict[str, Any]) -> None:
-    check_oracle(record(output), [int8(10, 100)])
-
-
-@pytest.mark.parametrize(
-    ("output", "words"),
-    [
-        (int8(12, 100), "a score differs"),
-        (int8(100, 10), "class 0, the oracle says 1"),
-        (int8(10, 100, 0), "3 scores, the oracle has 2"),
-        ({"label": 0}, "class 0, the oracle says 1"),
-        ({"top1": [1, 0.5]}, "a score differs"),
-        ({"topk": [[1, 228 / 256], [0, 0.9]]}, "a score differs"),
-    ],
-)
-def test_more_is_not(output: dict[str, Any], words: str) -> None:
-    with pytest.raises(WorkloadError, match=words):
-        check_oracle(record(output), [int8(10, 100)])
-
-
-def test_floats_have_a_tolerance_of_their_own() -> None:
-    check_oracle(record(floats(0.1, 0.90005)), [floats(0.1, 0.9)])
-    with pytest.raises(WorkloadError, match="a score differs"):
-        check_oracle(record(floats(0.1, 0.9002)), [floats(0.1, 0.9)])
-    with pytest.raises(WorkloadError):
-        check_oracle(record(floats(float("nan"), 0.9)), [floats(0.1, 0.9)])
-
-
-@pytest.mark.parametrize("output", [{"topk": [[1, None], [0, 0.9]]}, {"top1": [1, None]}])
-def test_a_score_that_is_no_number_is_a_wrong_answer(output: dict[str, Any]) -> None:
-    with pytest.raises(WorkloadError, match="not a finite number"):
-        check_oracle(record(output), [floats(0.1, 0.9)])
-
-
-def test_scores_of_whole_numbers() -> None:
-    counts = {"scores_hex": "0100000000010000", "dtype": "INT32", "scale": 0, "zero_point": 0}
-    assert scores_of(counts)[0].tolist() == [1.0, 256.0]
-    check_oracle(record(counts), [counts])
-    with pytest.raises(WorkloadError, match="the model's output is INT64"):
-        scores_of(counts | {"dtype": "INT64"})
-
-
-def test_inputs_go_round() -> None:
-    outputs = [int8(0, 9), int8(9, 0)]
-    lines = tuple({"event": "iteration", "k": k, "input": k % 2, "output": outputs[k % 2]} for k in range(5))
-    check_oracle(RunnerRecord(0, lines, {}), outputs)
 
 
 def test_worlds_agree_bit_for_bit(tmp_path: Path) -> None:
@@ -144,7 +88,7 @@ def test_what_the_runner_says_of_a_model(tmp_path: Path) -> None:
     said = '{"inputs":[{"name":"i","type":"INT8","shape":[1,2,2,1],"bytes":4,"scale":0.5,"zero_point":3}],"outputs":[]}'
     found = program(tmp_path / "runner", f"echo '{said}'").describe(tmp_path / "m")
     assert found.inputs[0].zero_point == 3
-    with pytest.raises(UsageError, match="no model that the runner can load: not a flatbuffer"):
+    with pytest.raises(UsageError, match="no model that the runtime can execute: not a flatbuffer"):
         program(tmp_path / "bad", "echo not a flatbuffer >&2; exit 1").describe(tmp_path / "m")
     with pytest.raises(UsageError, match="its description is not understood"):
         program(tmp_path / "odd", "echo '{}'").describe(tmp_path / "m")
@@ -168,7 +112,7 @@ def test_the_oracle_answers_each_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "end", "words"),
     [
-        (1, '{"event":"end","status":"ok"}', "the runner answered 1 of 2 inputs"),
+        (1, '{"event":"end","status":"ok"}', "the oracle answered 1 of 2 inputs"),
         (2, '{"event":"end","status":"error","error":"no memory"}', "the runner failed: no memory"),
         (2, "{", "no complete record"),
     ],
@@ -185,3 +129,49 @@ def test_an_oracle_that_cannot_run(tmp_path: Path) -> None:
         program(tmp_path / "fails", "echo no memory >&2; exit 1").run(what)
     with pytest.raises(WorkloadError, match="left no record: No such file"):
         program(tmp_path / "silent", "exit 0").run(what)
+
+
+# --- several kernels --------------------------------------------------------------------------------------------------
+
+SCORES = TensorDescription(name="scores", type="FLOAT32", shape=(1, 2), bytes=8)
+DESCRIPTION = ModelDescription(inputs=(), outputs=(SCORES,))
+
+
+def kernels(folder: Path, **answers: tuple[float, float] | str) -> Oracle:
+    """An oracle of which each kernel has this answer to both inputs, or fails with these words."""
+    for name, answer in answers.items():
+        end = {"event": "end", "status": "ok", "runtime": "1.4.0"}
+        lines: list[dict[str, Any]] = []
+        if isinstance(answer, str):
+            end |= {"status": "error", "error": answer}
+        else:
+            raw = np.array(answer, "<f4").tobytes().hex()
+            lines = [{"event": "iteration", "k": k, "input": k, "output": {"raw": [raw]}} for k in range(2)]
+        (folder / f"said.{name}").write_text("".join(f"{json.dumps(line)}\n" for line in [*lines, end]))
+    copies = "; ".join(f'cp "{folder}/said.{name}" "{folder}/results.{name}"' for name in answers)
+    return program(folder / "runner", copies)
+
+
+def test_the_allowance_is_the_spread_of_the_kernels(tmp_path: Path) -> None:
+    oracle = kernels(tmp_path, xnnpack=(100.0, 2.0), builtin=(100.25, 2.0), reference=(100.0, 1.5))
+    found = oracle.expect(Execution("m", "i", str(tmp_path / "results"), 2, "label"), DESCRIPTION)
+    assert found.real(1, 1, 0).tolist() == [100.0, 2.0], "the guests' kernel says what is right"
+    (allowance,) = found.allowances
+    assert (allowance.scale, allowance.spread, allowance.allowed) == (100.0, 0.5, MARGIN * 0.5)
+    facts = found.facts()
+    assert (facts["release"], facts["outputs"][0]["spread"]) == ("1.4.0", 0.005)
+
+
+def test_a_kernel_that_cannot_is_left_out_and_said(tmp_path: Path) -> None:
+    oracle = kernels(tmp_path, xnnpack="m: cannot be delegated", builtin=(1.0, 2.0), reference=(1.0, 2.0))
+    found = oracle.expect(Execution("m", "i", str(tmp_path / "results"), 2, "label"), DESCRIPTION)
+    assert found.kernels == {"xnnpack": "cannot be delegated", "builtin": "ok", "reference": "ok"}
+    none = kernels(tmp_path, xnnpack="m: no", builtin="m: nor this", reference="m: nor that")
+    with pytest.raises(WorkloadError, match=r"does not run on this computer: no$"):
+        none.expect(Execution("m", "i", str(tmp_path / "results"), 2, "label"), DESCRIPTION)
+
+
+def test_a_kernel_alone_has_no_spread(tmp_path: Path) -> None:
+    oracle = kernels(tmp_path, xnnpack=(100.0, 2.0), builtin="m: no", reference="m: no")
+    (allowance,) = oracle.expect(Execution("m", "i", str(tmp_path / "results"), 2, "x"), DESCRIPTION).allowances
+    assert (allowance.spread, allowance.allowed) == (None, pytest.approx(UNKNOWN * 100))

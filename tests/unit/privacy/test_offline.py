@@ -184,6 +184,7 @@ def attack(folder: Path, *names: str) -> Result:
     return CliRunner().invoke(orch, ["attack", folder.name, *names, "--results", str(folder.parent)])
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_command_makes_tables_and_report_again(folder: Path) -> None:
     with only(toy()):
         done = attack(folder, "toy")

@@ -82,6 +82,7 @@ def sections(facts: RunFacts) -> dict[str, str]:
     return {name: " ".join(re.sub(r"<[^>]+>", " ", body).split()) for name, body in found}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_they_are_in_the_samples_and_the_summary(facts: RunFacts) -> None:
     folder = facts.run.folder
     write_tables(folder)

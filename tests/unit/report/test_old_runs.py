@@ -72,6 +72,7 @@ def old(tmp_path: Path) -> Path:
     return as_before(make_run(tmp_path, PLAN))
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_it_has_the_same_report_but_for_what_it_does_not_say(old: Path, tmp_path: Path) -> None:
     inputs = {name: (old / name).read_bytes() for name in ("samples.csv", "privacy.csv", "run.yaml")}
     write_tables(old)

@@ -161,6 +161,7 @@ def test_what_the_vmm_cannot_see_is_no_zero(report: Path) -> None:
     assert [line for line in rows if "mmio_read" in line and "in the kernel" not in line]
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize(("boots", "marked"), [(1, True), (2, False)])
 def test_one_boot_is_marked_with_what_its_interval_covers(tmp_path: Path, boots: int, marked: bool) -> None:
     text = report_of(tmp_path, PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
@@ -171,6 +172,7 @@ def test_one_boot_is_marked_with_what_its_interval_covers(tmp_path: Path, boots:
     assert ("Independent boots, inferences within" in words) == (not marked)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_too_few_ticks_are_told_with_what_would_do(tmp_path: Path) -> None:
     short = Cell("short-x", icount_shift=0, host_hz=100, user=440_000)
     folder = make_run(tmp_path, PLAN.but(cells=(short,), boot_noise=0.0))
@@ -194,6 +196,7 @@ def test_the_estimator_is_named_and_medians_are_a_description(report: Path) -> N
     assert {row.estimator for row in SUMMARY.rows(report.parent / "summary.csv")} == {ESTIMATOR}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_every_ratio_of_the_headline_has_its_interval_below(tmp_path: Path) -> None:
     def intervals(boots: int) -> int:
         text = report_of(tmp_path / str(boots), PLAN.but(cells=(QUIET,), boots=boots, iterations=8))
@@ -211,6 +214,7 @@ def test_provenance_is_all_that_run_yaml_has(report: Path) -> None:
     assert "2026-01-31T12:02:00Z, 89abcdef and uncommitted changes" in words
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_what_went_wrong_stands_above_all(tmp_path: Path) -> None:
     text = report_of(tmp_path, PLAN.but(broken=((QUIET.cell_id, "realm"),), el0_off=2))
     alarm = text.split('role="alert"')[1].split("</div>")[0]

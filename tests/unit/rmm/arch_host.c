@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "asm.h"
+#include "attest.h"
 #include "granule.h"
 #include "handlers.h"
 #include "manifest.h"
@@ -23,7 +24,7 @@
 
 #define ARENA_BYTES (DELEGABLE_MAX - DELEGABLE_MIN)
 #define MAX_TRAPS   64
-#define TRAP_GPRS   9
+#define TRAP_GPRS   11
 
 struct trap {
 	unsigned int kind;
@@ -204,6 +205,13 @@ void arch_rec_inject(struct rec *rec, uint64_t esr, uint64_t far)
 	injected_esr = esr;
 }
 
+static struct stage1 stage1_registers;
+
+void arch_rec_stage1(struct stage1 *stage1)
+{
+	*stage1 = stage1_registers;
+}
+
 unsigned int arch_rec_run(struct rec *rec)
 {
 	const struct trap *trap = &traps[first_trap];
@@ -216,6 +224,69 @@ unsigned int arch_rec_run(struct rec *rec)
 	rec->hpfar = trap->hpfar;
 	memcpy(rec->gprs, trap->gprs, trap->gprs_given * sizeof(trap->gprs[0]));
 	return trap->kind;
+}
+
+/* ---- Attestation: what stands in for EL3 and for the library --------------------------------------------------- */
+
+/* A signature here is three times the SHA-256 of what was signed: a test sees what that was. */
+static struct {
+	uint8_t digest[SHA256_BYTES];
+	bool started;
+} signatures[SIGNERS];
+static unsigned int signature_starts, signature_breaks;
+static enum signing signature_break = SIGNING_IRQ;
+static bool el3_key = true, el3_token = true;
+
+bool arch_attest_key(uint8_t *key)
+{
+	memset(key, 1, ATTEST_SCALAR_BYTES);
+	return el3_key;
+}
+
+size_t arch_platform_token(const uint8_t *challenge, uint8_t *token)
+{
+	/* Longer than half a page, so that a whole one does not fit the rest: the challenge, then zeroes. */
+	memset(token, 0, GRANULE_SIZE);
+	memcpy(token, challenge, SHA256_BYTES);
+	return el3_token ? 3000 : 0;
+}
+
+bool arch_public_key(const uint8_t *key, uint8_t *point)
+{
+	(void)key;
+	memset(point, 2, ATTEST_SCALAR_BYTES);
+	memset(point + ATTEST_SCALAR_BYTES, 3, ATTEST_SCALAR_BYTES);
+	return true;
+}
+
+void arch_sign_start(unsigned int number, const uint8_t *key, const uint8_t *message, size_t bytes)
+{
+	if (key != attest_private_key())
+		panic("host: another key");
+	sha256(message, bytes, signatures[number].digest);
+	signatures[number].started = true;
+	signature_starts++;
+}
+
+enum signing arch_sign(unsigned int number, uint8_t *signature)
+{
+	unsigned int i;
+
+	if (!signatures[number].started)
+		panic("host: a signature goes on that was not begun");
+	if (signature_breaks != 0) {
+		signature_breaks--;
+		return signature_break;
+	}
+	for (i = 0; i < 3; i++)
+		memcpy(signature + i * SHA256_BYTES, signatures[number].digest, SHA256_BYTES);
+	arch_sign_wipe(number);
+	return SIGNING_DONE;
+}
+
+void arch_sign_wipe(unsigned int number)
+{
+	memset(&signatures[number], 0, sizeof(signatures[number]));
 }
 
 /* ---- SHA-256, FIPS 180-4 6.2.2, as the text has it --------------------------------------------------------- */
@@ -424,6 +495,40 @@ static void do_sha256(char *arguments)
 	say_bytes(digest, sizeof(digest));
 }
 
+/* Boot's part: what EL3 has. The answer is what is missing. */
+static void do_attest(char *arguments)
+{
+	uint64_t values[2] = { 0 };
+	const char *missing;
+
+	(void)numbers(arguments, values, 2);
+	el3_key = values[0] != 0;
+	el3_token = values[1] != 0;
+	missing = attest_init();
+	printf("%s\n", missing == NULL ? "nothing" : missing);
+}
+
+/* Break off that many of the next steps of signatures, and how; the answer is how many were begun so far. */
+static void do_signatures(char *arguments)
+{
+	uint64_t values[2] = { 0 };
+
+	(void)numbers(arguments, values, 2);
+	signature_breaks = (unsigned int)values[0];
+	signature_break = (enum signing)values[1];
+	printf("%x\n", signature_starts);
+}
+
+/* What the realm's SCTLR, TCR, TTBR0 and TTBR1 hold from now on. */
+static void do_stage1(char *arguments)
+{
+	uint64_t values[4] = { 0 };
+
+	(void)numbers(arguments, values, 4);
+	stage1_registers = (struct stage1){ values[0], values[1], values[2], values[3] };
+	printf("ok\n");
+}
+
 int main(void)
 {
 	static char line[32 + 2 * GRANULE_SIZE];
@@ -452,6 +557,12 @@ int main(void)
 			do_manifest(arguments);
 		else if (strncmp(line, "sha256 ", 7) == 0)
 			do_sha256(arguments);
+		else if (strncmp(line, "stage1 ", 7) == 0)
+			do_stage1(arguments);
+		else if (strncmp(line, "attest ", 7) == 0)
+			do_attest(arguments);
+		else if (strncmp(line, "signatures ", 11) == 0)
+			do_signatures(arguments);
 		else if (strncmp(line, "memory-end ", 11) == 0)
 			printf("%" PRIx64 "\n", memory_end = strtoull(arguments, NULL, 16));
 		else

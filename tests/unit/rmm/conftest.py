@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import struct
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from workshop import FLAGS, SANITIZERS, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +19,10 @@ PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
 INCLUDE = PROJECT / "guest" / "abi"
 # What only runs on the machine: boot, MMU, console, world switch, the freestanding memory functions.
-TARGET_ONLY = {"arch_target", "rec_target", "boot", "console", "lib", "main", "mmu", "panic"}
-FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+TARGET_ONLY = {
+    *("arch_target", "rec_target", "signer_target"),
+    *("ecdsa", "heap", "boot", "console", "lib", "main", "mmu", "panic"),
+}
 
 GRANULE = 4096
 MEMORY = 0x4190_0000
@@ -199,17 +200,24 @@ class Realm:
         return self.exit_word(0) & 0xFF
 
 
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no gcc for the build host")
-    out = tmp_path_factory.mktemp("rmm") / "rmm-host"
+def compile_core(workshop: Workshop, *flags: str) -> Path:
+    """Compile the core and what stands in for the machine."""
     core = [source for source in sorted(SOURCES.glob("*.c")) if source.stem not in TARGET_ONLY]
     sources = [Path(__file__).with_name("arch_host.c"), *core]
-    command = [compiler, *FLAGS, *SANITIZERS, f"-I{SOURCES}", f"-I{INCLUDE}", "-o", out, *sources]
-    subprocess.run(command, check=True)
-    return out
+    return workshop.program("rmm-host", sources, flags=[*FLAGS, *SANITIZERS, *flags], include=[SOURCES, INCLUDE])
+
+
+@pytest.fixture(scope="session")
+def program(workshop: Workshop) -> Path:
+    return compile_core(workshop)
+
+
+@pytest.fixture
+def records_monitor(workshop: Workshop) -> Iterator[Monitor]:
+    """One that wraps tokens as later drafts do."""
+    running = Monitor(compile_core(workshop, "-DTOKEN_WRAPPER=907"))
+    yield running
+    running.close()
 
 
 @pytest.fixture

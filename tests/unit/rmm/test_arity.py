@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
+from workshop import compiler
 
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "images" / "rmm" / "src"
-INCLUDE = PROJECT / "guest" / "include"
+INCLUDE = PROJECT / "guest" / "abi"
 NOT_SUPPORTED = (1 << 64) - 1
 WARNING = re.compile(r"(?<=\s)-W(?!l,|frame)[a-z-]+")
-ROW = re.compile(r"^\tX\((?P<id>\w+), (?P<inputs>\d), (?P<outputs>\d), (?P<function>\w+)\)", re.MULTILINE)
+ROW = re.compile(r"^\tX\((?P<id>\w+), (?P<inputs>\d+), (?P<outputs>\d), (?P<function>\w+)\)", re.MULTILINE)
 
 # Argument registers from x1 on and result registers behind x0: DEN0137 1.0-rel0, B4.3, B5.3; PSCI 1.1 (DEN0022), 5.1.
 RMI = {
@@ -28,8 +30,10 @@ RMI = {
     "RMI_VERSION": (1, 2),
 }  # fmt: skip
 RSI = {
-    "RSI_FEATURES": (1, 1), "RSI_HOST_CALL": (1, 0), "RSI_IPA_STATE_GET": (2, 2), "RSI_IPA_STATE_SET": (4, 2),
-    "RSI_MEASUREMENT_READ": (1, 8), "RSI_REALM_CONFIG": (1, 0), "RSI_VERSION": (1, 2),
+    "RSI_ATTESTATION_TOKEN_CONTINUE": (3, 1), "RSI_ATTESTATION_TOKEN_INIT": (8, 1), "RSI_FEATURES": (1, 1),
+    "RSI_HOST_CALL": (1, 0), "RSI_IPA_STATE_GET": (2, 2), "RSI_IPA_STATE_SET": (4, 2),
+    "RSI_MEASUREMENT_EXTEND": (10, 0), "RSI_MEASUREMENT_READ": (1, 8), "RSI_REALM_CONFIG": (1, 0),
+    "RSI_VERSION": (1, 2),
 }  # fmt: skip
 PSCI = {
     "PSCI_AFFINITY_INFO": (2, 0), "PSCI_CPU_OFF": (0, 0), "PSCI_CPU_ON": (3, 0), "PSCI_CPU_SUSPEND": (3, 0),
@@ -52,17 +56,21 @@ def home(function: str) -> str:
     return found
 
 
+@cache
+def unchanged(unit: str) -> subprocess.CompletedProcess[str]:
+    """The unit as it is: what compiles with one table of handlers need not be asked for each of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        return check(Path(folder), unit, unit, (SOURCES / unit).read_text(encoding="utf-8"))
+
+
 def check(folder: Path, unit: str, table: str, text: str) -> subprocess.CompletedProcess[str]:
     """Compile source file `unit` with the Makefile's warnings, as if `table` (or it itself) had this text."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no gcc for the build host")
     warnings = WARNING.findall((SOURCES.parent / "Makefile").read_text(encoding="utf-8"))
     assert {"-Werror", "-Wstrict-prototypes"} <= set(warnings)
     # From stdin: includes are looked for in the current folder first.
     (folder / table).write_text(text, encoding="utf-8")
     source = text if unit == table else (SOURCES / unit).read_text(encoding="utf-8")
-    command = [compiler, "-std=gnu11", *warnings, "-fsyntax-only", f"-I{SOURCES}", f"-I{INCLUDE}", "-x", "c", "-"]
+    command = [compiler(), "-std=gnu11", *warnings, "-fsyntax-only", f"-I{SOURCES}", f"-I{INCLUDE}", "-x", "c", "-"]
     return subprocess.run(command, input=source, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -75,7 +83,7 @@ def test_tables_say_what_the_specification_says(table):
 def test_a_handler_of_another_arity_does_not_compile(tmp_path, table, name):
     text, row = (SOURCES / table).read_text(encoding="utf-8"), rows(table)[name]
     unit = home(row["function"]) if table == "rmi_commands.h" else table
-    good = check(tmp_path, unit, table, text)
+    good = unchanged(unit)
     assert good.returncode == 0, good.stderr
     inputs, outputs = int(row["inputs"]), int(row["outputs"])
     for changed in ((inputs - 1 if inputs else 1, outputs), (inputs, 2 if outputs != 2 else 4)):
@@ -88,20 +96,21 @@ def test_a_handler_of_another_arity_does_not_compile(tmp_path, table, name):
 def test_arguments_behind_the_last_are_not_looked_at(monitor, realm):
     junk = (0xDEAD_BEEF, NOT_SUPPORTED, 1, 0x1234_5678_9ABC_DEF0)
     page = monitor.page()
-    assert monitor.rmi("delegate", page, *junk) == (0, 0, 0, 0, 0)
-    assert monitor.rmi("version", 0x10000, *junk) == (0, 0x10000, 0x10000, 0, 0)
+    assert monitor.rmi("delegate", page, *junk) == (0, 0, 0, 0, junk[2])
+    assert monitor.rmi("version", 0x10000, *junk) == (0, 0x10000, 0x10000, 0, junk[2])
     assert monitor.rmi("read_entry", realm.rd, realm.RAM, 3, *junk) == monitor.rmi("read_entry", realm.rd, realm.RAM, 3)
-    assert monitor.rmi("rec_aux_count", realm.rd, *junk) == (0, 0, 0, 0, 0)
+    assert monitor.rmi("rec_aux_count", realm.rd, *junk) == (0, 0, 0, 0, junk[2])
 
 
 def test_results_that_a_command_does_not_set_are_zero(monitor, realm):
+    """But for x4, which hosts keep values in: zero only where a command has it as a result (docs/rmm.md)."""
     header = (SOURCES / "rmi.h").read_text(encoding="utf-8")
-    for name in RMI.keys() - {"RMI_VERSION"}:
+    for name, (_, outputs) in RMI.items() - {("RMI_VERSION", (1, 2))}:
         (number,) = re.findall(rf"^#define {name} +(0x\w+)U$", header, re.MULTILINE)
         status, *results = monitor.smc(int(number, 16), *[NOT_SUPPORTED] * 5)
         assert (status in {0, NOT_SUPPORTED}) == (name == "RMI_FEATURES"), name
-        assert results == [0, 0, 0, 0], f"{name} failed, and says more than that"
-    assert monitor.smc(0xC400_0163, 1, 2, 3, 4) == (NOT_SUPPORTED, 0, 0, 0, 0)
-    assert monitor.smc(0xC400_018F, 1, 2, 3, 4) == (NOT_SUPPORTED, 0, 0, 0, 0)
+        assert results == [0, 0, 0, 0 if outputs == 4 else NOT_SUPPORTED], f"{name} failed, and says more than that"
+    assert monitor.smc(0xC400_0163, 1, 2, 3, 4) == (NOT_SUPPORTED, 0, 0, 0, 4)
+    assert monitor.smc(0xC400_018F, 1, 2, 3, 4) == (NOT_SUPPORTED, 0, 0, 0, 4)
     assert monitor.rmi("version", 0x20000) == (1, 0x10000, 0x10000, 0, 0)
     assert monitor.rmi("data_destroy", realm.rd, realm.RAM)[3:] == (0, 0)

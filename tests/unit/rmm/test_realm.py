@@ -32,7 +32,7 @@ def test_shapes(monitor, new_params, s2sz, level, count):
     "changes",
     [
         {"s2sz": 49}, {"s2sz": 24}, {"s2sz": 30}, {"s2sz": 44}, {"level": 0}, {"level": 3}, {"level": -1}, {"count": 2},
-        {"count": 0}, {"flags": 1}, {"flags": 2}, {"flags": 4}, {"flags": 8}, {"num_bps": 0}, {"num_bps": 16},
+        {"count": 0}, {"flags": 1}, {"flags": 2}, {"flags": 4}, {"num_bps": 0}, {"num_bps": 16},
         {"num_wps": 0}, {"num_wps": 16}, {"hash_algo": 1}, {"hash_algo": 2},
     ],
 )  # fmt: skip
@@ -41,6 +41,11 @@ def test_bad_parameters(monitor, new_params, changes):
     assert monitor.rmi("realm_create", rd, monitor.page(new_params.realm(root, **changes)))[0] == INPUT
     monitor.ok("undelegate", rd)
     monitor.ok("undelegate", root)
+
+
+def test_reserved_flags_are_no_failure(monitor, new_params):
+    rd, root = monitor.granule(), monitor.granule()
+    monitor.ok("realm_create", rd, monitor.page(new_params.realm(root, flags=0xFFFF_FFFF_FFFF_FFF8)))
 
 
 def test_bad_granules(monitor, realm, new_params):
@@ -74,7 +79,7 @@ def test_life(monitor, realm):
 
 def test_rec_parameters(monitor, realm, new_params):
     rec = monitor.granule()
-    for wrong in ({"mpidr": 1}, {"mpidr": 0x10}, {"mpidr": 1 << 32}, {"flags": 2}, {"aux": 1}):
+    for wrong in ({"mpidr": 1}, {"mpidr": 1 << 8}, {"mpidr": 1 << 31}, {"aux": 1}):
         assert monitor.rmi("rec_create", realm.rd, rec, monitor.page(new_params.rec(**wrong)))[0] == INPUT
     page = monitor.page(new_params.rec())
     for refused in (realm.rd, monitor.page(), rec + 8):
@@ -83,6 +88,14 @@ def test_rec_parameters(monitor, realm, new_params):
     monitor.ok("rec_create", realm.rd, rec, page)
     realm.activate()
     assert monitor.rmi("rec_create", realm.rd, monitor.granule(), monitor.page(new_params.rec(mpidr=1)))[0] == REALM
+
+
+def test_reserved_bits_of_a_rec_are_no_failure(monitor, realm, new_params):
+    rec, flags, mpidr = monitor.granule(), 0xFFFF_FFFF_FFFF_FFFE, 0xFFFF_FFFF_0000_00F0
+    monitor.ok("rec_create", realm.rd, rec, monitor.page(new_params.rec(flags=flags, mpidr=mpidr)))
+    realm.rec(mpidr=1)
+    realm.activate()
+    assert realm.enter(rec) == REC, "the bit that counts says not runnable"
 
 
 def test_rec_indices_carry_into_aff1(realm):

@@ -37,7 +37,6 @@ def test_data_errors(monitor, realm):
         (realm.rd, realm.rd, realm.RAM, source, 1),
         (realm.rd, granule, realm.RAM + 8, source, 1),
         (realm.rd, granule, SHARED, source, 1),
-        (realm.rd, granule, realm.RAM, source, 2),
         (realm.rd, granule, realm.RAM, secret, 1),
         (realm.rd, granule, realm.RAM, 0, 1),
     ):
@@ -46,6 +45,10 @@ def test_data_errors(monitor, realm):
     realm.activate()
     assert monitor.rmi("data_create", realm.rd, granule, realm.RAM, source, 1)[0] == REALM
     monitor.ok("undelegate", granule)
+
+
+def test_reserved_flags_of_data_are_no_failure(monitor, realm):
+    monitor.ok("data_create", realm.rd, monitor.granule(), realm.RAM, monitor.page(b"x"), 0xFFFF_FFFF_FFFF_FFFE)
 
 
 def test_data_life(monitor, realm):

@@ -4,6 +4,7 @@
  *
  *     harness rank TYPE SCALE ZERO_POINT TOP HEX     lines of index and score
  *     harness released KIND TOP HEX                  the bytes that leave of float32 scores, in hex
+ *     harness detect TOP MIN COUNT BOXES SCORES CLASSES     detections of float32 tensors in hex; COUNT, CLASSES or -
  *     harness string TEXT                            a JSON string
  *     harness packets                                sum of the text on standard input
  *     harness next NOW US PHASE_US                  when an aligned start would be, ns
@@ -44,7 +45,7 @@ static int do_rank(char **words)
 		.type = type,
 		.scale = (float)atof(words[1]),
 		.zero_point = atoi(words[2]),
-		.count = (uint32_t)(type == TFLITE_FLOAT32 || type == TFLITE_INT32 ? size / 4 : size),
+		.count = (uint32_t)(size / release_width(type)),
 		.data = bytes,
 	};
 
@@ -61,17 +62,57 @@ static int do_released(char **words)
 	struct release_rule rule = { .top = (uint32_t)atoi(words[1]) };
 	uint8_t bytes[256], out[1024];
 	const size_t size = unhex(words[2], bytes);
-	const struct scores scores = { .type = TFLITE_FLOAT32, .count = (uint32_t)size / 4, .data = bytes };
+	const struct scores scores = {
+		.type = TFLITE_FLOAT32, .count = (uint32_t)size / 4, .bytes = size, .data = bytes,
+	};
 	char text[2048];
 	struct buffer hex = { .text = text, .size = sizeof(text) };
 
 	if (!release_parse(words[0], &rule.kind))
 		return 2;
 	memset(out, 0xee, sizeof(out));
-	release(&rule, &scores, size, out);
-	put_hex(&hex, out, release_bytes(&rule, size) + 1);     /* one more, which must be as it was */
+	release(&rule, &scores, 1, out);
+	put_hex(&hex, out, release_bytes(&rule, &scores, 1) + 1);       /* one more, which must be as it was */
 	printf("%.*s\n", (int)hex.length, text);
 	return 0;
+}
+
+static struct scores floats(const char *hex, uint32_t last)
+{
+	uint8_t *bytes = strcmp(hex, "-") ? malloc(strlen(hex) / 2 + 1) : NULL;
+	const size_t size = bytes ? unhex(hex, bytes) : 0;
+
+	return (struct scores){
+		.type = TFLITE_FLOAT32, .count = (uint32_t)size / 4, .last = last, .bytes = size, .data = bytes,
+	};
+}
+
+static int do_detect(char **words)
+{
+	const struct release_rule rule = {
+		.kind = RELEASE_DETECTIONS, .top = (uint32_t)atoi(words[0]), .min_score = (float)atof(words[1]),
+	};
+	struct scores tensors[ROLES] = {
+		[ROLE_BOXES] = floats(words[3], BOX),
+		[ROLE_SCORES] = floats(words[4], 1),
+		[ROLE_CLASSES] = floats(words[5], 1),
+		[ROLE_COUNT] = floats(words[2], 1),
+	};
+	struct detection found[RELEASE_TOP_MAX];
+	char what[160] = "";
+
+	const bool fits = release_fits(&rule, tensors, what, sizeof(what));
+
+	if (fits)
+		release(&rule, tensors, ROLES, found);
+	else
+		printf("%s\n", what);
+	for (uint32_t i = 0; fits && i < rule.top && found[i].index != NO_DETECTION; i++)
+		printf("%u %d %.9g %.9g %.9g %.9g %.9g\n", found[i].index, found[i].class, (double)found[i].score,
+		       (double)found[i].box[0], (double)found[i].box[1], (double)found[i].box[2], (double)found[i].box[3]);
+	for (int role = 0; role < ROLES; role++)
+		free((void *)(uintptr_t)tensors[role].data);
+	return fits ? 0 : 2;
 }
 
 static int do_options(int count, char **words)
@@ -87,6 +128,10 @@ static int do_options(int count, char **words)
 	       options.iterations, options.warmups, options.threads, release_name(options.rule.kind), options.rule.top,
 	       options.id, options.arm, options.port, options.align_us, options.phase_us,
 	       options.say_path ? options.say_path : "-", options.say_text ? options.say_text : "-");
+	if (options.signature || options.tensors[0])
+		printf("%s %s %s %u %g\n", options.signature ? options.signature : "-", options.tensors[0],
+		       options.tensors[ROLE_SCORES] ? options.tensors[ROLE_SCORES] : "-", options.rule.dims,
+		       (double)options.rule.min_score);
 	return 0;
 }
 
@@ -109,6 +154,8 @@ int main(int argc, char **argv)
 		return do_rank(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "released"))
 		return do_released(argv + 2);
+	if (argc == 8 && !strcmp(argv[1], "detect"))
+		return do_detect(argv + 2);
 	if (argc == 3 && !strcmp(argv[1], "string"))
 		return do_string(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "packets"))

@@ -15,8 +15,8 @@ import pytest
 from orchestrator.models.litert import RECORD
 from orchestrator.models.runtime import Armed, Execution
 
-FLOAT32, INT32, UINT8, INT8 = 1, 2, 3, 9
-FORMATS = {FLOAT32: "f", INT32: "i", UINT8: "B", INT8: "b"}
+FLOAT32, INT32, UINT8, INT64, INT16, INT8, FLOAT16, FLOAT64 = 1, 2, 3, 4, 7, 9, 10, 11
+FORMATS = {FLOAT32: "f", INT32: "i", UINT8: "B", INT8: "b", INT64: "q", INT16: "h", FLOAT16: "e", FLOAT64: "d"}
 GOOD = ["--model", "m", "--inputs", "i", "--iterations", "3", "--warmups", "0", "--threads", "2"]
 GOOD += ["--output", "topk", "--id", "7", "--results", "r"]
 
@@ -35,7 +35,7 @@ def rank(
     return [(int(index), float(score)) for index, score in (line.split() for line in lines)]
 
 
-@pytest.mark.parametrize("kind", [FLOAT32, INT32, UINT8, INT8])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_order_and_ties(harness: Path, kind: int) -> None:
     assert rank(harness, kind, [1, 5, 2, 5, 0, 5], 4) == [(1, 5), (3, 5), (5, 5), (2, 2)]
     assert rank(harness, kind, [7, 7, 7], 3) == [(0, 7), (1, 7), (2, 7)]
@@ -133,7 +133,7 @@ def test_the_start_has_its_phase_and_is_not_near(harness: Path, now: int, phase:
         (("--threads", "65"), "--threads: a number from 1 to 64 expected"),
         (("--id", "9223372036854775807"), "--id: a number from"),
         (("--id", "99999999999999999999"), "--id: a number from"),
-        (("--output", "logits"), "--output: one of scores, topk, top1, label expected"),
+        (("--output", "logits"), "--output: one of scores, topk, top1, label, raw, keypoints, detections expected"),
     ],
 )
 def test_bad_values(harness: Path, change: tuple[str, str], problem: str) -> None:
@@ -160,11 +160,59 @@ def test_bad_values(harness: Path, change: tuple[str, str], problem: str) -> Non
         (["--arm", "65536"], "--arm: a number from 1 to 65535 expected"),
         (["--top", "101"], "--top: a number from 1 to 100 expected"),
         (["word"], "unknown option: word"),
+        (["--dims", "3"], "--dims means nothing with --output topk"),
+        (["--boxes", "b"], "--boxes means nothing with --output topk"),
+        (["--min-score", "x"], "--min-score: a number expected"),
     ],
 )
 def test_bad_options(harness: Path, more: list[str], problem: str) -> None:
     done = ask(harness, "options", *GOOD, *more)
     assert (done.returncode, done.stdout) == (2, problem + "\n")
+
+
+def detect(harness: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """`words`: top, lowest score, then count, boxes, scores and classes as lists of numbers, or None."""
+    said = [
+        struct.pack(f"<{len(each)}f", *each).hex() if isinstance(each, list) else str(each or "-") for each in words
+    ]
+    return ask(harness, "detect", *said)
+
+
+BOXES = [float(value) for value in range(16)]
+
+
+def test_the_best_boxes_leave(harness: Path) -> None:
+    scores = [0.25, 0.75, 0.5, 0.75]
+    found = detect(harness, 3, 0.3, None, BOXES, scores, [7.0, 8.0, 9.0, 10.0])
+    assert found.stdout == "1 8 0.75 4 5 6 7\n3 10 0.75 12 13 14 15\n2 9 0.5 8 9 10 11\n"
+    assert detect(harness, 3, 0.6, [2.0], BOXES, scores, None).stdout == "1 0 0.75 4 5 6 7\n"
+    two_classes = [0.1, 0.2, 0.9, 0.3, 0.0, 0.0, 0.4, 0.5]
+    assert (
+        detect(harness, 2, 0.3, None, BOXES, two_classes, None).stdout
+        == "1 0 0.899999976 4 5 6 7\n3 1 0.5 12 13 14 15\n"
+    )
+    assert detect(harness, 3, 0.9, None, BOXES, scores, None).stdout == ""
+
+
+def test_tensors_that_are_no_detections(harness: Path) -> None:
+    for words, problem in (
+        ((BOXES, [0.5] * 3, None), "4 boxes, and 3 scores"),
+        ((BOXES, [0.5] * 4, [1.0]), "4 boxes, and 1 classes"),
+        ((BOXES, None, None), "boxes of 4 numbers; 4 are expected, and scores"),
+    ):
+        done = detect(harness, 3, 0.5, None, *words)
+        assert (done.returncode, done.stdout) == (2, problem + "\n")
+
+
+def test_how_a_cell_reads_its_tensors_is_understood(harness: Path) -> None:
+    tensors = (("boxes", "b x"), ("scores", "s"))
+    what = Execution("m", "i", "r", 3, "detections", top=4, tensors=tensors, min_score=0.25, signature="k")
+    _, *words = RECORD.argv(what)
+    assert ask(harness, "options", *words).stdout.splitlines()[1] == "k b x s 2 0.25"
+    _, *words = RECORD.argv(Execution("m", "i", "r", 3, "keypoints", tensors=(("tensor", "p"),), dims=3))
+    assert ask(harness, "options", *words).stdout.splitlines()[1] == "- p - 3 -inf"
+    _, *words = RECORD.argv(Execution("m", "i", "r", 3, "detections", tensors=(("boxes", "b"),)))
+    assert ask(harness, "options", *words).stdout == "--scores is missing\n"
 
 
 def test_missing_options(harness: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import tiny_model
+from models_matrix import CASES
 from runner_program import CLASSES, Runner
 
 TIMES = ("ns", "clock_ns", "peak_rss_kib", "minor_faults", "major_faults", "rx_packets_during")
@@ -32,8 +33,54 @@ def test_describe(runner: Runner, model: Path, quantized: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         found = json.loads(done.stdout)
         same = {"type": kind, "shape": [1, CLASSES], "bytes": size, "scale": scale, "zero_point": zero}
-        assert found == {"inputs": [{"name": "picture", **same}], "outputs": [{"name": "scores", **same}]}
+        tensors = {"inputs": [{"name": "picture", **same}], "outputs": [{"name": "scores", **same}]}
+        kernels = {"nodes": 1, "delegated": 1, "xnnpack": True, "without": None}
+        assert found == {"signature": None, "signatures": [], **tensors, **kernels}
         assert done.stdout.count("\n") == 1
+
+
+def test_signatures(runner: Runner) -> None:
+    """The usual one, else the first by its bytes; names in the order of their bytes."""
+    model = runner.file("model", CASES["two_signatures"].make())
+    assert json.loads(runner("describe", model).stdout)["signature"] == "decode"
+    found = json.loads(runner("describe", model, "encode").stdout)
+    assert (found["signature"], found["signatures"]) == ("encode", ["encode", "decode"])
+    fails(runner, ["describe", model, "none"], 1, "has no signature 'none'")
+    model = runner.file("model", CASES["signature_in_other_order"].make())
+    found = json.loads(runner("describe", model).stdout)
+    assert [[tensor["name"] for tensor in found[kind]] for kind in ("inputs", "outputs")] == [
+        ["alpha", "mid", "zeta"],
+        ["first", "second"],
+    ]
+
+
+def test_a_tensor_is_named_or_refused(runner: Runner) -> None:
+    model = runner.file("model", CASES["detector"].make())
+    inputs = runner.floats(tuple(float(value) for value in range(48)))
+    fails(runner, runner.words(model, inputs, "topk"), 1, "has 2 outputs: --tensor says which")
+    fails(runner, runner.words(model, inputs, "topk", "--tensor", "class"), 1, "has no output 'class'")
+    ranked = runner.words(model, inputs, "topk", "--tensor", "regressors")
+    fails(runner, ranked, 1, "has 72 numbers in rows of 6: no list of scores")
+    fails(
+        runner, runner.words(model, inputs, "keypoints", "--tensor", "regressors", "--dims", "7"), 1, "no points of 7"
+    )
+    assert runner(*runner.words(model, inputs, "raw")).returncode == 0
+    sizes = [len(each) // 8 for each in runner.outputs()[0]["raw"]]
+    assert sizes == [72, 12]
+    assert (runner.folder / "results.out").stat().st_size == 5 * 4 * 84
+    assert json.loads((runner.folder / "results").read_text().splitlines()[1])["outputs"] == [
+        "regressors",
+        "classificators",
+    ]
+
+
+def test_without_xnnpack(runner: Runner) -> None:
+    model = runner.file("model", CASES["dense_rank7"].make())
+    inputs = runner.floats(tuple(float(value) for value in range(16)))
+    assert runner(*runner.words(model, inputs, "scores")).returncode == 0
+    _, load, *_, end = runner.lines()
+    assert (end["status"], end["xnnpack"], load["delegated"]) == ("ok", False, 0)
+    assert load["without"].startswith("its tensors cannot be allocated: ")
 
 
 def test_a_run(runner: Runner, model: Path) -> None:

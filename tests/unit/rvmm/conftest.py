@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from workshop import FLAGS, SANITIZERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from workshop import Workshop
 
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "guest" / "host" / "rvmm"
 ABI = PROJECT / "guest" / "abi"
 PURE = [
     *("layout", "population", "pl011", "gic_state", "gic", "gic_mmio", "timer", "realm_decode"),
-    *("page_set", "console"),
+    *("page_set", "console", "pl031", "disk"),
     *(
         "virtio",
         "virtio_mmio",
@@ -38,8 +41,6 @@ DESCRIBE = [
     *("content", "layout", "devtree", "population", "realm_params"),
 ]
 WRAP = ["command_wrap", "vmm_process", "console", "rundir", "detach", "error", "tap", "options", "oom"]
-FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wvla"]
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 class Harness:
@@ -68,19 +69,10 @@ class Harness:
         assert self.process.wait(timeout=30) == 0, "the sanitizers complained"
 
 
-def _compiler() -> str:
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no gcc for the build host")
-    return compiler
-
-
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("rvmm") / "harness"
+def program(workshop: Workshop) -> Path:
     files = [*(Path(__file__).with_name(f"{name}.c") for name in HARNESS), *(SOURCES / f"{name}.c" for name in PURE)]
-    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, f"-I{SOURCES}", f"-I{ABI}", "-o", out, *files], check=True)
-    return out
+    return workshop.program("harness", files, include=[SOURCES, ABI])
 
 
 @pytest.fixture
@@ -91,27 +83,21 @@ def harness(program: Path) -> Iterator[Harness]:
 
 
 @pytest.fixture(scope="session")
-def describe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def describe(workshop: Workshop) -> Path:
     """`rvmm` for this computer (`dump-dtb` alone), with the libfdt that the lock file pins."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orch" / "inputs"
     packages = sorted(cache.glob("*/libfdt-dev_*_amd64.deb"))
     if not packages or shutil.which("dpkg-deb") is None:
         pytest.skip("libfdt is fetched when node rvmm is built")
-    folder = tmp_path_factory.mktemp("describe")
-    subprocess.run(["dpkg-deb", "-x", packages[0], folder], check=True)
-    out = folder / "rvmm"
+    folder = workshop.once("libfdt", lambda place: subprocess.run(["dpkg-deb", "-x", packages[0], place], check=True))
     files = [SOURCES / f"{name}.c" for name in DESCRIBE]
     library = folder / "usr/lib/x86_64-linux-gnu/libfdt.a"
-    include = ["-isystem", str(folder / "usr/include"), f"-I{ABI}"]
-    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, library], check=True)
-    return out
+    flags = [*FLAGS, *SANITIZERS, "-isystem", str(folder / "usr/include")]
+    return workshop.program("rvmm", files, flags=flags, include=[ABI], link=[library])
 
 
 @pytest.fixture(scope="session")
-def wrap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wrap(workshop: Workshop) -> Path:
     """`rvmm wrap` for this computer; a tap would take privileges and is left to the emulator's tests."""
-    out = tmp_path_factory.mktemp("wrap") / "rvmm"
     files = [Path(__file__).with_name("harness_wrap.c"), *(SOURCES / f"{name}.c" for name in WRAP)]
-    include = [f"-I{SOURCES}", f"-I{ABI}"]
-    subprocess.run([_compiler(), *FLAGS, *SANITIZERS, *include, "-o", out, *files, "-pthread"], check=True)
-    return out
+    return workshop.program("rvmm", files, include=[SOURCES, ABI], link=["-pthread"])

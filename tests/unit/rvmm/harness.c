@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk.h"
+#include "error.h"
 #include "gic.h"
 #include "gic_mmio.h"
 #include "harness_realm.h"
 #include "harness_virtio.h"
 #include "layout.h"
 #include "pl011.h"
+#include "pl031.h"
 #include "population.h"
 #include "realm_decode.h"
 #include "timer.h"
@@ -19,6 +22,7 @@
 
 static struct gic gic;
 static struct pl011 uart;
+static struct pl031 rtc;
 static char sent[256];
 static size_t sent_count;
 
@@ -198,6 +202,38 @@ static void do_uart(const char *name, const uint64_t *words, const char *rest)
 		do_gic(name, words);
 }
 
+/* Open a file, to be written if words[0] says so, and read words[2] bytes from words[1] on, in two parts. */
+static void do_disk(const uint64_t *words, const char *path)
+{
+	uint8_t bytes[4096];
+	struct iovec parts[2] = { { bytes, 100 }, { bytes + 100, (size_t)words[2] - 100 } };
+	struct disk disk;
+	size_t i;
+
+	memset(bytes, 0xee, sizeof(bytes));
+	if (disk_open(&disk, path, words[0] != 0) < 0) {
+		printf("! %s\n", failure());
+	} else if (disk_transfer(&disk, false, parts, 2, words[1]) < 0) {
+		printf("%" PRIx64 " !\n", disk.sectors);
+	} else {
+		printf("%" PRIx64 " ", disk.sectors);
+		for (i = 0; i < words[2]; i++)
+			printf("%02x", bytes[i]);
+		printf("\n");
+	}
+	disk_close(&disk);
+}
+
+static void do_rtc(const char *name, const uint64_t *words)
+{
+	if (strcmp(name, "rtc") == 0)
+		rtc = (struct pl031){ .ahead = 0 }, printf("0\n");
+	else if (strcmp(name, "rtcread") == 0)
+		printf("%x\n", pl031_read(&rtc, (uint32_t)words[0], (uint32_t)words[1]));
+	else
+		pl031_write(&rtc, (uint32_t)words[0], (uint32_t)words[1], (uint32_t)words[2]), printf("0\n");
+}
+
 static void do_decode(const uint64_t *words)
 {
 	struct rmi_rec_exit exit;
@@ -243,6 +279,10 @@ int main(void)
 			do_device(name, words);
 		else if (name[0] == 'v')
 			do_virtio(name, words);
+		else if (strcmp(name, "disk") == 0)
+			do_disk(words, strchr(rest, '/'));
+		else if (strncmp(name, "rtc", 3) == 0)
+			do_rtc(name, words);
 		else if (strcmp(name, "decode") == 0)
 			do_decode(words);
 		else

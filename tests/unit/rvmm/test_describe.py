@@ -135,6 +135,7 @@ def test_dry_run_has_the_devices(describe: Path, files: list[str], tmp_path: Pat
     least = ["--world", "vm", *files, "--cmdline", "x"]
     assert dry(describe, *least) == [
         {"device": "uart", "address": 0x900_0000, "spi": 1},
+        {"device": "rtc", "address": 0x901_0000},
         {"device": "rng", "slot": 0, "seeded": False},
         {"device": "console", "slot": 3},
         {"process": "vm", "mem_mib": 256, "vcpus": 1, "pretouch": False, "confined": True},
@@ -145,7 +146,7 @@ def test_dry_run_has_the_devices(describe: Path, files: list[str], tmp_path: Pat
     runtime = tmp_path / "runtime"
     runtime.touch()
     more += ["--disk-writable", "--runtime", str(runtime), "--cpu", "1", "--seed", "4", "--pretouch", "--unconfined"]
-    assert dry(describe, *least, *more)[1:] == [
+    assert dry(describe, *least, *more)[2:] == [
         {"device": "rng", "slot": 0, "seeded": True},
         {"device": "console", "slot": 3},
         {"device": "net", "slot": 1, "mac": "02:00:00:00:07:09", "tap": "tap-vm", "tap_address": "10.79.9.1/24"},

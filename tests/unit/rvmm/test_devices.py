@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Harness
 
 DR, FR, IMSC, MIS, ICR = 0x00, 0x18, 0x38, 0x40, 0x44
@@ -23,6 +25,54 @@ NPIE, LRENPIE = 1 << 3, 1 << 2
 
 SECOND = 1_000_000_000
 RAM_BYTES = 256 << 20
+
+
+# ---- Clock ---------------------------------------------------------------------------------------------------
+
+
+def test_the_clock_has_the_hosts_date_and_may_be_set(harness: Harness) -> None:
+    now, data, match, load, control, mask, raw = 0x6950_0000, 0x0, 0x4, 0x8, 0xC, 0x10, 0x14
+    harness.ask("rtc")
+    assert harness.ask("rtcread", data, now) == [now]
+    assert harness.ask("rtcread", control, now) == [1], "it runs: Linux sets it to zero otherwise"
+    harness.ask("rtcwrite", control, 0, now)
+    assert harness.ask("rtcread", data, now + 5) == [now + 5]
+    harness.ask("rtcwrite", load, 100, now)
+    assert harness.ask("rtcread", data, now + 7) == [107]
+    harness.ask("rtcwrite", match, 103, now)
+    harness.ask("rtcwrite", mask, 0xFFFF_FFFF, now)
+    assert harness.ask("rtcread", match, now) + harness.ask("rtcread", mask, now) == [103, 1]
+    assert harness.ask("rtcread", raw, now + 60) == [0], "there is no alarm"
+    identity = [harness.ask("rtcread", 0xFE0 + 4 * place, now)[0] for place in range(8)]
+    assert identity == [0x31, 0x10, 0x04, 0x00, 0x0D, 0xF0, 0x05, 0xB1]
+    assert harness.ask("rtcread", 0x20, now) == [0]
+
+
+# ---- Disks ---------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_is_filled_up_to_a_whole_sector(harness: Harness, tmp_path: Path) -> None:
+    """Of a file of 1000 bytes Linux saw the first 512."""
+    file = tmp_path / "disk"
+    file.write_bytes(b"\x5a" * 1000)
+    sectors, content = harness.text(f"disk 0 0 400 {file}").split()
+    assert (sectors, bytes.fromhex(content)) == ("2", b"\x5a" * 1000 + bytes(24))
+    assert bytes.fromhex(harness.text(f"disk 0 200 200 {file}").split()[1]) == b"\x5a" * 488 + bytes(24)
+    file.write_bytes(b"\x5a" * 1024)
+    assert harness.text(f"disk 0 200 200 {file}") == "2 " + "5a" * 512
+    assert harness.text(f"disk 0 400 200 {file}") == "2 !", "beyond the end there is nothing"
+    file.write_bytes(b"\x5a")
+    assert harness.text(f"disk 0 0 200 {file}") == "1 5a" + "00" * 511
+
+
+def test_a_disk_that_is_to_be_written_has_whole_sectors(harness: Harness, tmp_path: Path) -> None:
+    file = tmp_path / "disk"
+    file.write_bytes(bytes(1000))
+    assert harness.text(f"disk 1 0 200 {file}").startswith(f"! {file}: 1000 bytes, which is no multiple of 512")
+    file.write_bytes(bytes(1024))
+    assert harness.text(f"disk 1 0 200 {file}") == "2 " + "00" * 512
+    file.write_bytes(b"")
+    assert harness.text(f"disk 0 0 200 {file}") == f"! {file}: empty (a disk has a byte at least)"
 
 
 # ---- UART ----------------------------------------------------------------------------------------------------

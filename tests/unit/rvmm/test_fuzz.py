@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from workshop import Workshop, compiler
 
 PROJECT = Path(__file__).parents[3]
 SOURCES = PROJECT / "guest" / "host" / "rvmm"
@@ -56,11 +57,29 @@ MUTANTS = {
 }
 
 
-def build(out: Path, sources: Path) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("no gcc for the build host")
-    subprocess.run([BUILD, out, sources], check=True)
-    return out
+@pytest.fixture(scope="session")
+def sound(workshop: Workshop) -> Path:
+    """The program without a mistake, and its objects beside it."""
+    compiler()
+
+    def build(folder: Path) -> None:
+        subprocess.run([BUILD, folder / "fuzz", SOURCES, folder], check=True)
+
+    return workshop.once("fuzz", build)
+
+
+def build_mutant(sound: Path, mistake: str, folder: Path) -> Path:
+    """The program with a mistake, which is all that is compiled anew."""
+    name, right, wrong = MUTANTS[mistake]
+    sources, objects = folder / "rvmm", folder / "objects"
+    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("*.yaml", "*.sh"))
+    text = (sources / name).read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    (sources / name).write_text(text.replace(right, wrong), encoding="utf-8")
+    shutil.copytree(sound, objects, ignore=shutil.ignore_patterns("fuzz"))
+    (objects / name).with_suffix(".o").unlink()
+    subprocess.run([BUILD, folder / "fuzz", sources, objects], check=True)
+    return folder / "fuzz"
 
 
 def fuzz(program: Path, runs: int, crash: Path, seed: int = 1) -> subprocess.CompletedProcess[str]:
@@ -68,9 +87,8 @@ def fuzz(program: Path, runs: int, crash: Path, seed: int = 1) -> subprocess.Com
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_guests_that_do_anything(tmp_path: Path) -> None:
-    program = build(tmp_path / "fuzz", SOURCES)
-    done = fuzz(program, RUNS, tmp_path / "crash")
+def test_guests_that_do_anything(sound: Path, tmp_path: Path) -> None:
+    done = fuzz(sound / "fuzz", RUNS, tmp_path / "crash")
     assert done.returncode == 0, done.stderr
     match = re.fullmatch(rf"runs {RUNS} edges (\d+) samples (\d+)\n", done.stdout)
     assert match, done.stdout
@@ -78,14 +96,8 @@ def test_guests_that_do_anything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mistake", MUTANTS)
-def test_a_mistake_is_found(tmp_path: Path, mistake: str) -> None:
-    name, right, wrong = MUTANTS[mistake]
-    sources = tmp_path / "rvmm"
-    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("*.yaml", "*.sh"))
-    text = (sources / name).read_text(encoding="utf-8")
-    assert text.count(right) == 1
-    (sources / name).write_text(text.replace(right, wrong), encoding="utf-8")
-    program, crash = build(tmp_path / "fuzz", sources), tmp_path / "crash"
+def test_a_mistake_is_found(sound: Path, tmp_path: Path, mistake: str) -> None:
+    program, crash = build_mutant(sound, mistake, tmp_path), tmp_path / "crash"
     for seed in SEEDS:  # another compiler lays the code out otherwise: a seed may then pass by a mistake
         found = fuzz(program, RUNS_MUTANT, crash, seed)
         if found.returncode != 0:

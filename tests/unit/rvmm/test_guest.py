@@ -104,6 +104,8 @@ def test_tree_is_the_same_in_both_worlds_and_every_time(describe: Path, files: l
     assert (magic, total) == (0xD00DFEED, len(tree))
     for word in (b"a=b\0", b"arm,psci-1.0\0", b"smc\0", b"arm,gic-v3\0", b"/pl011@9000000\0"):
         assert word in tree
+    for word in (b"rtc@9010000\0", b"arm,pl031\0arm,primecell\0", b"apb_pclk\0"):
+        assert word in tree
     for word in (b"virtio_mmio@a000000\0", b"virtio,mmio\0", b"dma-coherent\0"):
         assert word in tree
     assert b"seed" not in tree

@@ -17,6 +17,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
     "boolean": (bool,),
     "integer": (int,),
+    "null": (type(None),),
     "number": (int, float),
     "object": (dict,),
     "string": (str,),
@@ -73,10 +74,19 @@ def _properties(value: Any, known: Any, _: Any, root: dict[str, Any], at: str) -
         yield from problems(value[key], known[key], root, f"{at}.{key}")
 
 
-def _no_others(value: Any, allowed: Any, schema: Any, root: dict[str, Any], at: str) -> Iterator[str]:
-    assert allowed is False
-    if isinstance(value, dict) and value.keys() - schema["properties"].keys():
+def _prefix(value: Any, schemas: Any, _: Any, root: dict[str, Any], at: str) -> Iterator[str]:
+    for index, (item, schema) in enumerate(zip(value if isinstance(value, list) else (), schemas, strict=False)):
+        yield from problems(item, schema, root, f"{at}.{index}")
+
+
+def _others(value: Any, allowed: Any, schema: Any, root: dict[str, Any], at: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        return
+    others = sorted(value.keys() - schema.get("properties", {}).keys())
+    if others and allowed is False:
         yield f"{at}: unknown keys"
+    for key in others if isinstance(allowed, dict) else ():
+        yield from problems(value[key], allowed, root, f"{at}.{key}")
 
 
 def _test(holds: Any) -> Any:
@@ -95,19 +105,21 @@ def _number(value: Any) -> bool:
 
 _KEYWORDS = {
     "$ref": _reference,
-    "additionalProperties": _no_others,
+    "additionalProperties": _others,
     "anyOf": _any_of,
     "const": _test(lambda value, only: value == only),
     "enum": _test(lambda value, these: value in these),
     "exclusiveMaximum": _test(lambda value, most: not _number(value) or value < most),
     "exclusiveMinimum": _test(lambda value, least: not _number(value) or value > least),
     "items": _items,
+    "maxItems": _test(lambda value, most: not isinstance(value, list) or len(value) <= most),
     "maximum": _test(lambda value, most: not _number(value) or value <= most),
     "minItems": _test(lambda value, least: not isinstance(value, list) or len(value) >= least),
     "minimum": _test(lambda value, least: not _number(value) or value >= least),
     "multipleOf": _test(lambda value, unit: not _number(value) or value % unit == 0),
     "oneOf": _one_of,
     "pattern": _test(lambda value, pattern: not isinstance(value, str) or bool(re.search(pattern, value))),
+    "prefixItems": _prefix,
     "properties": _properties,
     "required": _test(lambda value, keys: not isinstance(value, dict) or value.keys() >= set(keys)),
     "type": _type,

@@ -22,6 +22,14 @@ def test_values_become_words() -> None:
     assert words == ["vmm", "-m", "256M", "-k", "/usr/lib/guest/Image", "--append=console=ttyAMA0 panic=-1"]
 
 
+def test_a_command_line_may_be_changed() -> None:
+    template = "vmm {{ (cmdline | replace('ttyAMA0', 'hvc0') ~ ' root=/dev/vda') | quote }}"
+    with pytest.raises(ValueError, match="quote"):
+        vmm_template.check(template.replace(" | quote", ""))
+    vmm_template.check("vmm {{ (cmdline ~ ' root=/dev/vda') | quote }}")
+    vmm_template.check(template)
+
+
 def test_no_shell_sees_the_command() -> None:
     hostile = VALUES | {"cmdline": 'a\'b "c" $(reboot); `x` > y'}
     assert vmm_template.render("vmm {{ cmdline | quote }} | $HOME", hostile) == [
@@ -49,6 +57,9 @@ def test_conditions() -> None:
         ("vmm '{{ kernel }}", "not a command line (No closing quotation)"),
         ("{% if world == 'realm' %}vmm{% endif %}", "the template gives no command"),
         ("", "the template gives no command"),
+        ("vmm {{ cmdline }}", "write {{ cmdline | quote }} and no others"),
+        ("vmm '{{ cmdline }}'", "write {{ cmdline | quote }} and no others"),
+        ("vmm '{{ cmdline | quote }}'", "write {{ cmdline | quote }} and no others"),
     ],
 )
 def test_mistakes_have_their_place(template: str, message: str) -> None:

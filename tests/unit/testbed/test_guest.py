@@ -57,6 +57,7 @@ def test_kernel_command_line() -> None:
         "console=ttyAMA0 panic=-1 quiet nokaslr arm64.nomops init_on_alloc=1 swiotlb=4096 orch.key=AAAAC3Nza"
     )
     assert guest.kernel_command_line(Guest(cmdline_extra="loglevel=8"), KEY).endswith(" loglevel=8")
+    assert guest.kernel_command_line(Guest(cmdline_extra='x="a  *"'), KEY).endswith(' x="a  *"')
 
 
 TREE = DiskTree(block_bytes=4096, data_blocks=3, root_hash="ab" * 32)

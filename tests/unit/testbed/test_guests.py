@@ -304,6 +304,26 @@ def test_memory_that_the_host_does_not_have(make: Callable[..., Guests], host: H
         make().start(VM, GuestOptions())
 
 
+def test_a_disk_that_is_no_whole_number_of_sectors_is_told(
+    make: Callable[..., Guests], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Silent, "notice", lambda _self, text: told.append(text))
+    (tmp_path / "model.img").write_bytes(bytes(1000))
+    guests = make("guest:\n  disk: model.img\n")
+    for name in (VM, REALM):
+        guests.start(name, GuestOptions())
+    expected = "guest.disk: model.img has 1000 bytes, no multiple of 512: guests see 1024, of which the last are zero"
+    assert told == [expected], "once, not at each start"
+    told.clear()
+    (tmp_path / "model.img").write_bytes(bytes(1024))
+    make("guest:\n  disk: model.img\n").start(VM, GuestOptions())
+    assert told == []
+    (tmp_path / "model.img").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"testbed\.yaml: guest\.disk: model\.img is empty"):
+        make("guest:\n  disk: model.img\n").start(VM, GuestOptions())
+
+
 def test_mistakes_are_refused(make: Callable[..., Guests], tmp_path: Path) -> None:
     guests = make()
     with pytest.raises(UsageError, match="memory_mib: Input should be greater than or equal to 64"):
@@ -312,6 +332,8 @@ def test_mistakes_are_refused(make: Callable[..., Guests], tmp_path: Path) -> No
         make("guest:\n  memory_mib: 4000\n")
     with pytest.raises(UsageError, match=r"testbed\.yaml:\d+:1: guest: .*may take half of 'memory_mib'"):
         make("guest:\n  swiotlb_slabs: 262144\n")
+    with pytest.raises(UsageError, match=r"testbed\.yaml:\d+:3: guest\.cmdline_extra: .*a quote \(\"\) has no end"):
+        make("guest:\n  cmdline_extra: 'x=\"a b'\n")
     (tmp_path / "Image").write_text("kernel")
     with pytest.raises(UsageError, match="the driver fits our own host kernel only"):
         make("stack:\n  host_kernel: Image\n").build([World.REALM])

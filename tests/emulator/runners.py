@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One inference program in three worlds: the same numbers everywhere, and each phase between its markers."""
+"""One inference program in three worlds that are up (test_worlds.py): deployed, run, armed, and its numbers checked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-import pytest
-from emulated import ROOT, Bed, build, host
+from emulated import ROOT, Bed, build, host, inside
 
 from orchestrator.models.litert import RECORD
 from orchestrator.models.runtime import Armed, Execution
@@ -53,12 +52,6 @@ def prepare(folder: Path, bundle: Path) -> None:
         shutil.copy(FASHION / f"fashion_cnn_{quantization}.tflite", folder)
 
 
-def run_in(bed: Bed, world: str, script: str) -> str:
-    done = bed.orch("ssh", world, "--", script, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def check_scores(found: dict[str, dict[str, bytes]], oracle: dict[str, bytes]) -> None:
     """host, vm and realm agree bit for bit; this computer within a step of the quantization or 1e-4."""
     assert found["vm"] == found["realm"] == found["host"]
@@ -88,16 +81,11 @@ def check_markers(bed: Bed) -> None:
             )
 
 
-@pytest.mark.timeout(900)
-def test_the_same_in_host_vm_and_realm(bed: Bed, tmp_path: Path) -> None:
-    bundle, native = build(bed, "runner"), build(bed, "runner:arch=amd64")
-    prepare(tmp_path / "give", bundle)
-    up = bed.orch("up", "--count", "--vm", "--realm", "--mem", "256")
-    assert up.returncode == 0, up.stderr
+def run_everywhere(bed: Bed, give: Path) -> dict[str, dict[str, bytes]]:
+    """Both models in each world; scores by world and quantization."""
     found: dict[str, dict[str, bytes]] = {}
     for world, base in IDS.items():
-        copied = bed.orch("cp", str(tmp_path / "give"), f"{world}:/tmp/")
-        assert copied.returncode == 0, copied.stderr
+        bed.put(world, [give])
         runs = [
             f"/tmp/give/bundle/runner {words(q, base + 100 * i, '/tmp/give')}"
             for i, q in enumerate(("int8", "float32"))
@@ -106,23 +94,29 @@ def test_the_same_in_host_vm_and_realm(bed: Bed, tmp_path: Path) -> None:
             "for q in int8 float32; do busybox hexdump -ve '1/1 \"%02x\"' $q.jsonl.out; echo; tail -n 1 $q.jsonl; done"
         )
         script = f"cd /tmp/give && tar xzf bundle.tar.gz && {' && '.join(runs)} && {dump}"
-        int8, end8, float32, end32 = run_in(bed, world, script).splitlines()
+        int8, end8, float32, end32 = inside(bed, world, script, timeout=240).splitlines()
         found[world] = {"int8": bytes.fromhex(int8), "float32": bytes.fromhex(float32)}
         for end in (json.loads(end8), json.loads(end32)):
             assert (end["status"], end["xnnpack"]) == ("ok", True)
-    check_markers(bed)
-    oracle = {}
-    for quantization in ("int8", "float32"):
-        argv = [native / "bundle" / "runner", *words(quantization, 1, str(tmp_path / "give")).split()]
-        subprocess.run(argv, check=True, timeout=60)
-        oracle[quantization] = (tmp_path / "give" / f"{quantization}.jsonl.out").read_bytes()
-    check_scores(found, oracle)
+    return found
 
-    # Armed in the realm, started from the host when no session is open, waited for where it speaks at the end.
+
+def run_here(bed: Bed, give: Path) -> dict[str, bytes]:
+    """Both models on this computer."""
+    program, oracle = build(bed, "runner:arch=amd64") / "bundle" / "runner", {}
+    for quantization in ("int8", "float32"):
+        subprocess.run([program, *words(quantization, 1, str(give)).split()], check=True, timeout=60)
+        oracle[quantization] = (give / f"{quantization}.jsonl.out").read_bytes()
+    return oracle
+
+
+def check_armed(bed: Bed) -> None:
+    """Armed in the realm, started from the host when no session is open, waited for where it speaks at the end."""
     armed = words("int8", 4000, "/tmp/give", Armed(PORT, 10000, 2500, "/tmp/give/said", "finished"))
     script = f"cd /tmp/give && mkfifo said && bundle/runner {armed}"
-    assert run_in(bed, "realm", script).strip().isdigit()  # the number of the process
+    assert inside(bed, "realm", script).strip().isdigit()  # the number of the process
+    bed.hang_up("realm")
     host(bed, f"/tmp/give/bundle/runner go {REALM} {PORT}")
-    assert run_in(bed, "realm", "cat /tmp/give/said") == "finished\n"
-    end = json.loads(run_in(bed, "realm", "tail -n 1 /tmp/give/int8.jsonl"))
+    assert inside(bed, "realm", "cat /tmp/give/said") == "finished\n"
+    end = json.loads(inside(bed, "realm", "tail -n 1 /tmp/give/int8.jsonl"))
     assert (end["status"], end["error"]) == ("ok", None)
