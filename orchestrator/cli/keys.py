@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from pathlib import Path
@@ -86,6 +87,7 @@ def serve(*, port: int, address: str, policy_file: Path | None) -> None:
 
     home = _home()
     policy = read_policy(policy_file)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would have the keys
     with home.alone() if home.database is None else _nothing():
         store = home.open()
         config = uvicorn.Config(
