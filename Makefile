@@ -94,6 +94,10 @@ soak-run: testbed ## one `orch run`, killed ten times at random and resumed: no 
 soak-workers: testbed ## a sweep by workers and by a Dask cluster: 20 kills of workers, client, scheduler
 	@$(BIN)/python tests/soak/soak_workers.py
 
+.PHONY: soak-keys
+soak-keys: venv ## two replicas of the key service on PostgreSQL, 500 clients, one replica killed 20 times
+	@PYTHONPATH=tests/unit/shared $(BIN)/python tests/soak/soak_keys.py
+
 soak-kill: testbed ## 100 kills of the VMM, 20 of the emulator; goes on where it was interrupted
 	@$(BIN)/python tests/soak/soak_kill.py
 
@@ -110,6 +114,11 @@ fuzz: ## the VMM's devices against guests that do anything: FUZZ_SECONDS=600, CC
 	clang*) mkdir -p .fuzz/corpus && cd .fuzz && ./device-model -max_total_time=$(FUZZ_SECONDS) -max_len=4096 corpus ;; \
 	*) .fuzz/device-model --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) --save .fuzz/crash ;; \
 	esac
+
+.PHONY: fuzz-attest
+fuzz-attest: venv ## tokens and policy files against the verifier: FUZZ_SECONDS=600 each; the corpus stays in .fuzz/attest
+	@echo "seed $(FUZZ_SEED)"
+	@PYTHONPATH=tests/unit/shared $(BIN)/python tests/fuzz/attest.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 clean: ## stop the machine, remove its state; the cache stays (orch clean --all removes it)
 	@if [ -x $(ORCH) ]; then $(ORCH) clean; fi

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from orchestrator import __version__, extensions
-from orchestrator.cli import attack, build, care, machine, measure, models, predict, report, run
+from orchestrator.cli import attack, attest, build, care, keys, machine, measure, models, predict, report, run
 from orchestrator.cli.context import Context
 from orchestrator.cli.streams import make_patient
 from orchestrator.cli.surroundings import open_streams, settle_drawing
@@ -37,7 +37,7 @@ def orch(context: click.Context, testbed_file: Path | None, debug: bool) -> None
     context.obj = Context(testbed_file=testbed_file, debug=debug)
 
 
-for module in (build, machine, models, measure, run, predict, attack, report, care):
+for module in (build, machine, models, measure, attest, run, predict, attack, report, keys, care):
     for command in module.COMMANDS:
         orch.add_command(command)
 

@@ -112,6 +112,9 @@ def _collect_marks(node: yaml.Node, at: Location, marks: dict[Location, yaml.Mar
         given = [(key, value) for key, value in node.value if key.tag != _MERGE]
         seen: set[Location] = set()
         for key, value in given:
+            if not isinstance(key, yaml.ScalarNode):
+                line, column = key.start_mark.line + 1, key.start_mark.column + 1
+                raise UsageError(f"{name}:{line}:{column}: a key that is a list or has keys of its own")
             here = (*at, key.value)
             if here in seen:
                 line, column = key.start_mark.line + 1, key.start_mark.column + 1

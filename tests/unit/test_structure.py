@@ -15,7 +15,7 @@ PACKAGE = ROOT / "orchestrator"
 ROOMS = (
     *("errors", "registry", "extensions", "words", "files", "schema", "build", "trace", "machine", "attest", "shell"),
     "testbed",
-    *("models", "runs", "protect", "privacy", "experiment", "analysis", "report", "cli"),
+    *("models", "runs", "protect", "service", "privacy", "experiment", "analysis", "report", "cli"),
 )
 """From the ground up: a room imports those before it, for types as well (docs/architecture.md has the picture)."""
 LONGEST = 45  # lines of a function from its `def`, docstring included

@@ -65,6 +65,15 @@ def test_broken_yaml_has_a_place() -> None:
     assert refused("name: [a\nmachine: {}\n").startswith("t.yaml:2:")
 
 
+def test_a_key_that_is_no_text() -> None:
+    assert refused("name: a\n? [b]\n: 1\n") == "t.yaml:2:3: a key that is a list or has keys of its own"
+    assert refused("? {b: c}\n: 1\n").startswith("t.yaml:1:3: a key that is a list")
+
+
+def test_a_character_that_no_yaml_has() -> None:
+    assert "t.yaml: not valid YAML: " in refused("name: \x11\n")
+
+
 def test_not_a_mapping() -> None:
     assert "t.yaml:1:1: document" in refused("- a\n")
 
