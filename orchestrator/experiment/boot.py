@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
     from orchestrator.experiment.job import BootJob
     from orchestrator.experiment.steps import Steps
-    from orchestrator.runs.matrix import Session, Step
+    from orchestrator.runs.matrix import GuestKind, Session, Step
     from orchestrator.runs.shard import Shard
+    from orchestrator.testbed.guest import GuestName
     from orchestrator.testbed.testbed import Testbed
 
 _PAGES_OF_A_MIB = 256
@@ -186,13 +187,19 @@ class BootRun:
         guest, name = session.guest, guest_of(session.world)
         if name is not None:
             with self.steps.part("guest-start", world=session.world, guest=guest.label):
-                stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+                self._start(name, guest, stage)
                 self._granules = stage.granules()
         with self.steps.part("deploy", world=session.world):
             bundle = self.job.bundles[session.steps[0].cell.runtime]
             stage.need_runner(World.HOST, bundle)
             if name is not None:  # a fresh guest, which has nothing
                 stage.deploy_runner(session.world, bundle)
+
+    def _start(self, name: GuestName, guest: GuestKind, stage: Stage) -> None:
+        stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+        proof = stage.bed.guests.attestation(name)
+        if proof is not None:
+            self.shard.attested({"boot_id": self.job.facts.boot_id, **proof})
 
     def _life(self, session: Session, stage: Stage, run: int) -> None:
         """Rows about the guest itself, when the marker of its end is there."""
@@ -219,7 +226,7 @@ class BootRun:
             with self.steps.part("guest-start", world=step.world):
                 stage.links.hang_up()
                 stage.bed.guests.stop(name)
-                stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+                self._start(name, guest, stage)
                 stage.deploy_runner(step.world, self.job.bundles[step.cell.runtime])
         except OrchError as error:
             return error
