@@ -116,7 +116,7 @@ fuzz: ## the VMM's devices against guests that do anything: FUZZ_SECONDS=600, CC
 	esac
 
 .PHONY: fuzz-attest
-fuzz-attest: venv ## tokens and policy files against the verifier: FUZZ_SECONDS=600 each; the corpus stays in .fuzz/attest
+fuzz-attest: venv ## tokens, policies, messages against what reads them: FUZZ_SECONDS=600 each; the corpus stays in .fuzz/attest
 	@echo "seed $(FUZZ_SEED)"
 	@PYTHONPATH=tests/unit/shared $(BIN)/python tests/fuzz/attest.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 

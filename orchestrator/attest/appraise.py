@@ -68,15 +68,13 @@ def _attributes(token: Token, policy: AttestationPolicy) -> Iterator[Finding]:
         yield _one_of("mec policy", MEC_POLICIES[realm[Label.MEC_POLICY]], asked.mec_policy)
     elif asked.mec_policy is not None:
         yield Finding("mec policy", State.FAILS, "the token has no such claim, and the policy asks for one")
-    if asked.profiles is not None:
-        yield _one_of("realm profile", token.realm.profile.name, asked.profiles)
+    yield _one_of("realm profile", token.realm.profile.name, asked.profiles)
 
 
 def appraise_platform(token: Token, policy: AttestationPolicy) -> Iterator[Finding]:
     """A finding for each claim of the platform token; `software components` is one for all of them."""
     platform, asked = token.platform.claims, policy.platform
-    if asked.profiles is not None:
-        yield _one_of("platform profile", token.platform.profile.name, asked.profiles)
+    yield _one_of("platform profile", token.platform.profile.name, asked.profiles)
     yield _one_of("implementation id", platform[Label.IMPLEMENTATION_ID], asked.implementation_id)
     yield _one_of("instance id", platform[Label.INSTANCE_ID], asked.instance_id)
     yield _one_of("lifecycle", LIFECYCLES[platform[Label.LIFECYCLE] >> 8], asked.lifecycle)

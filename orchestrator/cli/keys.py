@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from pathlib import Path
@@ -54,7 +55,7 @@ def _party(name: str) -> Party:
 
     home, address = click.get_current_context().meta["orch.keys"]
     http = httpx2.Client(base_url=address, timeout=30.0, trust_env=False)
-    return Party(http, home.service(), home.identity(name))
+    return Party(http, home.service(), home.identity(name), notice=home.noticing())
 
 
 def _as(default: str) -> Callable[[Any], Any]:
@@ -86,6 +87,7 @@ def serve(*, port: int, address: str, policy_file: Path | None) -> None:
 
     home = _home()
     policy = read_policy(policy_file)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would have the keys
     with home.alone() if home.database is None else _nothing():
         store = home.open()
         config = uvicorn.Config(
@@ -312,10 +314,10 @@ def _head(text: str | None) -> Any:
 
     if text is None:
         return None
-    seq, _, digest = text.partition(":")
-    if not seq.isdigit() or not digest:
+    head = Head.from_text(text)
+    if head is None:
         raise UsageError(f"--head {text}: expected SEQ:HASH")
-    return Head(int(seq), digest)
+    return head
 
 
 def _brief(value: Any) -> str:
@@ -352,6 +354,7 @@ def restore(*, file: Path, older: bool) -> None:
     home.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with home.alone():
         head = put_back(data, home.file, read_seal_key(home.seal_key), older=older)
+        home.remember(head)
     click.echo(f"restored; the audit log ends with {head.as_text()}")
 
 

@@ -34,6 +34,8 @@ RequiredClaim = Literal[
     "rpv",
     "realm hash algorithm",
     "mec policy",
+    "realm profile",
+    "platform profile",
     "implementation id",
     "instance id",
     "lifecycle",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from joserfc.jwk import ECKey
@@ -34,6 +34,12 @@ class Head:
         """As answers have it: SEQ:HASH."""
         return f"{self.seq}:{self.hash}"
 
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """The other way; None for what is none."""
+        seq, _, digest = text.strip().partition(":")
+        return cls(int(seq), digest) if seq.isdigit() and digest else None
+
 
 def append(connection: Connection, key: ECKey, now: int, event: str, facts: Mapping[str, Any]) -> Head:
     """Add an entry inside a transaction that writes; returns the new end."""
@@ -55,6 +61,12 @@ def head(connection: Connection) -> Head:
 def lines(connection: Connection) -> list[str]:
     """The whole log, entry by entry."""
     return [str(line) for line in connection.execute(sa.select(AUDIT.c.line).order_by(AUDIT.c.seq)).scalars()]
+
+
+def line(connection: Connection, seq: int) -> str | None:
+    """One entry; None if there is none of that number."""
+    found = connection.execute(sa.select(AUDIT.c.line).where(AUDIT.c.seq == seq)).scalar()
+    return None if found is None else str(found)
 
 
 def line_hash(line: str) -> str:

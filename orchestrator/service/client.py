@@ -63,12 +63,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Party:
-    """An owner, her recovery key, or a user: whoever has the private key."""
+    """An owner, her recovery key, or a user: whoever has the private key.
+
+    `notice` is told the end of the audit log that each answer has, and may raise.
+    """
 
     http: httpx2.Client
     service: Known
     key: ECKey = field(repr=False)
     clock: Callable[[], float] = time.time
+    notice: Callable[[str], None] = lambda _head: None
 
     @property
     def id(self) -> str:
@@ -91,6 +95,7 @@ class Party:
         answer = jose.checked(str(found.get("answer")), self.service.signing, jose.ANSWER)
         if answer.get("to") != jose.unverified(statement)["jti"]:
             raise RefusedError("the answer is one to another statement")
+        self.notice(str(answer["head"]))
         if "sha256" not in answer:
             return answer
         if hashlib.sha256(jose.canonical(found.get("found"))).hexdigest() != answer["sha256"]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,11 @@ from joserfc.jwk import ECKey
 
 from orchestrator.errors import EnvError
 from orchestrator.files import replace_file
-from orchestrator.service import jose
+from orchestrator.service import audit, jose
+from orchestrator.service.audit import Head
 from orchestrator.service.backup import url_of
 from orchestrator.service.client import Known
+from orchestrator.service.refusal import RefusedError
 from orchestrator.service.sealing import make_seal_key, read_private, read_seal_key, write_private
 from orchestrator.service.store import Store, create, open_store, reseal
 
@@ -107,8 +109,53 @@ class Home:
         replace_file(self.keys / "service.json", json.dumps(store.public(), indent=1) + "\n")
         return store
 
+    @property
+    def head(self) -> Head | None:
+        """The furthest end of the audit log that was seen, kept away from the state."""
+        try:
+            return Head.from_text((self.keys / "head").read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return None
+
+    def noticing(self) -> Callable[[str], None]:
+        """Keeps ends of the log that answers have; raises RefusedError for one before what was seen by now.
+
+        What other commands see meanwhile does not count: answers may overtake each other.
+        """
+        seen = self.head
+
+        def notice(text: str) -> None:
+            new = Head.from_text(text)
+            if new is None:
+                raise RefusedError("an answer without an end of the audit log")
+            if seen is not None and (new.seq < seen.seq or (new.seq == seen.seq and new.hash != seen.hash)):
+                words = f"the service's log ends with entry {new.seq}, and {seen.seq} were seen before"
+                raise RefusedError(f"{words}: an older state was put back")
+            latest = self.head
+            if latest is None or new.seq > latest.seq:
+                self.remember(new)
+
+        return notice
+
+    def remember(self, head: Head) -> None:
+        """Keep an end of the log, whatever was seen before."""
+        replace_file(self.keys / "head", head.as_text() + "\n")
+
     def open(self) -> Store:
-        """The service that is here; a change of the key that opens it, which was cut short, is finished first."""
+        """The service that is here; raises RefusedError if its log has not what was seen of it."""
+        store, seen = self._opened(), self.head
+        if seen is None:
+            return store
+        with store.reading() as connection:
+            line = audit.line(connection, seen.seq)
+        if line is None or audit.line_hash(line) != seen.hash:
+            raise RefusedError(
+                f"the state's log has not the entry {seen.seq} that was seen: an older state was put back"
+            )
+        return store
+
+    def _opened(self) -> Store:
+        """A change of the key that opens the state, which was cut short, is finished first."""
         new = self.seal_key.with_suffix(".new")
         if new.exists():
             try:

@@ -122,7 +122,7 @@ def canonical(data: Any) -> bytes:
 
 
 def strict_json(data: bytes) -> Any:
-    """JSON in which no key is there twice, and no number is none; raises RefusedError."""
+    """JSON with whole numbers and characters, in which no key is there twice; raises RefusedError."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({key for key, _ in found}) != len(found):
@@ -133,9 +133,11 @@ def strict_json(data: bytes) -> Any:
         raise ValueError(f"{word} is no number")
 
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_constant=refuse, parse_float=refuse)
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_constant=refuse, parse_float=refuse)
+        canonical(found)  # which halves of a character do not have
     except (ValueError, RecursionError) as error:
         raise RefusedError(f"no valid JSON: {_line(error)}", MALFORMED) from None
+    return found
 
 
 def to_text(data: bytes) -> str:
@@ -155,4 +157,4 @@ def to_bytes(text: str) -> bytes:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return ascii(" ".join(str(error).split())[:120])[1:-1] or type(error).__name__

@@ -25,4 +25,5 @@ def describe(error: ValidationError) -> str:
     """The first thing that is wrong with a message, in a line."""
     first: Any = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
-    return f"{place[:80] or 'message'}: {first['msg'][:120]}"
+    words = first["msg"] if first["type"] != "union_tag_invalid" else f"expected {first['ctx']['expected_tags']}"
+    return f"{place[:80] or 'message'}: {ascii(words[:120])[1:-1]}"

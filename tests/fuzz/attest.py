@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens and policy files that anybody could send, against the verifier: `make fuzz-attest`.
+"""Tokens, policy files and messages that anybody could send, against what reads them: `make fuzz-attest`.
 
 Inputs are kept that reach lines no other has reached, and changed again. Three things are wrong: an error of another
 kind than the one that is promised, an accepted token that is not one of those we signed, and one that takes too long.
@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import cca_vectors as vectors
+import httpx2
 
 from orchestrator.attest.appraise import References
 from orchestrator.attest.policies import EMULATOR
@@ -26,11 +27,22 @@ from orchestrator.attest.token import parse
 from orchestrator.attest.verify import verify
 from orchestrator.errors import AttestationError, UsageError
 from orchestrator.schema.attestation import AttestationPolicy
+from orchestrator.schema.keys import AttestationRequest, AuthRequest, Deletion, Sealed
 from orchestrator.schema.yamlfile import loads
+from orchestrator.service import jose
+from orchestrator.service.client import Known, Realm
+from orchestrator.service.messages import read
+from orchestrator.service.refusal import RefusedError
+from orchestrator.service.statements import parse as parse_statement
 
 SLOW = 2.0  # s of the processor for one input
 LONGEST = 8192
-TRACED = ("orchestrator/attest/", "orchestrator/schema/attestation", "orchestrator/schema/yaml")
+TRACED = (
+    "orchestrator/attest/",
+    "orchestrator/service/",
+    "orchestrator/schema/attestation",
+    "orchestrator/schema/yaml",
+)
 CBOR_WORDS = [
     bytes.fromhex(each) for each in ("d9018f", "d9038b", "d284", "a0", "bf", "ff", "5f", "1b" + "f" * 16, "fb")
 ]
@@ -38,6 +50,10 @@ YAML_WORDS = (
     b"? [1]: 2\n|? {a: 1}: 2\n|&a |*a|<<: *a\n|!!str |!!set |!!python/name:os |!!binary |null|~|1e10|0x1f|2026-13-45|"
     b".inf|{}|[]|[[[[|{{{{|: |- |  |\n|# |\t|\0|\x11|---\n|...\n|%YAML 9\n|'|\"|\\x|\xff|realm:\n  rem: [null]\n|"
     b"platform:\n  components: [{type: x}]\n|required: [rim, 1]\n|known: x\n"
+).split(b"|")
+JSON_WORDS = (
+    b'null|true|1e5|1.5|-0|NaN|"|\\u0000|\\ud800|[]|{}|[[[[[[|{"a":{"a":|,|:|\xff|\xc3|==|.|"op":"list"|'
+    b"99999999999999999999"
 ).split(b"|")
 POLICY = AttestationPolicy.model_validate(
     {
@@ -94,6 +110,70 @@ def policy_target() -> Target:
             return
 
     return Target("policy", [EMULATOR.read_bytes(), shown.read_bytes(), b"name: x\n"], YAML_WORDS, attempt)
+
+
+def message_target() -> Target:
+    """What realms, owners and users send to the key service, before and behind the signatures."""
+    key = jose.make_key()
+    realm = Realm(httpx2.Client(), Known("", key, key), lambda challenge: challenge)
+    sealed = jose.seal(b"k" * 32, key)
+    about = {"aud": "A" * 43, "iat": 1, "exp": 2, "jti": "j" * 32}
+    terms = {"model": "m", "rim": "0" * 64, "expires": 3}
+    token = {"primary_evidence": {"token": "AA"}, "additional_evidence": ""}
+    seeds = [
+        {"version": "0.4.0", "tee": "cca", "extra-params": {}},
+        {"runtime-data": realm.runtime_data("A" * 43), "tee-evidence": token},
+        about | {"op": "put-key", "model": "m", "version": 1, "key": sealed, "production": False},
+        about | terms | {"op": "grant", "user": jose.public(key), "rem": [None, None, None, "0" * 64], "quota": 3},
+        about | terms | {"op": "consent", "owner": "A" * 43, "request_key": sealed},
+        about | {"op": "revoke", "id": "j" * 32},
+        about | {"op": "replace-owner", "key": jose.public(key), "recovery": jose.public(key)},
+        {"nonce": "A" * 43, "owner": "A" * 43, "model": "m", "version": 1, "inferences": 3},
+        {"signed": jose.sign({"a": 1}, key, jose.STATEMENT)},
+    ]
+
+    def attempt(data: bytes) -> None:
+        for read_it in (_read_message, _read_signed(key), _read_sealed(key)):
+            try:
+                read_it(data)
+            except RefusedError as error:
+                if not error.message.isprintable():
+                    raise Wrong(f"an error that is not one line: {error.message!r}") from None
+
+    return Target("message", [jose.canonical(each) for each in seeds], JSON_WORDS, attempt)
+
+
+def _read_message(data: bytes) -> None:
+    found = jose.strict_json(data)
+    if jose.canonical(found) != jose.canonical(jose.strict_json(jose.canonical(found))):
+        raise Wrong("a message that has two canonical forms")
+    for model in (AuthRequest, AttestationRequest, Deletion):
+        try:
+            request = read(model, found)
+        except RefusedError:
+            continue
+        if isinstance(request, AttestationRequest):
+            jose.read_public(request.runtime_data.tee_pubkey.model_dump())
+    parse_statement(found)
+
+
+def _read_signed(key: Any) -> Callable[[bytes], None]:
+    def attempt(data: bytes) -> None:
+        text = data.decode("ascii", "replace").removeprefix('{"signed":"').removesuffix('"}')
+        jose.signer(text)
+        jose.unverified(text)
+        jose.checked(text, key, jose.STATEMENT)
+
+    return attempt
+
+
+def _read_sealed(key: Any) -> Callable[[bytes], None]:
+    def attempt(data: bytes) -> None:
+        found = jose.strict_json(data)
+        inner = found.get("key", found.get("request_key")) if isinstance(found, dict) else None
+        jose.unseal(read(Sealed, inner).model_dump(), key)
+
+    return attempt
 
 
 def changed(data: bytes, corpus: list[bytes], words: list[bytes], draw: random.Random) -> bytes:
@@ -202,7 +282,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(".fuzz/attest"))
     parser.add_argument("--replay", type=Path, help="one input, with its traceback; the name says which target")
     options = parser.parse_args()
-    for target in (token_target(), policy_target()):
+    for target in (token_target(), policy_target(), message_target()):
         if options.replay is None:
             fuzz(target, options.seconds, options.seed, options.folder)
         elif options.replay.name.startswith(target.name):

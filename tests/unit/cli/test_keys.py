@@ -134,6 +134,34 @@ def test_a_copy_back_and_another_sealing_key(keys: Keys, tmp_path: Path) -> None
     assert "model    model version 1" in keys.run("list")
 
 
+def test_an_older_state_that_was_put_back(keys: Keys, tmp_path: Path) -> None:
+    """Whoever can write the state cannot take a revocation back unseen: its end was kept elsewhere."""
+    keys.serve()
+    grant = keys.run("grant", "--model", "model", "--rim", RIM.hex()).strip()
+    keys.end()
+    older = keys.home.file.read_bytes()
+    copy = tmp_path / "copy"
+    keys.run("backup", str(copy))
+    keys.serve()
+    keys.run("revoke", grant)
+    keys.end()
+    newer = keys.home.file.read_bytes()
+    keys.home.file.write_bytes(older)
+    assert "an older state was put back" in keys.run("serve", "--port", "0", code=5)
+    keys.home.file.write_bytes(newer)
+    seen = (keys.home.keys / "head").read_text()
+    keys.serve()
+    (keys.home.keys / "head").write_text("900:00\n")  # as if the one that answers were behind
+    assert "900 were seen before: an older state was put back" in keys.run("list", code=5)
+    (keys.home.keys / "head").write_text(seen)
+    keys.run("list")
+    keys.end()
+    assert "lacks" in keys.run("restore", str(copy), code=6)
+    keys.run("restore", str(copy), "--older")
+    keys.serve()
+    assert "until" in keys.run("list")
+
+
 def test_a_sealing_key_that_was_changed_half(keys: Keys) -> None:
     """The state opens with the new key already, and the old one is still in its place; or the other way round."""
     new = keys.home.seal_key.with_suffix(".new")

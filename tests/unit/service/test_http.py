@@ -54,6 +54,7 @@ def test_a_challenge(parties: Parties) -> None:
         b'{"version":"0.4.0","tee":"cca","tee":"cca"}': "a key that is there twice",
         b'{"version":"0.4.0","tee":"cca","extra-params":NaN}': "NaN is no number",
         b'{"version":"0.4.0","tee":"cca","extra-params":1.5}': "1.5 is no number",
+        b'{"version":"0.4.0","tee":"cca","extra-params":"\\ud800"}': "surrogates not allowed",
         b'{"version":"1.0.0","tee":"cca"}': "version: String should match",
         b'{"version":"0.4.0","tee":"tdx"}': "tee: Input should be 'cca'",
         b'{"version":"0.4.0","tee":"cca","secret-word":1}': "secret-word: Extra inputs",
