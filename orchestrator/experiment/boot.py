@@ -126,7 +126,11 @@ class BootRun:
                     self.steps.attack_later(step, stage)
 
     def _twin_difference(self, session: Session, stage: Stage) -> OrchError | None:
-        """What realm and normal VM see differently; neither has results in this boot then."""
+        """What realm and normal VM see differently; neither has results in this boot then.
+
+        Under another monitor than ours it is a word on the second of them: what that shows its realms is not ours to
+        change, and they may be compared with that in mind.
+        """
         if session.world == World.HOST:
             return None
         try:
@@ -139,6 +143,10 @@ class BootRun:
         if found is None:
             return None
         problem, keys = found
+        if self.job.foreign_monitor:
+            for each in session.steps:
+                self.steps.warn(each, f"under this monitor {problem.message}")
+            return None
         for step in self.job.whole.steps:
             if step.key in keys:
                 boot_id = self.shard.steps()[step.key].boot_id
