@@ -57,13 +57,11 @@ static inline uint64_t realm_id_value(unsigned int crm, unsigned int op2, uint64
 		return realm_id_dfr0(hardware, bps, wps);
 	case 0x60: /* ISAR0: all but TME */
 		return hardware & ~REALM_ID_FIELD(24);
-	case 0x61: /* ISAR1: all but APA, API, GPA, GPI (pointer authentication, which our kernels leave out), LS64 */
-		return hardware & ~(REALM_ID_FIELD(4) | REALM_ID_FIELD(8) | REALM_ID_FIELD(24) | REALM_ID_FIELD(28) |
-				    REALM_ID_FIELD(60));
-	case 0x62: /* ISAR2: the lower half but GPA3, APA3, MOPS, whose instructions HCRX_EL2 keeps undefined, and WFxT: the
-		    * emulator traps WFIT as if it were WFI, so that its time-out would be lost */
-		return hardware & UINT64_C(0xffffffff) &
-		       ~(REALM_ID_FIELD(0) | REALM_ID_FIELD(8) | REALM_ID_FIELD(12) | REALM_ID_FIELD(16));
+	case 0x61: /* ISAR1: all but LS64 */
+		return hardware & ~REALM_ID_FIELD(60);
+	case 0x62: /* ISAR2: the lower half but MOPS, whose instructions HCRX_EL2 keeps undefined, and WFxT: the emulator traps
+		    * WFIT as if it were WFI, so that its time-out would be lost */
+		return hardware & UINT64_C(0xffffffff) & ~(REALM_ID_FIELD(0) | REALM_ID_FIELD(16));
 	case 0x70: /* MMFR0: all but FGT */
 		return hardware & ~REALM_ID_FIELD(56);
 	case 0x71: /* MMFR1: HAFDBS, VMIDBits, VH, HPDS, PAN, XNX, ETS, AFP, nTLBPA, TIDCP1 */

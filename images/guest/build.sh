@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Make the guests' root: busybox, an SSH server with SFTP, the marker program and a few lines of configuration.
+# Make the guests' root: busybox, an SSH server with SFTP, the marker program, attestd and a few lines of configuration.
 set -euo pipefail
 . "$PROJECT/images/rootfs.sh"
 
@@ -10,7 +10,7 @@ mkdir -p root/{dev,etc/dropbear,proc,root/.ssh,run,sys,tmp,usr/bin,usr/sbin,usr/
 ln -s usr/bin usr/sbin usr/lib root/
 ln -s openssh/sftp-server root/usr/lib/sftp-server         # where dropbear looks for it
 add_programs usr/bin/busybox usr/bin/dropbearkey usr/sbin/dropbear usr/lib/openssh/sftp-server
-cp "$NODE_guest_tools/marker" root/usr/bin/
+cp "$NODE_guest_tools/marker" "$NODE_attestd/attestd" root/usr/bin/
 # No links for the applets: this shell runs them without, and making 300 links costs every boot instructions.
 ln -s busybox root/usr/bin/sh
 

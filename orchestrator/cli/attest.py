@@ -40,16 +40,23 @@ def attest(click_context: click.Context, *, name: str, policy_file: Path | None,
         return
     context = click_context.find_object(Context) or Context()
     from orchestrator.attest.policies import read_policy  # noqa: PLC0415 - `orch --help` should not load cryptography
+    from orchestrator.shell.ssh import fingerprint  # noqa: PLC0415
     from orchestrator.testbed.attestation import attest as attest_realm  # noqa: PLC0415
 
-    policy = read_policy(policy_file)
-    attested = attest_realm(context.testbed, to_guest(name), policy)
-    saved = attested.save(context.testbed.state / "attestation") if save else None
+    policy, testbed, realm = read_policy(policy_file), context.testbed, to_guest(name)
+    with testbed.host() as gateway:
+        testbed.guests.need_running(gateway, realm)
+        attested = attest_realm(testbed, realm, policy, gateway)
+    saved = attested.save(testbed.state / "attestation") if save else None
     table = attested.as_table() | ({"file": str(saved)} if saved else {})
     _show(attested.verdict, table, as_json=as_json)
+    if not as_json:
+        click.echo(f"host key: {fingerprint(attested.answer.host_key)}, which the challenge is made of")
     if saved and not as_json:
         click.echo(f"kept in {saved}")
-    _refuse(attested.verdict, f"the {name}'s token")
+    attested.insist()
+    if attested.answer.host_key != testbed.guests.record.guest(realm).get("host_key"):
+        raise AttestationError(f"the {name} has proved another host key than the one that SSH goes by")
 
 
 @attest.command("verify")

@@ -67,7 +67,8 @@ def start_guest(guests: Guests, name: GuestName, wanted: GuestOptions) -> None:
         click.echo(f"{name}: {start.how}; `orch console {name}`")
         return
     after = f"; SSH answered after {start.seconds:.1f} s" if start.how == "started" else ""
-    click.echo(f"{name}: {start.how}{after}; host key {start.fingerprint}, unattested; `orch ssh {name}`")
+    proved = "attested" if start.attested else "unattested"
+    click.echo(f"{name}: {start.how}{after}; host key {start.fingerprint}, {proved}; `orch ssh {name}`")
 
 
 def guest_console(context: Context, text: str) -> int:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from orchestrator.build.progress import Progress
     from orchestrator.experiment.job import BootJob
     from orchestrator.experiment.steps import Steps
-    from orchestrator.runs.matrix import Session, Step
+    from orchestrator.runs.matrix import GuestKind, Session, Step
     from orchestrator.runs.shard import Shard
+    from orchestrator.testbed.guest import GuestName
     from orchestrator.testbed.testbed import Testbed
 
 _PAGES_OF_A_MIB = 256
@@ -125,7 +126,11 @@ class BootRun:
                     self.steps.attack_later(step, stage)
 
     def _twin_difference(self, session: Session, stage: Stage) -> OrchError | None:
-        """What realm and normal VM see differently; neither has results in this boot then."""
+        """What realm and normal VM see differently; neither has results in this boot then.
+
+        Under another monitor than ours it is a word on the second of them: what that shows its realms is not ours to
+        change, and they may be compared with that in mind.
+        """
         if session.world == World.HOST:
             return None
         try:
@@ -138,6 +143,10 @@ class BootRun:
         if found is None:
             return None
         problem, keys = found
+        if self.job.foreign_monitor:
+            for each in session.steps:
+                self.steps.warn(each, f"under this monitor {problem.message}")
+            return None
         for step in self.job.whole.steps:
             if step.key in keys:
                 boot_id = self.shard.steps()[step.key].boot_id
@@ -186,13 +195,19 @@ class BootRun:
         guest, name = session.guest, guest_of(session.world)
         if name is not None:
             with self.steps.part("guest-start", world=session.world, guest=guest.label):
-                stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+                self._start(name, guest, stage)
                 self._granules = stage.granules()
         with self.steps.part("deploy", world=session.world):
             bundle = self.job.bundles[session.steps[0].cell.runtime]
             stage.need_runner(World.HOST, bundle)
             if name is not None:  # a fresh guest, which has nothing
                 stage.deploy_runner(session.world, bundle)
+
+    def _start(self, name: GuestName, guest: GuestKind, stage: Stage) -> None:
+        stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+        proof = stage.bed.guests.attestation(name)
+        if proof is not None:
+            self.shard.attested({"boot_id": self.job.facts.boot_id, **proof})
 
     def _life(self, session: Session, stage: Stage, run: int) -> None:
         """Rows about the guest itself, when the marker of its end is there."""
@@ -219,7 +234,7 @@ class BootRun:
             with self.steps.part("guest-start", world=step.world):
                 stage.links.hang_up()
                 stage.bed.guests.stop(name)
-                stage.bed.guests.start(name, GuestOptions(guest.memory_mib, guest.vcpus, guest.pretouch))
+                self._start(name, guest, stage)
                 stage.deploy_runner(step.world, self.job.bundles[step.cell.runtime])
         except OrchError as error:
             return error

@@ -43,6 +43,8 @@ class BootJob:
     keep: bool = False
     artifacts: Mapping[str, str] = field(default_factory=dict)
     """Keys of all that the run is made of, by label: what another computer would have to be given."""
+    foreign_monitor: bool = False
+    """`stack.rmm` is another RMM than ours, whose realms may see another CPU than our normal VM."""
 
     @property
     def label(self) -> str:

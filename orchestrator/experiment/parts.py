@@ -53,7 +53,7 @@ def machine_keys(bed: Testbed, workload: Workload) -> dict[str, str]:
     Of what `stack:` gives ready-made, the digests.
     """
     stack = bed.project.config.stack
-    given = {f"stack.{name}": getattr(stack, name) for name in ("qemu", "host_kernel", "guest_kernel")}
+    given = {f"stack.{name}": getattr(stack, name) for name in ("qemu", "rmm", "host_kernel", "guest_kernel")}
     files = {name: bed.project.path(path) for name, path in given.items() if path is not None}
     files |= {f"stack.vmm:{place}": path for place, path in bed.project.vmm_files().items()}
     keys = {node.label: bed.builder.keys.key(node) for node in machine_nodes(bed, workload).values()}

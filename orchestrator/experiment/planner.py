@@ -71,6 +71,7 @@ class Planner:
                 total=total,
                 keep=keep and index == max(left),
                 artifacts=self.artifacts,
+                foreign_monitor=bed.project.config.stack.rmm is not None,
             )
             jobs.append(job)
             offset += len(job.boot.steps)

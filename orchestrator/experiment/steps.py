@@ -128,14 +128,16 @@ class Steps:
         with self.part("count", step=step.key):
             counted = stage.count(what, step.world, say)
         stage.check()
-        self.rows.step(step, self._check(cell, subject, counted, step.world, what.base))
+        rows = self._check(cell, subject, counted, step.world, what.base)
+        self.rows.step(step, rows, note=self._warnings.get(step.key))
         if cell.machine.deterministic:
             for text in counted.warnings:
-                self._warn(step, text)
+                self.warn(step, text)
         if counted.record.without is not None:
-            self._warn(step, f"without XNNPACK: {counted.record.without}")
+            self.warn(step, f"without XNNPACK: {counted.record.without}")
 
-    def _warn(self, step: Step, text: str) -> None:
+    def warn(self, step: Step, text: str) -> None:
+        """Something makes the step's figures less than they look: journal, report, the user's screen."""
         self._warnings[step.key] = "; ".join(filter(None, (self._warnings.get(step.key), text)))
         self.shard.log.add("warning", step=step.key, text=text)
         self.progress.notice(f"{step.cell.cell_id} in {step.world}, boot {step.boot + 1}: {text}")

@@ -52,6 +52,7 @@ SECTIONS: Registry[SectionKind] = Registry(
     {
         "result": f"{_SECTIONS}.result",
         "what": f"{_SECTIONS}.what",
+        "attestation": f"{_SECTIONS}.attestation",
         "where": f"{_SECTIONS}.where",
         "exits": f"{_SECTIONS}.exits",
         "law": f"{_SECTIONS}.law",

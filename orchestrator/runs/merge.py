@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from orchestrator.files import settle
 from orchestrator.runs.events import EVENTS
 from orchestrator.runs.folder import RunFolder
 from orchestrator.runs.offline import OFFLINE
+from orchestrator.runs.shard import ATTESTED
 from orchestrator.schema.samples import PRIVACY, SAMPLES
 
 if TYPE_CHECKING:
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
     from orchestrator.schema.csvtable import Table
 
 
+ATTESTATION = "attestation.json"
+"""What the realms of a run have proved: `format`, and `realms` with an object for each start of one."""
+PROOFS_FORMAT = 1
+
+
 def merge(folder: Path) -> None:
-    """Make samples.csv, privacy.csv, events.jsonl, console/ and outputs/ of a run anew; nothing without shards.
+    """Make the tables, events, proofs, consoles and outputs of a run anew from its shards; nothing without them.
 
     A shard that is being written, or was when its writer was killed, counts as far as its lines are whole.
     """
@@ -33,6 +40,7 @@ def merge(folder: Path) -> None:
     _join(SAMPLES, shards, folder)
     _join(PRIVACY, [*shards, folder / "shards" / OFFLINE], folder)
     _join_events([run.log.path, *(shard / EVENTS for shard in shards)], folder / EVENTS)
+    _join_proofs([shard / ATTESTED for shard in shards], folder / ATTESTATION)
     for name in ("console", "outputs"):
         _link_files([shard / name for shard in shards], folder / name)
 
@@ -76,6 +84,16 @@ def _join_events(paths: Iterable[Path], target: Path) -> None:
         for path in paths:
             if path.exists():
                 out.writelines(_whole_lines(path))
+
+
+def _join_proofs(paths: Iterable[Path], target: Path) -> None:
+    """What all realms of a run have proved, in the order of the boots; no file where none was asked."""
+    realms = [json.loads(line) for path in paths if path.exists() for line in _whole_lines(path)]
+    if realms:
+        with _Replaced(target) as partial:
+            partial.write_text(
+                json.dumps({"format": PROOFS_FORMAT, "realms": realms}, indent=1) + "\n", encoding="utf-8"
+            )
 
 
 def _whole_lines(path: Path, skip: int = 0) -> Iterator[bytes]:

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from orchestrator.errors import UsageError
 from orchestrator.runs.events import EVENTS, Event, read_events
 from orchestrator.runs.frames import read_frame
-from orchestrator.runs.merge import is_stale, merge
+from orchestrator.runs.merge import ATTESTATION, is_stale, merge
 from orchestrator.runs.run_file import RUN_FILE, RunFile, read_run_file
 from orchestrator.schema.samples import PRIVACY, SAMPLES
 
@@ -28,6 +30,8 @@ class Run:
     samples: pd.DataFrame
     privacy: pd.DataFrame
     events: list[Event]
+    proofs: tuple[dict[str, Any], ...] = ()
+    """What attestation.json has of each realm that was started."""
 
 
 def load_run(folder: Path) -> Run:
@@ -42,7 +46,18 @@ def load_run(folder: Path) -> Run:
     info = read_run_file(folder)
     samples = read_frame(folder / SAMPLES.name, SAMPLES)
     privacy = read_frame(folder / PRIVACY.name, PRIVACY)
-    return Run(folder, info, samples, privacy, read_events(folder / EVENTS, lenient=True))
+    return Run(
+        folder, info, samples, privacy, read_events(folder / EVENTS, lenient=True), _proofs(folder / ATTESTATION)
+    )
+
+
+def _proofs(path: Path) -> tuple[dict[str, Any], ...]:
+    """The realms of an attestation.json; raises UsageError for what is none."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"realms": []}
+        return tuple(dict(each) for each in table["realms"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not what realms have proved: {error}") from None
 
 
 def find_run(name: str, results: Path, notice: Callable[[str], None]) -> Path:

@@ -56,9 +56,9 @@ class RowMaker:
         self._append(step, observations)
         self.shard.written()
 
-    def step(self, step: Step, observations: Iterable[Observation]) -> None:
-        """All that a step measured."""
-        self._append(step, observations)
+    def step(self, step: Step, observations: Iterable[Observation], note: str | None = None) -> None:
+        """All that a step measured; `note` is a word on all of it."""
+        self._append(step, observations, note=note)
 
     def attack(self, rows: Sequence[PrivacyRow]) -> None:
         """What an attack gave."""

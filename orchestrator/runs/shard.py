@@ -6,6 +6,7 @@ Written so that a kill at any moment loses no finished step and doubles none.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SAMPLES, PRIVACY = samples.SAMPLES.name, samples.PRIVACY.name
+ATTESTED = "attestation.jsonl"
 _STEP_DONE, _ROWS = "step-done", "rows"
 
 
@@ -45,6 +47,11 @@ class Shard:
     def make(self) -> None:
         """Create the folder, if it is not there."""
         self.console.mkdir(parents=True, exist_ok=True)
+
+    def attested(self, facts: Mapping[str, Any]) -> None:
+        """A realm has proved itself: one more line of what is said of that."""
+        with (self.folder / ATTESTED).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(facts) + "\n")
 
     def step_done(self, key: str, *, status: str, boot_id: int, **facts: Any) -> None:
         """The step is over, its rows are on the disk."""

@@ -154,12 +154,22 @@ class Timeouts(Strict):
     kernel: Seconds = 60
     host_ready: Seconds = 60
     ssh: Seconds = 30
+    attest: Seconds = 60
     restore: Seconds = 30
     snapshot: Seconds = 60
     down: Seconds = 20
     guest_start: Seconds = 60
     guest_ready: Seconds = 120
     guest_down: Seconds = 120
+
+
+class Attestation(Strict):
+    """What a realm has to prove before anything is sent to it."""
+
+    required: bool = Field(
+        default=True, description="false: a realm's SSH host key is taken from its console, unproved"
+    )
+    policy: Path | None = Field(default=None, description="what tokens are held against [that of the emulator]")
 
 
 class TestbedConfig(Strict):
@@ -171,4 +181,5 @@ class TestbedConfig(Strict):
     guest: Guest = Guest()
     stack: Stack = Stack()
     ssh: Ssh = Ssh()
+    attestation: Attestation = Attestation()
     timeouts: Timeouts = Timeouts()

@@ -171,7 +171,7 @@ def connection(server: Server, timeout: float = 10.0) -> Connection:
     """
     way = {}
     if server.gateway is not None:
-        way["sock"] = _through(server.gateway).open_channel(
+        way["sock"] = through(server.gateway).open_channel(
             "direct-tcpip", (server.address, server.port), ("127.0.0.1", 0), timeout=timeout
         )
     made = Connection(
@@ -198,7 +198,8 @@ def connection(server: Server, timeout: float = 10.0) -> Connection:
     return made
 
 
-def _through(gateway: Connection) -> paramiko.Transport:
+def through(gateway: Connection) -> paramiko.Transport:
+    """What channels are opened on; raises LostError if the connection is none any more."""
     transport: paramiko.Transport | None = gateway.client.get_transport()
     if transport is None or not transport.is_active():
         raise LostError(f"{gateway.host} no longer answers")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from orchestrator.shell.commands import Finished, attempt, capture, closed_after, follow
 from orchestrator.shell.copying import get, put
+from orchestrator.shell.exchange import exchange
 from orchestrator.shell.link import (
     LOST,
     LostError,
@@ -34,6 +35,7 @@ __all__ = [
     "closed_after",
     "connect",
     "connection",
+    "exchange",
     "execute",
     "fingerprint",
     "follow",

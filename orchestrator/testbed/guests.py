@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from orchestrator.attest.policies import read_policy
 from orchestrator.build.graph import file_digest
-from orchestrator.errors import BootError, OrchError, UsageError
+from orchestrator.errors import AttestationError, BootError, OrchError, UsageError
 from orchestrator.machine.platform import DEFAULT_SEED
 from orchestrator.schema.disk import tree_of
 from orchestrator.schema.testbed import Guest, Vmm
 from orchestrator.shell import ssh
 from orchestrator.shell.keys import public_blob
 from orchestrator.testbed import guest
+from orchestrator.testbed.attestation import attest
 from orchestrator.testbed.guest import DISK, KERNEL, RUNTIME, GuestFile, GuestName, Start
 from orchestrator.testbed.guest_life import GuestLife, ask, check_memory, needs_driver, promised_mib
 from orchestrator.testbed.guest_record import GuestRecord
@@ -27,7 +31,6 @@ from orchestrator.words import GUEST_WORLDS, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from fabric import Connection
 
@@ -52,11 +55,15 @@ class GuestOptions:
 
 @dataclass(frozen=True)
 class GuestStart:
-    """How a guest came up: 'started' or 'already up'; seconds to an answered SSH command; its key's fingerprint."""
+    """How a guest came up: 'started' or 'already up'; seconds to an answered SSH command; its key's fingerprint.
+
+    `attested`: it has proved itself, and that the key is its own.
+    """
 
     how: str
     seconds: float
     fingerprint: str | None = None
+    attested: bool = False
 
 
 class Guests:
@@ -166,7 +173,7 @@ class Guests:
                 self._check_same(name, options)
                 if not self.record.guest(name).get("ready"):  # an `orch up` that was killed did not wait to the end
                     life.await_ready(name)
-                return GuestStart("already up", 0.0, self._answer(life.link, name))
+                return GuestStart("already up", 0.0, self._answer(life.link, name), self.attested(name))
             if report.of(name).state is GuestState.ENDING:
                 life.end(name)
                 report = ask(life.link)
@@ -176,8 +183,12 @@ class Guests:
             check_memory(name, plan.config, report, promised_mib(report, known), copied_mib)
             life.install(name, files, needs_driver(name.world))
             life.run(plan)
-            fingerprint = self._answer(life.link, name)
-            return GuestStart("started", time.monotonic() - started, fingerprint)
+            try:
+                fingerprint = self._answer(life.link, name)
+            except AttestationError:  # whatever it is, it is not what was started
+                life.end(name)
+                raise
+            return GuestStart("started", time.monotonic() - started, fingerprint, self.attested(name))
 
     def _files(self, world: World) -> dict[str, Path]:
         """What the host must have for a guest of this world, by path there."""
@@ -213,6 +224,8 @@ class Guests:
         if self.record.guest(name).get("host_key") is None:
             self._bed.progress.notice(f"{name}: it has shown no SSH host key, so it can be reached by its console only")
             return None
+        if name.world is World.REALM and not self.attested(name) and self._bed.project.config.attestation.required:
+            self._attest(gateway, name)
         server = self.server(name, gateway)
         timeout = self._bed.project.config.timeouts.ssh
         try:
@@ -222,6 +235,29 @@ class Guests:
             self.need_running(gateway, name)  # a guest that has ended says more than one that is silent
             raise
         return ssh.fingerprint(server.host_key)
+
+    def _attest(self, gateway: Connection, name: GuestName) -> None:
+        """State 'attest': from here on the realm's host key is the one that it has proved, not the console's."""
+        chosen = self._bed.project.config.attestation.policy
+        policy = read_policy(None if chosen is None else self._bed.project.path(chosen))
+        with self.record.stage(name, "attest", 2):
+            try:
+                found = attest(self._bed, name, policy, gateway)
+            except BootError:
+                self.need_running(gateway, name)
+                raise
+            saved = found.save(self._bed.state / "attestation")
+            found.insist()
+        self.record.note(name, host_key=found.answer.host_key, attestation=str(saved))
+
+    def attested(self, name: GuestName) -> bool:
+        """Whether the guest has proved itself since it was started."""
+        return self.record.guest(name).get("attestation") is not None
+
+    def attestation(self, name: GuestName) -> dict[str, Any] | None:
+        """What is kept of a guest's proof (`Attested.as_table`); None if it has not proved itself."""
+        kept = self.record.guest(name).get("attestation")
+        return None if kept is None else dict(json.loads(Path(kept).read_text(encoding="utf-8")))
 
     def _answering(self, server: ssh.Server, name: GuestName, timeout: float) -> AbstractContextManager[Connection]:
         """A connection for a first command: one that is kept will be used again."""
@@ -261,7 +297,10 @@ class Guests:
     # --- looking --------------------------------------------------------------------------------------------------
 
     def server(self, name: GuestName, gateway: Connection) -> ssh.Server:
-        """A guest's SSH server, reached through the host; raises BootError if it has shown no key on its console."""
+        """A guest's SSH server, reached through the host; raises BootError if it has shown no key.
+
+        The key is a realm's own proof, or what a console said (of a normal VM, which has no proof).
+        """
         key = self.record.guest(name).get("host_key")
         if key is None:
             raise BootError(f"the {name} has shown no SSH host key", hint=f"`orch console {name}` reaches it")
@@ -306,7 +345,8 @@ def _facts(report: GuestReport, known: dict[str, Any], name: GuestName) -> dict[
         "vcpus": known.get("vcpus"),
         "address": name.address if running else None,
         "host_key": ssh.fingerprint(known["host_key"]) if running and known.get("host_key") else None,
-        "attested": False if running else None,
+        "attested": known.get("attestation") is not None if running else None,
+        "attestation": known.get("attestation") if running else None,
         "run": known.get("run"),
         "vmm_rss_mib": report.rss_kib >> 10 if report.rss_kib else None,
         "stats": report.stats,

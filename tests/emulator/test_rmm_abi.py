@@ -16,7 +16,7 @@ import pytest
 from bare_metal import prepare, run_payload
 from cca_token import HASH, PERSONALIZATION, REMS, RIM, Token, extended, read_token
 
-from orchestrator.attest.rim import Rim
+from orchestrator.attest.rim import Algorithm, Rim
 
 PAGE = 4096
 CHECKS = 100  # at least; a payload that ends early must not pass
@@ -67,8 +67,8 @@ def replayed(console: str, name: str, image: bytes) -> tuple[Rim, str]:
             continue
         numbers = [int(value, 16) for value in values]
         if what == "create":
-            flags, s2sz, num_bps, num_wps = numbers
-            rim = Rim(flags=flags, s2sz=s2sz, num_bps=num_bps, num_wps=num_wps)
+            flags, s2sz, num_bps, num_wps, algorithm = numbers
+            rim = Rim(flags=flags, s2sz=s2sz, num_bps=num_bps, num_wps=num_wps, algorithm=Algorithm(algorithm))
             continue
         assert rim is not None, line
         if what == "image":
@@ -158,6 +158,21 @@ def test_extended_measurements(machine: tuple[str, bytes]) -> None:
     computed, seen = rems(console, "A")
     assert [value.ljust(64, b"\0") for value in computed] == seen
     assert len(set(computed)) == 4
+
+
+def test_measurements_with_sha_512(machine: tuple[str, bytes]) -> None:
+    console, image = machine
+    if "# SKIP no SHA-512" in console:
+        pytest.skip("this RMM has no SHA-512")
+    rim, seen = replayed(console, "C", image)
+    assert seen == rim.value.hex()
+    ((challenge, data),) = tokens(console, "C")
+    token = read_token(data)
+    rem = extended(bytes(64), struct.pack("<Q", 0x512), "sha512")
+    assert token.realm[10] == challenge
+    assert (token.realm[HASH], token.realm[RIM]) == ("sha-512", rim.value)
+    assert token.realm[REMS] == [rem, bytes(64), bytes(64), bytes(64)]
+    assert f"# rem C is 1 {rem.hex()}" in console
 
 
 def test_failures_are_found_with_their_diagnostics() -> None:

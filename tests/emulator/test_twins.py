@@ -105,6 +105,15 @@ def test_the_host_has_all_that_guests_have(registers: dict[str, Registers], worl
     assert not more, f"the {world} has what the host has not: {more}"
 
 
+@pytest.mark.parametrize("world", WORLDS)
+def test_pointer_authentication_is_the_cpus(registers: dict[str, Registers], world: str) -> None:
+    """APA, API, GPA and GPI of ISAR1: as the host has them, and it has some."""
+    guest, host = registers[world]["S3_0_C0_C6_1"], registers["host"]["S3_0_C0_C6_1"]
+    assert guest is not None
+    assert host is not None
+    assert guest & 0xFF000FF0 == host & 0xFF000FF0 != 0
+
+
 def show(value: int | None) -> str:
     return "undefined" if value is None else f"{value:#018x}"
 

@@ -183,6 +183,9 @@ static int init_vcpu(const struct kvm_state *kvm, const struct kvm_vcpu_state *v
 	if (ioctl(kvm->vm, KVM_ARM_PREFERRED_TARGET, &init) < 0)
 		return fail_errno("KVM: target");
 	init.features[0] |= 1U << KVM_ARM_VCPU_PSCI_0_2;
+	/* Pointer authentication, as realms have it. Both or none: KVM does not divide them. */
+	if (ioctl(kvm->vm, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0)
+		init.features[0] |= 1U << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1U << KVM_ARM_VCPU_PTRAUTH_GENERIC;
 	if (!runnable)
 		init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF;
 	return ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init) < 0 ? fail_errno("KVM: vCPU set-up") : 0;

@@ -4,6 +4,7 @@
 #include "arch.h"
 #include "cpu.h"
 #include "sha256.h"
+#include "sha512.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
@@ -42,6 +43,15 @@ _Static_assert(offsetof(struct descriptor, rec.content) == 0x50, "C1");
 _Static_assert(offsetof(struct descriptor, ripas.top) == 0x58, "C1");
 _Static_assert(sizeof(struct descriptor) == 0x100, "C1");
 
+/* Values live in 64-byte fields; where a hash is shorter the rest of the field is zero already, and stays so. */
+static void hash(const struct rd *rd, const void *message, size_t bytes, uint8_t *field)
+{
+	if (rd->hash_algo == HASH_SHA_512)
+		sha512(message, bytes, field);
+	else
+		sha256(message, bytes, field);
+}
+
 static void start(struct descriptor *descriptor, const struct realm *realm, enum descriptor_type type)
 {
 	memset(descriptor, 0, sizeof(*descriptor));
@@ -52,8 +62,7 @@ static void start(struct descriptor *descriptor, const struct realm *realm, enum
 
 static void extend(const struct realm *realm, const struct descriptor *descriptor)
 {
-	/* Values live in 64-byte fields whose rest is zero, and stays so. */
-	sha256(descriptor, sizeof(*descriptor), realm->rd->measurement[0]);
+	hash(realm->rd, descriptor, sizeof(*descriptor), realm->rd->measurement[0]);
 }
 
 void measure_realm(struct rd *rd, const struct realm_params *params)
@@ -68,7 +77,7 @@ void measure_realm(struct rd *rd, const struct realm_params *params)
 	measured->num_wps = params->num_wps;
 	measured->pmu_num_ctrs = params->pmu_num_ctrs;
 	measured->hash_algo = params->hash_algo;
-	sha256(measured, sizeof(*measured), rd->measurement[0]);
+	hash(rd, measured, sizeof(*measured), rd->measurement[0]);
 }
 
 void measure_data(const struct realm *realm, uint64_t ipa, uint64_t flags, const void *page)
@@ -79,7 +88,7 @@ void measure_data(const struct realm *realm, uint64_t ipa, uint64_t flags, const
 	descriptor.data.ipa = ipa;
 	descriptor.data.flags = flags;
 	if ((flags & DATA_MEASURE) != 0)
-		sha256(page, GRANULE_SIZE, descriptor.data.content);
+		hash(realm->rd, page, GRANULE_SIZE, descriptor.data.content);
 	extend(realm, &descriptor);
 }
 
@@ -93,7 +102,7 @@ void measure_rec(const struct realm *realm, const struct rec_params *params)
 	measured->pc = params->pc;
 	memcpy(measured->gprs, params->gprs, sizeof(measured->gprs));
 	start(&descriptor, realm, DESCRIPTOR_REC);
-	sha256(measured, sizeof(*measured), descriptor.rec.content);
+	hash(realm->rd, measured, sizeof(*measured), descriptor.rec.content);
 	extend(realm, &descriptor);
 }
 
@@ -109,14 +118,12 @@ void measure_ripas(const struct realm *realm, uint64_t base, uint64_t top)
 
 size_t measure_bytes(const struct rd *rd)
 {
-	(void)rd;
-	return SHA256_BYTES;
+	return rd->hash_algo == HASH_SHA_512 ? SHA512_BYTES : SHA256_BYTES;
 }
 
 const char *measure_name(const struct rd *rd)
 {
-	(void)rd;
-	return "sha-256";
+	return rd->hash_algo == HASH_SHA_512 ? "sha-512" : "sha-256";
 }
 
 void measure_rem(const struct realm *realm, uint64_t index, const void *value, size_t bytes)
@@ -128,5 +135,5 @@ void measure_rem(const struct realm *realm, uint64_t index, const void *value, s
 	/* RemExtend (B3): the old value, then as many bytes of the new one as the realm says. */
 	memcpy(message, rem, old);
 	memcpy(message + old, value, bytes);
-	sha256(message, old + bytes, rem);
+	hash(realm->rd, message, old + bytes, rem);
 }

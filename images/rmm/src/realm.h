@@ -23,6 +23,7 @@ struct rd {
 	uint32_t rtt_num_start;
 	uint32_t level_start;
 	uint32_t s2sz;
+	uint8_t hash_algo;            /* RmiHashAlgorithm */
 	uint8_t num_bps, num_wps;     /* less one; what the realm's ID registers say, the registers themselves read as zero */
 	uint32_t next_rec;            /* RECs created ever: also the index the next one must have */
 	uint8_t rpv[64];

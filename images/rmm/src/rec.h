@@ -10,7 +10,7 @@
 #include "token.h"
 #include "types.h"
 
-#define REC_SYSREGS 24U
+#define REC_SYSREGS 34U
 
 /* What the next REC_ENTER must finish before the realm goes on. */
 enum rec_pending {

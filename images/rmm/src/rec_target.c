@@ -20,18 +20,23 @@ void fp_load(const uint64_t *state);
 	X(tcr_el1, mair_el1) X(amair_el1, vbar_el1) X(esr_el1, afsr0_el1) X(afsr1_el1, far_el1)                  \
 	X(contextidr_el1, tpidr_el1) X(tpidr_el0, tpidrro_el0) X(par_el1, csselr_el1) X(cntkctl_el1, mdscr_el1)
 
+/* Keys of pointer authentication, where the CPU has it. EL3 exchanges them between worlds, as the RMM does between RECs. */
+#define KEYS(X)                                                                                                  \
+	X(apiakeylo_el1, apiakeyhi_el1) X(apibkeylo_el1, apibkeyhi_el1) X(apdakeylo_el1, apdakeyhi_el1)          \
+	X(apdbkeylo_el1, apdbkeyhi_el1) X(apgakeylo_el1, apgakeyhi_el1)
+
 #define SYSREG_INDEX(first, second) SYSREG_##first, SYSREG_##second,
-enum sysreg_index { SYSREGS(SYSREG_INDEX) SYSREG_COUNT };
+enum sysreg_index { SYSREGS(SYSREG_INDEX) KEYS(SYSREG_INDEX) SYSREG_COUNT };
 _Static_assert(SYSREG_COUNT <= REC_SYSREGS, "struct rec");
 
-#define SYSREG_SAVE(first, second)                                        \
-	{                                                                 \
-		uint64_t one = READ_SYSREG(first), two = READ_SYSREG(second); \
-                                                                          \
-		values[SYSREG_##first] = one;                             \
-		values[SYSREG_##second] = two;                            \
-	}
-/* The compiler would not load two at once with a write in between. */
+/* The compiler would not load two at once with a write in between, nor store two at once far into a structure. */
+#define SYSREG_SAVE(first, second)                                                                               \
+	__asm__ volatile("mrs x16, " #first "\n\t"                                                               \
+			 "mrs x17, " #second "\n\t"                                                              \
+			 "stp x16, x17, [%1, %2]"                                                                \
+			 : "+m"(*(uint64_t(*)[REC_SYSREGS])values)                                               \
+			 : "r"(values), "i"(8 * SYSREG_##first)                                                  \
+			 : "x16", "x17");
 #define SYSREG_LOAD(first, second)                                                                               \
 	__asm__ volatile("ldp x16, x17, [%0, %1]\n\t"                                                            \
 			 "msr " #first ", x16\n\t"                                                               \
@@ -48,10 +53,9 @@ struct ns_state {
 };
 static struct ns_state ns_states[MAX_CPUS];
 
-/* HCR_EL2: VM SWIO PTW FMO IMO AMO FB BSU=IS TID3 TSC TIDCP TACR TSW RW TLOR TERR TEA FWB GPF; TID4, which is RES0 on a CPU
- * without FEAT_EVT: there a realm sees the real caches. Not APK and API: realms have no pointer authentication, so its keys
- * are not switched either. */
-#define HCR_REALM UINT64_C(0x34038807c063f)
+/* HCR_EL2: VM SWIO PTW FMO IMO AMO FB BSU=IS TID3 TSC TIDCP TACR TSW RW TLOR TERR TEA APK API FWB GPF; TID4, which is RES0
+ * on a CPU without FEAT_EVT: there a realm sees the real caches. */
+#define HCR_REALM UINT64_C(0x34338807c063f)
 /* Between two stays: EL1 is AArch64 (RW), no stage 2. */
 #define HCR_IDLE  BIT(31)
 #define HCR_TWI   BIT(13)
@@ -79,8 +83,18 @@ static struct ns_state ns_states[MAX_CPUS];
 /* SCTLR_EL1 at reset: RES1 bits of a CPU whose features make them so (LSMAOE, nTLSMD, SPAN, EIS, EOS, TSCXT). */
 #define SCTLR_EL1_RESET UINT64_C(0x30d00800)
 
+/* The same on all CPUs. */
+static bool has_keys;
+
+/* ID_AA64ISAR1_EL1: APA, API, GPA, GPI; ID_AA64ISAR2_EL1: GPA3, APA3. */
+static bool find_keys(void)
+{
+	return (arch_id_register(6, 1) & UINT64_C(0xff000ff0)) != 0 || (arch_id_register(6, 2) & 0xff00) != 0;
+}
+
 void cpu_init_traps(void)
 {
+	has_keys = find_keys();
 	WRITE_SYSREG(cptr_el2, CPTR_REALM);
 	WRITE_SYSREG(mdcr_el2, READ_SYSREG(mdcr_el2) | MDCR_TRAPS);
 	WRITE_SYSREG(vpidr_el2, READ_SYSREG(midr_el1));
@@ -219,6 +233,16 @@ static void load_sysregs(const uint64_t *values)
 	SYSREGS(SYSREG_LOAD)
 }
 
+static void save_keys(uint64_t *values)
+{
+	KEYS(SYSREG_SAVE)
+}
+
+static void load_keys(const uint64_t *values)
+{
+	KEYS(SYSREG_LOAD)
+}
+
 /* MPIDR_EL1: RES1 bit 31, Aff3 in 39:32. */
 static uint64_t hardware_mpidr(uint64_t mpidr)
 {
@@ -254,6 +278,8 @@ void arch_rec_load(struct rec *rec)
 	WRITE_SYSREG(vttbr_el2, rd->vttbr);
 	WRITE_SYSREG(vmpidr_el2, hardware_mpidr(rec->mpidr));
 	load_sysregs(rec->sys);
+	if (__builtin_expect(has_keys, true))
+		load_keys(rec->sys);
 	mask_timers(&rec->timers);
 	write_timers(&rec->timers);
 	load_gic(&rec->gic);
@@ -269,6 +295,8 @@ void arch_rec_save(struct rec *rec)
 	write_timers(&ns->timers);
 	WRITE_SYSREG(cnthctl_el2, CNTHCTL_REALM);
 	save_sysregs(rec->sys);
+	if (__builtin_expect(has_keys, true))
+		save_keys(rec->sys);
 	load_sysregs(ns->sys);
 	if (ns->fp_is_realms) {
 		fp_save(rec->fp);

@@ -38,6 +38,7 @@ _Static_assert(sizeof(struct realm_params) == GRANULE_SIZE, "RmiRealmParams");
 #define REALM_FLAGS MASK(2, 0)
 
 #define HASH_SHA_256 0
+#define HASH_SHA_512 1
 
 /* RmiRecParams. */
 #define REC_CREATE_GPRS 8

@@ -30,7 +30,7 @@ static bool valid_translation(const struct realm_params *params)
 
 static bool valid_params(const struct realm_params *params)
 {
-	if ((params->flags & REALM_FLAGS) != 0 || params->hash_algo != HASH_SHA_256 || !valid_translation(params))
+	if ((params->flags & REALM_FLAGS) != 0 || params->hash_algo > HASH_SHA_512 || !valid_translation(params))
 		return false;
 	/* Zero is reserved (A8); the SVE and PMU fields count only with their flags. */
 	if (params->num_bps == 0 || params->num_bps > realm_max_bps() || params->num_wps == 0 ||
@@ -88,6 +88,7 @@ static void fill_rd(struct rd *rd, const struct realm_params *params)
 	rd->rtt_num_start = params->rtt_num_start;
 	rd->level_start = (uint32_t)params->rtt_level_start;
 	rd->s2sz = params->s2sz;
+	rd->hash_algo = params->hash_algo;
 	rd->num_bps = params->num_bps;
 	rd->num_wps = params->num_wps;
 	memcpy(rd->rpv, params->rpv, sizeof(rd->rpv));

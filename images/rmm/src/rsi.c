@@ -52,7 +52,7 @@ static enum step rsi_realm_config(struct run *run, uint64_t ipa)
 	config = (struct rsi_realm_config *)(void *)page.bytes;
 	memset(config, 0, sizeof(*config));
 	config->ipa_width = page.realm.rd->s2sz;
-	config->hash_algo = RSI_HASH_SHA_256;
+	config->hash_algo = page.realm.rd->hash_algo;
 	memcpy(config->rpv, page.realm.rd->rpv, sizeof(config->rpv));
 	realm_page_close(&page);
 	return run_smc_done(run->rec, RSI_SUCCESS);

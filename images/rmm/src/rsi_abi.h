@@ -27,7 +27,6 @@
 #define RSI_LAST_ZERO 3U
 
 #define RSI_ABI_1_0 UINT64_C(0x10000)
-#define RSI_HASH_SHA_256 0
 
 #define RSI_CHANGE_DESTROYED UINT64_C(1)
 #define RSI_ACCEPT           UINT64_C(0)

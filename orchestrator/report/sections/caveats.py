@@ -8,6 +8,26 @@ from orchestrator.report.model import Item, Points
 from orchestrator.report.section import SectionKind
 
 
+def _trust(facts: RunFacts) -> str:
+    """What rests on cryptography in this run."""
+    keys = "Firmware and monitor run with public test keys: whoever runs a host can make such a token. "
+    if facts.run.proofs:
+        return keys + "What realms proved is what an honest monitor would say of them, and no more."
+    return keys + "Nothing here was attested: a realm's SSH host key was taken from its console, which hosts can forge."
+
+
+def _monitor(facts: RunFacts) -> str:
+    """Which monitor is at R-EL2."""
+    given = (facts.run.info.testbed.get("stack") or {}).get("rmm")
+    if not given:
+        return "The monitor at R-EL2 is this testbed's own, smaller than TF-RMM"
+    digest = facts.run.info.artifacts.get("stack.rmm", "unknown")
+    return (
+        f"The monitor at R-EL2 is {given} (SHA-256 {digest}), which the testbed file names and this testbed is not "
+        "tested with"
+    )
+
+
 def build(facts: RunFacts) -> list[Item]:
     """Limits of what was measured."""
     points = [
@@ -15,10 +35,9 @@ def build(facts: RunFacts) -> list[Item]:
         "latency or energy follows from them.",
         "The overhead depends on the ticks, since ticks cause exits. With icount, virtual time follows the "
         "instructions (2^shift ns each), so that a figure holds for its shift and tick rates only.",
-        "The monitor at R-EL2 is this testbed's own, smaller than TF-RMM; published figures come from another "
-        "emulator, monitor and kernel, and only ratios and orders of magnitude are comparable.",
-        "Firmware and monitor run with test keys, and nothing here was attested: no claim about who runs where rests "
-        "on cryptography. A realm's SSH host key was taken from its console, which the host could forge.",
+        f"{_monitor(facts)}; published figures come from another emulator, monitor and kernel, and only ratios and "
+        "orders of magnitude are comparable.",
+        _trust(facts),
         "Inputs and released outputs pass through the host in the clear.",
     ]
     if not facts.run.privacy.empty:

@@ -51,6 +51,7 @@
 #define FEATURE_WPS(f)        ((f) >> 20 & 0x3f)
 #define FEATURE_PMU           BIT(26)
 #define FEATURE_SHA_256       BIT(32)
+#define FEATURE_SHA_512       BIT(33)
 #define FEATURE_LRS(f)        (((f) >> 34 & 15) + 1)
 #define FEATURE_RECS_ORDER(f) ((f) >> 38 & 15)
 
@@ -62,6 +63,8 @@
 #define RIPAS_DESTROYED  UINT64_C(2)
 
 #define DATA_MEASURE UINT64_C(1)
+#define HASH_SHA_256 0U
+#define HASH_SHA_512 1U
 #define MAX_AUX      16U
 
 #define PARAM_LPA2 BIT(0)

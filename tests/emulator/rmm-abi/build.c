@@ -30,9 +30,9 @@ static void tell(const struct realm *realm, const char *what, const uint64_t *va
 
 static void tell_create(const struct realm *realm, const struct realm_params *params)
 {
-	const uint64_t values[] = { params->flags, params->s2sz, params->num_bps, params->num_wps };
+	const uint64_t values[] = { params->flags, params->s2sz, params->num_bps, params->num_wps, params->hash_algo };
 
-	tell(realm, "create", values, 4);
+	tell(realm, "create", values, 5);
 }
 
 static void tell_data(const struct realm *realm, uint64_t ipa, uint64_t flags, uint64_t source)
@@ -85,6 +85,7 @@ uint64_t realm_create(struct realm *realm, unsigned int s2sz, int level, unsigne
 	realm->roots = roots;
 	params = fill_realm_params(realm->params, s2sz, level, roots, vmid);
 	params->rtt_base = realm->root;
+	params->hash_algo = realm->hash_algo;
 	result = rmi(RMI_REALM_CREATE, realm->rd, realm->params);
 	if (result.status != RMI_SUCCESS)
 		return result.status;

@@ -142,6 +142,47 @@ static void general_registers(void)
 		EXPECT(registers[i], START_GPR(i));
 }
 
+static uint64_t asked(unsigned int rec, uint64_t operation, uint64_t first, uint64_t second)
+{
+	EXPECT_TRUE(answered(&lab, rec, operation, first, second));
+	return exit_gpr(&lab, 1);
+}
+
+/* ID_AA64ISAR1_EL1: APA, API; ID_AA64ISAR2_EL1: APA3. */
+static bool realm_signs(void)
+{
+	return (asked(0, OP_SYSREG, SYSREG_ISAR1, 0) & 0xff0) != 0 || (asked(0, OP_SYSREG, SYSREG_ISAR2, 0) & 0xf000) != 0;
+}
+
+/* A pointer that one REC signs is good there, after all that has come in between, and nowhere else. */
+static void signed_pointers(void)
+{
+	uint64_t first, second, pointer = IMAGE_BASE + 0x120;
+
+	if (!realm_signs()) {
+		skip_check("no pointer authentication for realms");
+		return;
+	}
+	EXPECT_TRUE(answered(&lab, 0, OP_KEY, FIRST_REALM, HOST_PATTERN));
+	EXPECT(exit_gpr(&lab, R_COUNT), 0);
+	EXPECT_TRUE(answered(&lab, 1, OP_KEY, SECOND_REALM, HOST_PATTERN));
+	EXPECT(exit_gpr(&lab, R_COUNT), 0);
+	first = asked(0, OP_SIGN, pointer, 7);
+	second = asked(1, OP_SIGN, pointer, 7);
+	EXPECT_NOT(first, pointer);
+	EXPECT_NOT(second, pointer);
+	EXPECT_NOT(first, second);
+	WRITE_SYSREG(apiakeylo_el1, 1);
+	WRITE_SYSREG(apiakeyhi_el1, 2);
+	EXPECT(asked(0, OP_AUTHENTICATE, first, 7), pointer);
+	EXPECT(asked(1, OP_AUTHENTICATE, second, 7), pointer);
+	EXPECT_NOT(asked(0, OP_AUTHENTICATE, second, 7), pointer);
+	EXPECT_NOT(asked(1, OP_AUTHENTICATE, first, 7), pointer);
+	EXPECT_NOT(asked(0, OP_AUTHENTICATE, first, 8), pointer);
+	EXPECT(READ_SYSREG(apiakeylo_el1), 1);
+	EXPECT(READ_SYSREG(apiakeyhi_el1), 2);
+}
+
 /* EL2's own: EL3 exchanges them with the world. Those by number: HFGRTR, HFGWTR, HFGITR, HDFGRTR, HDFGWTR, HCRX, CNTPOFF,
  * SCXTNUM, CONTEXTIDR, TTBR1. */
 #define STATE_EL2(X)                                                                                           \
@@ -236,5 +277,6 @@ const struct check checks_state[] = {
 	CHECK(hypervisor_registers, "State: the host's EL2 registers are kept over calls and entries"),
 	CHECK(general_registers, "State: x5 to x17 are kept over REC_ENTER"),
 	CHECK(hashing, "State: the host's vector registers are kept over what is measured"),
+	CHECK(signed_pointers, "State: a pointer that one REC has signed is good there and not in another"),
 	CHECKS_END,
 };

@@ -84,6 +84,10 @@ static uint64_t sysreg(uint64_t number)
 		return READ_SYSREG(s3_0_c0_c4_4);
 	case SYSREG_PFR1:
 		return READ_SYSREG(id_aa64pfr1_el1);
+	case SYSREG_ISAR1:
+		return READ_SYSREG(id_aa64isar1_el1);
+	case SYSREG_ISAR2:
+		return READ_SYSREG(s3_0_c0_c6_2);
 	default:
 		return READ_SYSREG(s3_0_c0_c7_7);
 	}
@@ -183,6 +187,7 @@ static void touch(uint64_t address, uint64_t pages)
 }
 
 #define MARK_END BIT(63)
+#define SCTLR_ENIA BIT(31)
 
 static void bench_token(uint64_t id, uint64_t page)
 {
@@ -213,6 +218,28 @@ static void bench_extend(uint64_t id, uint64_t repetitions)
 	}
 }
 
+/* Pointer authentication. */
+static void operate_keys(uint64_t *g)
+{
+	switch (g[0]) {
+	case OP_KEY:
+		WRITE_SYSREG(apiakeylo_el1, g[1]);
+		WRITE_SYSREG(apiakeyhi_el1, g[2]);
+		WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) | SCTLR_ENIA);
+		__asm__ volatile("isb");
+		break;
+	case OP_SIGN:
+		__asm__ volatile("pacia %0, %1" : "+r"(g[1]) : "r"(g[2]));
+		break;
+	case OP_AUTHENTICATE:
+		/* One that does not fit gives an address that is none; FEAT_FPAC raises an exception instead. */
+		__asm__ volatile("autia %0, %1" : "+r"(g[1]) : "r"(g[2]));
+		break;
+	default:
+		break;
+	}
+}
+
 /* Loops that a benchmark counts. A number that is no operation does nothing. */
 static void operate_bench(uint64_t cpu, uint64_t *g)
 {
@@ -233,6 +260,7 @@ static void operate_bench(uint64_t cpu, uint64_t *g)
 		bench_extend(g[1], g[2]);
 		break;
 	default:
+		operate_keys(g);
 		break;
 	}
 }

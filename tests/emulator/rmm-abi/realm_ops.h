@@ -35,6 +35,9 @@
 #define OP_BENCH_TOKEN  26 /* marker ids from, page: TOKEN_INIT to the last byte */
 #define OP_BENCH_EXTEND 27 /* marker ids from, repetitions: MEASUREMENT_EXTEND with 64 bytes */
 #define OP_TRANSLATED   28 /* level, address, 1 = as a table: load from TRANSLATED_VA by tables that lead there at that level */
+#define OP_KEY          29 /* two halves: APIAKey, and instructions that use it are on */
+#define OP_SIGN         30 /* pointer, modifier -> the pointer signed */
+#define OP_AUTHENTICATE 31 /* signed pointer, modifier -> the pointer, or one that is none */
 
 #define TRANSLATED_VA 0x80000000
 
@@ -64,6 +67,8 @@
 #define SYSREG_PMCR  3
 #define SYSREG_ZFR0  4
 #define SYSREG_PFR1  5
+#define SYSREG_ISAR1 7
+#define SYSREG_ISAR2 8
 #define SYSREG_RESERVED 6 /* S3_0_C0_C7_7: not allocated, reads as zero */
 
 #define R_ESR   24 /* of the last synchronous exception, 0 if there was none */

@@ -20,7 +20,8 @@
 
 /* Keys of pointer authentication: an RMM need not offer that to realms. */
 #define STATE_KEYS(X)                                                                                         \
-	X(apiakeylo_el1) X(apiakeyhi_el1) X(apibkeylo_el1) X(apdakeyhi_el1) X(apdbkeylo_el1) X(apgakeyhi_el1)
+	X(apiakeylo_el1) X(apiakeyhi_el1) X(apibkeylo_el1) X(apibkeyhi_el1) X(apdakeylo_el1) X(apdakeyhi_el1)  \
+	X(apdbkeylo_el1) X(apdbkeyhi_el1) X(apgakeylo_el1) X(apgakeyhi_el1)
 
 void fp_set(uint64_t pattern);
 uint64_t fp_differences(uint64_t pattern);

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,13 @@ from orchestrator.attest.rim import Algorithm, Measurements
 from orchestrator.cli.main import orch
 from orchestrator.errors import AttestationError, UsageError
 from orchestrator.schema.testbed import Guest
+from orchestrator.shell import ssh
 from orchestrator.testbed import attestation, measurement
+from orchestrator.testbed.guest_record import GuestRecord
+from orchestrator.testbed.guests import Guests
 from orchestrator.testbed.testbed import Testbed as Bed
-from orchestrator.testbed.worlds import GuestWorld
+
+HOST_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
 
 
 @pytest.fixture
@@ -119,14 +123,20 @@ def realm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         measurements = Measurements(Algorithm.SHA_256, facts["rim"], tuple(REMS))
         return measurement.Expected(measurements, config, "a=b", {}, {}, [])
 
-    @contextmanager
-    def link(world: GuestWorld, _timeout: float | None = None) -> Iterator[str]:
-        yield world.name
+    def exchange(_gateway: object, _address: str, port: int, question: bytes, **_limits: object) -> bytes:
+        assert (port, len(question)) == (attestation.PORT, attestation.NONCE_BYTES)
+        token = facts["answer"](attestation.challenge(facts["host_key"], question))
+        return json.dumps(
+            {"host_key": facts["host_key"].split()[1], "token": base64.b64encode(token).decode()}
+        ).encode()
 
+    facts["host_key"] = HOST_KEY
     monkeypatch.setattr(attestation, "predict", predict)
     monkeypatch.setattr(attestation, "started_config", lambda _bed, _name: Guest(memory_mib=128, vcpus=2))
-    monkeypatch.setattr(GuestWorld, "link", link)
-    monkeypatch.setattr(attestation, "fetch", lambda link, challenge: facts["answer"](challenge))
+    monkeypatch.setattr(Bed, "host", lambda _bed: nullcontext())
+    monkeypatch.setattr(Guests, "need_running", lambda *_: None)
+    monkeypatch.setattr(GuestRecord, "guest", lambda *_: {"host_key": HOST_KEY})
+    monkeypatch.setattr(ssh, "exchange", exchange)
     return facts
 
 
@@ -165,6 +175,13 @@ def test_a_replayed_token(realm: dict[str, Any], policy: str, tmp_path: Path) ->
     with pytest.raises(AttestationError, match="challenge: not the one that was asked for"):
         run("--policy", policy, "--save")
     assert len(list((tmp_path / "state").rglob("realm-*.json"))) == 1
+
+
+def test_another_host_key_than_the_pinned_one(realm: dict[str, Any], policy: str) -> None:
+    realm["host_key"] = HOST_KEY[:-4] + "AAAQ"
+    assert realm["host_key"] != HOST_KEY
+    with pytest.raises(AttestationError, match="another host key than the one that SSH goes by"):
+        run("--policy", policy)
 
 
 def test_a_vm_is_not_asked(realm: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import csv
 import errno
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -180,12 +180,14 @@ class World:
         self.machine = Machine(tmp_path)
         self.folder = RunFolder.create(tmp_path / "results", "w")
         self.keep = False
+        self.foreign = False
 
     def run(self) -> int:
         boots = plan(self.workload)
         jobs = [
             a_job(self.workload, boot, index, keep=self.keep and index == max(boots)) for index, boot in boots.items()
         ]
+        jobs = [replace(job, foreign_monitor=self.foreign) for job in jobs]
         Dispatcher(self.folder, Fake(self), Silent(), len(boots)).work(jobs)
         merge(self.folder.folder)
         return self.folder.failures()
@@ -356,6 +358,22 @@ def test_twins_that_differ_fail_both_and_not_the_host(make: Callable[[str], Worl
     world.machine.prints.clear()
     assert world.resume() == 0
     assert world.measured() == ["host", "realm", "vm"]
+
+
+def test_under_a_foreign_monitor_a_difference_is_a_word_on_the_rows(make: Callable[[str], World]) -> None:
+    """The first of the twins knows nothing of it yet, the host has no twin."""
+    world = make(WORDS)
+    world.foreign = True
+    world.machine.prints["vm"] = "other"
+    assert world.run() == 0
+    assert world.measured() == ["host", "realm", "vm"]
+    told = "under this monitor the twins differ: cmdline is 'other' in the vm, 'same' in the realm"
+    notes = world.notes()
+    assert sorted(note or "" for note in notes.values()) == ["", "", told]
+    (second,) = (key.partition("/")[0] for key, note in notes.items() if note)
+    assert second in {"realm", "vm"}
+    rows = {row["world"]: row["note"] for row in world.table(SAMPLES) if row["phase"] == "infer"}
+    assert rows == {each: told if each == second else "-" for each in ("realm", "vm", "host")}
 
 
 def test_a_twin_of_an_earlier_invocation_is_compared(make: Callable[[str], World]) -> None:

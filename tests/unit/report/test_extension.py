@@ -233,7 +233,7 @@ def test_every_section_is_what_it_is_registered_as() -> None:
     with SECTIONS.extended(toy(after="nowhere")), pytest.raises(UsageError, match="'misses' stands behind 'nowhere'"):
         in_order()
     with SECTIONS.extended(toy(name="a", after="what"), toy(name="b", after="a"), toy(name="c", after="what")):
-        assert [kind.name for kind in in_order()][:6] == ["result", "what", "a", "b", "c", "where"]
+        assert [kind.name for kind in in_order()][:6] == ["result", "what", "a", "b", "c", "attestation"]
 
 
 def test_no_usable_row_is_without_a_place(facts: RunFacts) -> None:

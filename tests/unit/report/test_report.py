@@ -214,6 +214,15 @@ def test_provenance_is_all_that_run_yaml_has(report: Path) -> None:
     assert "2026-01-31T12:02:00Z, 89abcdef and uncommitted changes" in words
 
 
+def test_the_monitor_is_named(report: Path, tmp_path: Path) -> None:
+    """Ours, or the one that the testbed file gives instead, by its file and what is in it."""
+    assert "The monitor at R-EL2 is this testbed&#39;s own" in report.read_text(encoding="utf-8")
+    extra = {"testbed": {"stack": {"rmm": "/srv/tf-rmm.bin"}}, "artifacts": {"stack.rmm": "ab12"}}
+    text = report_of(tmp_path, PLAN.but(name="foreign", cells=(QUIET,), extra=extra))
+    assert "The monitor at R-EL2 is /srv/tf-rmm.bin (SHA-256 ab12)" in text
+    assert "this testbed&#39;s own" not in text
+
+
 @pytest.mark.usefixtures("unrendered")
 def test_what_went_wrong_stands_above_all(tmp_path: Path) -> None:
     text = report_of(tmp_path, PLAN.but(broken=((QUIET.cell_id, "realm"),), el0_off=2))

@@ -21,6 +21,7 @@
 #include "manifest.h"
 #include "rec.h"
 #include "sha256.h"
+#include "sha512.h"
 
 #define ARENA_BYTES (DELEGABLE_MAX - DELEGABLE_MIN)
 #define MAX_TRAPS   64
@@ -495,6 +496,15 @@ static void do_sha256(char *arguments)
 	say_bytes(digest, sizeof(digest));
 }
 
+static void do_sha512(char *arguments)
+{
+	static uint8_t message[GRANULE_SIZE];
+	uint8_t digest[SHA512_BYTES];
+
+	sha512(message, bytes_of(arguments, message, sizeof(message)), digest);
+	say_bytes(digest, sizeof(digest));
+}
+
 /* Boot's part: what EL3 has. The answer is what is missing. */
 static void do_attest(char *arguments)
 {
@@ -557,6 +567,8 @@ int main(void)
 			do_manifest(arguments);
 		else if (strncmp(line, "sha256 ", 7) == 0)
 			do_sha256(arguments);
+		else if (strncmp(line, "sha512 ", 7) == 0)
+			do_sha512(arguments);
 		else if (strncmp(line, "stage1 ", 7) == 0)
 			do_stage1(arguments);
 		else if (strncmp(line, "attest ", 7) == 0)

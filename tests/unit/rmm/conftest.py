@@ -136,12 +136,13 @@ class Realm:
 
     RAM = 0x8000_0000
 
-    def __init__(self, monitor: Monitor, *, vmid: int = 1) -> None:
+    def __init__(self, monitor: Monitor, *, vmid: int = 1, hash_algo: int = 0) -> None:
         self.monitor = monitor
         self.rd, self.root = monitor.granule(), monitor.granule()
-        params = realm_params(self.root, vmid=vmid)
+        self.hash = (hashlib.sha256, hashlib.sha512)[hash_algo]
+        params = realm_params(self.root, vmid=vmid, hash_algo=hash_algo)
         monitor.ok("realm_create", self.rd, monitor.page(params))
-        self.rim = hashlib.sha256(params[:0x400] + bytes(GRANULE - 0x400)).digest()
+        self.rim = self.hash(params[:0x400] + bytes(GRANULE - 0x400)).digest()
         self.run = monitor.page()
         self.tables = [self.table(self.RAM, 2), self.table(self.RAM, 3)]
 
@@ -152,7 +153,7 @@ class Realm:
 
     def _extend(self, kind: int, content: bytes) -> None:
         head = struct.pack("<B7xQ", kind, 0x100) + self.rim.ljust(64, b"\0")
-        self.rim = hashlib.sha256((head + content).ljust(0x100, b"\0")).digest()
+        self.rim = self.hash((head + content).ljust(0x100, b"\0")).digest()
 
     def init_ripas(self, base: int, top: int, span: int = GRANULE) -> None:
         while base < top:
@@ -164,7 +165,7 @@ class Realm:
     def data(self, ipa: int, content: bytes, *, flags: int = 1) -> int:
         granule, source = self.monitor.granule(), self.monitor.page(content)
         self.monitor.ok("data_create", self.rd, granule, ipa, source, flags)
-        digest = hashlib.sha256(content.ljust(GRANULE, b"\0")).digest() if flags & 1 else b""
+        digest = self.hash(content.ljust(GRANULE, b"\0")).digest() if flags & 1 else b""
         self._extend(0, struct.pack("<QQ", ipa, flags) + digest.ljust(64, b"\0"))
         return granule
 
@@ -174,7 +175,7 @@ class Realm:
         if params.get("flags", 1) & 1:
             measured = bytearray(page)
             measured[0x100:0x108] = bytes(8)
-            self._extend(1, hashlib.sha256(measured).digest().ljust(64, b"\0"))
+            self._extend(1, self.hash(measured).digest().ljust(64, b"\0"))
         return granule
 
     def activate(self) -> None:

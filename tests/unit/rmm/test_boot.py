@@ -52,7 +52,7 @@ def test_version_and_features(monitor):
     assert monitor.rmi("version", 0x10000) == (0, 0x10000, 0x10000, 0, 0)
     assert monitor.rmi("version", 0x10001) == (1, 0x10000, 0x10000, 0, 0)
     status, value, *_ = monitor.rmi("features", 0)
-    assert (status, value & 0xFF, value >> 32 & 3, value >> 34 & 15) == (0, 48, 1, 3)
+    assert (status, value & 0xFF, value >> 32 & 3, value >> 34 & 15) == (0, 48, 3, 3)
     assert monitor.rmi("features", 1)[:2] == (0, 0)
 
 
@@ -69,3 +69,9 @@ def test_sve_hint_is_not_part_of_the_number(monitor):
 def test_sha256(monitor, size):
     message = bytes(i * 7 & 255 for i in range(size))
     assert monitor.ask(f"sha256 {message.hex()}") == hashlib.sha256(message).hexdigest()
+
+
+@pytest.mark.parametrize("size", [1, 111, 112, 127, 128, 129, 239, 240, 256, 4096])
+def test_sha512(monitor, size):
+    message = bytes(i * 7 & 255 for i in range(size))
+    assert monitor.ask(f"sha512 {message.hex()}") == hashlib.sha512(message).hexdigest()

@@ -33,7 +33,7 @@ def test_shapes(monitor, new_params, s2sz, level, count):
     [
         {"s2sz": 49}, {"s2sz": 24}, {"s2sz": 30}, {"s2sz": 44}, {"level": 0}, {"level": 3}, {"level": -1}, {"count": 2},
         {"count": 0}, {"flags": 1}, {"flags": 2}, {"flags": 4}, {"num_bps": 0}, {"num_bps": 16},
-        {"num_wps": 0}, {"num_wps": 16}, {"hash_algo": 1}, {"hash_algo": 2},
+        {"num_wps": 0}, {"num_wps": 16}, {"hash_algo": 2}, {"hash_algo": 255},
     ],
 )  # fmt: skip
 def test_bad_parameters(monitor, new_params, changes):
@@ -112,7 +112,9 @@ def measurement(monitor, realm, rec):
     return b"".join(word.to_bytes(8, "little") for word in gprs[1:9])
 
 
-def test_rim(monitor, realm):
+@pytest.mark.parametrize("hash_algo", [0, 1])
+def test_rim(monitor, new_realm, hash_algo):
+    realm = new_realm(monitor, hash_algo=hash_algo)
     realm.init_ripas(realm.RAM, realm.RAM + 0x8000)
     realm.init_ripas(realm.RAM + 0x20_0000, realm.RAM + 0x100_0000, span=0x20_0000)
     realm.data(realm.RAM, b"kernel")

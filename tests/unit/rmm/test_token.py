@@ -103,6 +103,21 @@ def test_the_wrapper_of_later_drafts(records_monitor, new_realm):
     assert outer.value[44234][1][:32] == hashlib.sha256(key).digest()
 
 
+def test_measurements_of_64_bytes(monitor, new_realm):
+    assert monitor.ask("attest 1 1") == "nothing"
+    guest = Guest(new_realm(monitor, hash_algo=1))
+    value = bytes(range(64))
+    assert guest.call(EXTEND, 2, 48, *struct.unpack("<8Q", value))[0] == SUCCESS
+    size = guest.init()
+    token = guest.read()
+    assert len(token) == size
+    claims = cbor2.loads(parts(token)[1].value[2])
+    rem = hashlib.sha512(bytes(64) + value[:48]).digest()
+    assert (claims[44236], claims[44238]) == ("sha-512", guest.realm.rim)
+    assert claims[44239] == [bytes(64), rem, bytes(64), bytes(64)]
+    assert claims[44240] == "sha-256", "which is the key's, not the realm's"
+
+
 @pytest.mark.parametrize("size", [1, 7, 100, 1000, 4080])
 def test_in_pieces(guest, size):
     guest.init()
