@@ -16,7 +16,7 @@ from orchestrator.service.messages import read
 from orchestrator.service.refusal import ABSENT, RefusedError
 from orchestrator.service.sessions import Attested
 from orchestrator.service.statements import find_owner, granted_user, key_label, newest_version, parse
-from orchestrator.service.store import Store, consent_text
+from orchestrator.service.store import Store, consent_text, log_refusal
 from orchestrator.service.tables import CONSENTS, GRANTS, MODEL_KEYS, OWNERS, RELEASES
 
 Said = TypeVar("Said", Grant, Consent)
@@ -43,8 +43,7 @@ def release(store: Store, realm: Attested, wanted: Wanted) -> dict[str, str]:
             public = {name: said[name] for name in ("version", "grant", "consent", "lease", "test_keys")}
             head = store.log(connection, "released", **facts, **public)
     except RefusedError as error:
-        with store.writing() as connection:
-            store.log(connection, "release refused", **facts, why=error.message)
+        log_refusal(store, "release refused", facts | {"why": error.message})
         raise
     signed = jose.sign({**said, **facts, "head": head.as_text(), "time": store.now}, store.signing, jose.ANSWER)
     return jose.seal(signed.encode("ascii"), jose.read_public(dict(realm.tee_pubkey)))

@@ -20,7 +20,7 @@ from orchestrator.schema.attestation import AttestationPolicy
 from orchestrator.schema.keys import AttestationRequest, AuthRequest, TeePublicKey
 from orchestrator.service import jose
 from orchestrator.service.refusal import MALFORMED, TOO_MANY, UNATTESTED, RefusedError
-from orchestrator.service.store import Store
+from orchestrator.service.store import Store, log_refusal
 from orchestrator.service.tables import SESSIONS
 
 SECONDS = 300
@@ -75,8 +75,7 @@ def attest(store: Store, policy: AttestationPolicy, cookie: str, request: Attest
     try:
         attested = _verified(store, policy, request, data, nonce)
     except AttestationError as error:
-        with store.writing() as connection:
-            store.log(connection, "attestation refused", nonce=nonce, why=error.message)
+        log_refusal(store, "attestation refused", {"nonce": nonce, "why": error.message})
         raise RefusedError(error.message, getattr(error, "status", UNATTESTED)) from None
     with store.writing() as connection:
         which = (SESSIONS.c.id == _name(cookie)) & SESSIONS.c.attested.is_(None) & (SESSIONS.c.expires >= store.now)

@@ -25,6 +25,31 @@ from orchestrator.service.tables import META, OWNERS
 _SIGNING, _ENCRYPTION, _DATA_KEY = "signing key", "encryption key", "data key "
 
 
+@dataclass
+class Refusals:
+    """How many refusals are written down: whoever is refused again and again does not fill the log.
+
+    `burst` at once, then `rate` a second; the next that is written says how many were left out.
+    """
+
+    burst: float = 200.0
+    rate: float = 1.0
+    _left: float = 200.0
+    _then: float = 0.0
+    _out: int = 0
+
+    def take(self, now: float) -> int | None:
+        """How many were left out before this one; None if this one is left out as well."""
+        self._left = min(self.burst, self._left + (now - self._then) * self.rate)
+        self._then = now
+        if self._left < 1:
+            self._out += 1
+            return None
+        self._left -= 1
+        out, self._out = self._out, 0
+        return out
+
+
 @dataclass(frozen=True)
 class Store:
     """An open state. `signing` signs answers and the audit log, `encryption` opens what is sealed to the service."""
@@ -34,6 +59,7 @@ class Store:
     signing: ECKey = field(repr=False)
     encryption: ECKey = field(repr=False)
     clock: Callable[[], float] = time.time
+    refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def id(self) -> str:
@@ -68,6 +94,14 @@ class Store:
     def log(self, connection: Connection, event: str, **facts: Any) -> Head:
         """An entry of the audit log, in the transaction of what it tells."""
         return audit.append(connection, self.signing, self.now, event, facts)
+
+
+def log_refusal(store: Store, event: str, facts: Mapping[str, Any]) -> None:
+    """An entry of its own for what was refused, unless there are too many."""
+    out = store.refusals.take(time.monotonic())
+    if out is not None:
+        with store.writing() as connection:
+            store.log(connection, event, **facts, **({"left_out": out} if out else {}))
 
 
 def create(url: str, seal_key: bytes, owners: dict[str, tuple[dict[str, str], dict[str, str]]]) -> Store:

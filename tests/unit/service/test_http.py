@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from key_parties import Parties, make
 
-from orchestrator.service import jose, sessions
+from orchestrator.service import audit, jose, sessions
 from orchestrator.service.http import COOKIE, MAX_BODY, Rate
 from orchestrator.service.refusal import RefusedError
 
@@ -135,6 +135,22 @@ def test_rates() -> None:
     for address in ("b", "c"):
         assert rate.take(address, 3)
     assert len(rate._left) == 2
+
+
+def test_refusals_do_not_fill_the_log(tmp_path: Path) -> None:
+    parties = make(tmp_path)
+    parties.store.refusals.burst = parties.store.refusals._left = 2
+    parties.store.refusals.rate = 0
+    for _ in range(5):
+        with pytest.raises(RefusedError, match="has not consented"):
+            parties.fetch()
+    parties.store.refusals._left = 1
+    with pytest.raises(RefusedError, match="has not consented"):
+        parties.fetch()
+    with parties.store.reading() as connection:
+        entries = audit.verify(audit.lines(connection), parties.service.signing)
+    refused = [each["facts"].get("left_out") for each in entries if each["event"] == "release refused"]
+    assert refused == [None, None, 3]
 
 
 def test_what_is_wrong_inside_is_not_told(tmp_path: Path) -> None:
