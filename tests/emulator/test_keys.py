@@ -6,6 +6,7 @@ The realm's side is played by the model of it (service/client.py); tokens come f
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from emulated import Bed
+from reports import fetch
 from starlette.testclient import TestClient
 
 from orchestrator.attest.policies import read_policy
@@ -22,7 +24,6 @@ from orchestrator.service.client import Party, Realm
 from orchestrator.service.home import Home
 from orchestrator.service.http import application
 from orchestrator.service.refusal import RefusedError
-from orchestrator.testbed.attestation import fetch
 
 DAY = 86_400
 KEY = b"\x0b" * 32
@@ -63,8 +64,7 @@ class Scene:
         return Realm(TestClient(self.app), self.home.service(), attester or self.token)
 
     def token(self, challenge: bytes) -> bytes:
-        with self.bed.near.link("realm") as link:
-            return fetch(link, challenge)
+        return base64.b64decode(self.bed.ask("realm", fetch("keys", challenge)).stdout)
 
     def key(self, realm: Realm) -> dict[str, Any]:
         return realm.key(self.owner, "model", self.user)
