@@ -40,7 +40,10 @@ def keys(root: Path) -> dict[str, str]:
         ("images/guest/root/init", {"guest-image"}),
         ("images/qemu/plugin/counter.c", {"qemu-plugin"}),
         ("guest/host/tools/resume.c", {"guest-tools", "host-image", "guest-image"}),
-        ("guest/abi/orch_marker.h", {"guest-tools", "host-image", "guest-image", "qemu-plugin", "rmi-check"}),
+        (
+            "guest/abi/orch_marker.h",
+            {"guest-tools", "host-image", "guest-image", "qemu-plugin", "rmi-check", "attestd"},
+        ),
         ("tests/emulator/rmi-check/rmi_check.c", {"rmi-check"}),
     ],
 )
