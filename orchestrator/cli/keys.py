@@ -63,9 +63,18 @@ def _as(default: str) -> Callable[[Any], Any]:
 
 
 @keys.command("init")
-def init() -> None:
+@click.option("--identity", metavar="NAME", help="no service: another identity only, such as a user's on his computer")
+def init(*, identity: str | None) -> None:
     """Make a service, and test identities: an owner with a recovery key, and a user."""
     home = _home()
+    if identity is not None:
+        from orchestrator.service import jose  # noqa: PLC0415
+
+        name = jose.identity(home.new_identity(identity))
+        click.echo(
+            f"{name} {home.identity_file(identity)}; hand out {home.identity_file(identity).with_suffix('.pub.jwk')}"
+        )
+        return
     store = home.make()
     click.echo(f"service {store.id}")
     for name in ("owner", "owner-recovery", "user"):
