@@ -96,8 +96,8 @@ def serve(*, port: int, address: str, policy_file: Path | None) -> None:
 
     home = _home()
     policy = read_policy(policy_file)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would have the keys
     with home.alone() if home.database is None else _nothing():
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would have the keys
         store = home.open()
         config = uvicorn.Config(
             application(store, policy),
