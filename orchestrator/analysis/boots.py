@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.analysis.ticks import ns_per_instruction, period_ns
-from orchestrator.runs.frames import usable
+from orchestrator.runs.frames import Words, by_key, chosen, usable
 from orchestrator.words import INFER, LOAD, Component, World
 
 REPEATABLE: Mapping[str, float] = {INFER: 0.0005, LOAD: 0.01}
@@ -52,12 +52,12 @@ class Apart:
 
 def between_boots(samples: pd.DataFrame) -> list[Apart]:
     """Loads and inferences of all cells and worlds with more than one boot; warm-ups are left out."""
-    rows = usable(samples)
-    rows = rows[(rows["metric"] == "instructions") & rows["phase"].isin(REPEATABLE)]
+    columns = ["phase", "component", "boot_id", "value", "icount_shift", "host_hz", "guest_hz"]
     found = []
     for cell in samples["cell_id"].unique():
         for world in World:
-            mine = rows[(rows["cell_id"] == cell) & (rows["world"] == world)]
+            words: dict[str, Words] = {"cell_id": str(cell), "world": world}
+            mine = usable(samples, columns, metric="instructions", phase=REPEATABLE, **words)
             found += list(_of_world(str(cell), str(world), mine))
     return found
 
@@ -65,8 +65,9 @@ def between_boots(samples: pd.DataFrame) -> list[Apart]:
 def _of_world(cell: str, world: str, rows: pd.DataFrame) -> Iterator[Apart]:
     infer = rows[rows["phase"] == INFER]
     tick = _tick(infer, {str(name): value for name, value in infer.iloc[0].items()}) if len(infer) else None
-    for phase, part in rows.groupby("phase", sort=False):
-        means = part.groupby(["component", "boot_id"])["value"].mean().unstack("boot_id")
+    for phase in rows["phase"].unique():
+        part = chosen(rows, phase=phase)
+        means = by_key(part, ["component", "boot_id"], "mean").unstack("boot_id")
         if means.shape[1] < 2 or Component.ALL not in means.index:
             continue
         apart = means.max(axis=1) - means.min(axis=1)
@@ -80,7 +81,7 @@ def _of_world(cell: str, world: str, rows: pd.DataFrame) -> Iterator[Apart]:
 
 def _tick(infer: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
     """Instructions of a tick in an inference: what is not the program's own, over the ticks to be expected."""
-    each, means = ns_per_instruction(facts), infer.groupby("component")["value"].mean()
+    each, means = ns_per_instruction(facts), by_key(infer, ["component"], "mean")
     if each is None or not {Component.ALL, Component.GUEST_USER} <= set(means.index):
         return None
     expected = float(means[Component.ALL]) * each / period_ns(facts)

@@ -11,7 +11,8 @@ import pandas as pd
 
 from orchestrator.analysis.decompose import PARTS
 from orchestrator.analysis.facts import CellFacts, RunFacts
-from orchestrator.analysis.pairing import BOOT, PLACE, in_both, with_pairs
+from orchestrator.analysis.pairing import BOOT, PLACE, in_both
+from orchestrator.runs.frames import by_key, chosen
 from orchestrator.schema.law import Rates
 from orchestrator.words import INFER, Component, World
 
@@ -81,7 +82,7 @@ def cell_points(facts: RunFacts) -> list[CellPoints]:
         rates, ratio = rates_of(cell), cell.over_vm.get((World.REALM, INFER))
         if rates is None or ratio is None or ratio.estimate is None or ratio.estimate == 1:
             continue
-        rows = facts.rows[(facts.rows["cell_id"] == cell.cell_id) & (facts.rows["phase"] == INFER)]
+        rows = in_both(facts.run.samples, cell.cell_id, [INFER])
         name = f"{facts.run.info.run_id}/{cell.cell_id}"
         points = tuple(_points(rows, name, model_of(cell), rates))
         if {point.world for point in points} == {World.VM, World.REALM}:
@@ -93,11 +94,9 @@ def cell_points(facts: RunFacts) -> list[CellPoints]:
 
 def _points(rows: pd.DataFrame, cell: str, model: str, rates: Rates) -> Iterable[Point]:
     """One a world and boot that has all components."""
-    both = in_both(with_pairs(rows))
-    counts = both[(both["metric"] == "instructions") & both["world"].isin([World.VM, World.REALM])]
-    groups: Any = counts.groupby(["world", BOOT])
+    groups: Any = chosen(rows, metric="instructions").groupby(["world", BOOT], observed=True)
     for (world, boot), part in groups:
-        means: dict[Any, float] = part.groupby("component")["value"].mean().to_dict()
+        means: dict[Any, float] = by_key(part, ["component"], "mean").to_dict()
         if Component.ALL in means and means[Component.ALL] > 0:
             parts: dict[Component, float] = {component: float(means.get(component, 0.0)) for component in PARTS}
             yield Point(cell, model, rates, World(world), int(boot), int(part[PLACE].nunique()), parts)

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from orchestrator.analysis.pairing import common_boots
-from orchestrator.runs.frames import usable
+from orchestrator.analysis.pairing import ONCE, WHERE, by_seed, common_boots
+from orchestrator.runs.frames import Words, among, chosen, firsts, integers, plain, usable
 from orchestrator.words import INFER, Component, Status, World, phases_in_total
+
+_PLACE = ("cell_id", "world")
 
 
 @dataclass(frozen=True)
@@ -24,29 +29,58 @@ class Difference:
     realm: int
     exits: tuple[int | None, int | None]
 
-    @property
-    def explained(self) -> bool:
-        """Whether it is one instruction an exit at most: FP registers come back by a trap (docs/counting.md)."""
-        return abs(self.realm - self.vm) <= max((each for each in self.exits if each is not None), default=0)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equality:
-    """Comparison of EL0 instructions of vm and realm, boot by boot and iteration by iteration, without warm-ups."""
+    """Comparison of EL0 instructions of vm and realm, boot by boot and iteration by iteration, without warm-ups.
+
+    A difference is explained if it is one instruction an exit at most: FP registers come back by a trap
+    (docs/counting.md). `table` has a line for each: phase, iteration (-1: none), and of both worlds the boot's id,
+    value and exits.
+    """
 
     cell_id: str
     compared: int
-    differences: tuple[Difference, ...]
+    table: pd.DataFrame
+
+    @property
+    def different(self) -> int:
+        """How many differ."""
+        return len(self.table)
+
+    @property
+    def largest(self) -> int:
+        """The largest difference; 0 if there is none."""
+        return int(self._gaps.max()) if self.different else 0
 
     @property
     def equal(self) -> bool:
         """True if there was something to compare and all of it is equal."""
-        return self.compared > 0 and not self.differences
+        return self.compared > 0 and not self.different
 
     @property
     def explained(self) -> bool:
         """True if all that differs is what exits make a program repeat."""
-        return self.compared > 0 and all(each.explained for each in self.differences)
+        return self.compared > 0 and not self._odd.any()
+
+    @property
+    def unexplained(self) -> int:
+        """How many differ by more than that."""
+        return int(self._odd.sum())
+
+    def differences(self, most: int | None = None, *, explained: bool = True) -> list[Difference]:
+        """All or the first ones, be they `explained` or not."""
+        table = self.table if explained else self.table[self._odd]
+        return [_difference(row) for row in table[:most].to_dict("records")]
+
+    @property
+    def _gaps(self) -> NDArray[np.float64]:
+        return (self.table["realm"] - self.table["vm"]).abs().to_numpy(dtype=np.float64)
+
+    @property
+    def _odd(self) -> NDArray[np.bool_]:
+        exits = self.table[["vm_exits", "realm_exits"]].max(axis=1).fillna(0)
+        return np.asarray(self._gaps.astype(np.int64) > exits.to_numpy(dtype=np.float64).astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -84,84 +118,92 @@ class Left:
 
 def el0_equality(samples: pd.DataFrame) -> list[Equality]:
     """Compare guest_user instructions of vm and realm, cell by cell; boots are paired by what they were drawn from."""
-    rows = usable(samples)
-    rows = rows[rows["phase"].isin(phases_in_total()) & rows["world"].isin([World.VM, World.REALM])].copy()
-    rows["at"] = rows["iteration"].fillna(-1).astype("int64")
-    found = []
-    for cell in samples["cell_id"].unique():
-        mine = rows[rows["cell_id"] == cell]
-        mine = mine.assign(boot=common_boots(mine))
-        table = _by_world(mine[(mine["metric"] == "instructions") & (mine["component"] == Component.GUEST_USER)])
-        pairs = table.dropna() if {World.VM, World.REALM} <= set(table.columns) else table.iloc[:0]
-        different = pairs[pairs[World.VM] != pairs[World.REALM]] if len(pairs) else pairs
-        found.append(Equality(str(cell), len(pairs), tuple(_differences(different, mine))))
-    return found
+    return [_equality(samples, str(cell)) for cell in samples["cell_id"].unique()]
 
 
-def _by_world(rows: pd.DataFrame, values: str = "value") -> pd.DataFrame:
-    """Values by phase, boot and iteration (-1: none), a column for each world."""
-    return rows.pivot_table(index=["phase", "boot", "at"], columns="world", values=values, aggfunc="first")
+def _equality(samples: pd.DataFrame, cell: str) -> Equality:
+    where: dict[str, Words] = {"cell_id": cell, "phase": phases_in_total(), "world": [World.VM, World.REALM]}
+    seeded = by_seed(usable(samples, ["world", "boot_id", "seed"], **where))
+
+    def by_world(metric: str, **words: Words) -> pd.DataFrame:
+        """Values by phase, boot and iteration (-1: none), a column for each world."""
+        rows = plain(usable(samples, ["phase", *WHERE, "value"], metric=metric, **words, **where))
+        rows = rows.assign(boot=common_boots(rows, seeded=seeded), iteration=integers(rows["iteration"], ONCE))
+        found = rows.pivot_table(index=["phase", "boot", "iteration"], columns="world", values="value", aggfunc="first")
+        return found.reindex(columns=[str(World.VM), str(World.REALM)])
+
+    pairs = by_world("instructions", component=Component.GUEST_USER).dropna()
+    table = pairs[pairs[World.VM] != pairs[World.REALM]]
+    if len(table):
+        table = table.join(by_world("exits").add_suffix("_exits"))
+    boots = firsts(usable(samples, ["world", "boot_id", "seed"], **where), ["world", "boot_id"])
+    table = table.reset_index()
+    for world in (World.VM, World.REALM):
+        mine = boots[boots["world"] == world]
+        ids = dict(zip(common_boots(mine, seeded=seeded), mine["boot_id"], strict=True))
+        table[f"{world}_boot"] = table["boot"].map(ids)
+    return Equality(cell, len(pairs), table.reindex(columns=_TABLE))
 
 
-def _differences(pairs: pd.DataFrame, rows: pd.DataFrame) -> Iterator[Difference]:
-    """Each row of `pairs`, with the exits and boots of the same place in `rows`."""
-    left = _by_world(rows[rows["metric"] == "exits"]).reindex(pairs.index)
-    boots = _by_world(rows, "boot_id").reindex(pairs.index)
-    places = (pairs.reset_index(), left, boots)
-    for row, times, ids in zip(*(each.to_dict("records") for each in places), strict=True):
-        vm, realm = (times.get(world) for world in (World.VM, World.REALM))
-        yield Difference(
-            phase=str(row["phase"]),
-            boots=(int(ids[World.VM]), int(ids[World.REALM])),
-            iteration=None if row["at"] < 0 else int(row["at"]),
-            vm=int(row[World.VM]),
-            realm=int(row[World.REALM]),
-            exits=(
-                None if vm is None or pd.isna(vm) else int(vm),
-                None if realm is None or pd.isna(realm) else int(realm),
-            ),
-        )
+_TABLE = ["phase", "iteration", *(f"{world}{what}" for what in ("", "_boot", "_exits") for world in ("vm", "realm"))]
+
+
+def _difference(row: Mapping[Any, Any]) -> Difference:
+    exits = (row["vm_exits"], row["realm_exits"])
+    vm, realm = (None if pd.isna(each) else int(each) for each in exits)
+    return Difference(
+        phase=str(row["phase"]),
+        boots=(int(row["vm_boot"]), int(row["realm_boot"])),
+        iteration=None if row["iteration"] < 0 else int(row["iteration"]),
+        vm=int(row["vm"]),
+        realm=int(row["realm"]),
+        exits=(vm, realm),
+    )
 
 
 def sums(samples: pd.DataFrame) -> tuple[int, int, float]:
     """How many observations add up to `all`, how many have both, and the largest gap, in instructions."""
-    rows = samples[(samples["metric"] == "instructions") & samples["value"].notna()]
-    keys = ["cell_id", "world", "boot_id", "phase", "iteration"]
-    parts = rows[rows["component"] != Component.ALL].groupby(keys, dropna=False)["value"].sum()
-    wholes = rows[rows["component"] == Component.ALL].groupby(keys, dropna=False)["value"].sum()
-    both = pd.concat([parts.rename("parts"), wholes.rename("whole")], axis=1).dropna()
-    gaps = (both["parts"] - both["whole"]).abs()
-    return int((gaps == 0).sum()), len(both), float(gaps.max()) if len(gaps) else 0.0
+    found = [_sums(samples, str(cell), world) for cell in samples["cell_id"].unique() for world in World]
+    return sum(each[0] for each in found), sum(each[1] for each in found), max((each[2] for each in found), default=0.0)
+
+
+def _sums(samples: pd.DataFrame, cell: str, world: World) -> tuple[int, int, float]:
+    """The same of one cell and world, which takes less memory."""
+    there, columns = samples["value"].notna().to_numpy(), ["phase", "boot_id", "iteration", "component", "value"]
+    rows = chosen(samples, columns, there, metric="instructions", cell_id=cell, world=world)
+    keys = integers(rows["boot_id"], -1) * (1 << 8) + pd.factorize(rows["phase"])[0]
+    keys = keys * (1 << 40) + integers(rows["iteration"], -1)
+    whole, values = among(rows["component"], Component.ALL), rows["value"].to_numpy(dtype=np.float64)
+    parts, wholes = (pd.Series(values[mine]).groupby(keys[mine]).sum() for mine in (~whole, whole))
+    gaps = (parts - wholes).dropna().abs()
+    return int((gaps == 0).sum()), len(gaps), float(gaps.max()) if len(gaps) else 0.0
 
 
 def answers(samples: pd.DataFrame) -> list[Answers]:
     """Right and given answers by cell and world, warm-ups included; counted whatever their status is."""
-    rows = samples[(samples["metric"] == "correct") & samples["value"].notna()]
-    return [
-        Answers(str(cell), str(world), int((part["value"] == 1).sum()), len(part))
-        for (cell, world), part in _in_order(rows).groupby(["cell_id", "world"], sort=False)
-    ]
+    rows = chosen(samples, [*_PLACE, "value"], samples["value"].notna().to_numpy(), metric="correct")
+    return [Answers(cell, world, int((part["value"] == 1).sum()), len(part)) for cell, world, part in _in_order(rows)]
 
 
 def packets(samples: pd.DataFrame) -> int | None:
     """Most packets that a guest received while it was counted; None if nobody looked."""
-    rows = samples[(samples["metric"] == "rx_packets") & samples["value"].notna()]
-    return None if rows.empty else int(rows["value"].max())
+    received = chosen(samples, ["value"], metric="rx_packets")["value"].dropna()
+    return None if received.empty else int(received.max())
 
 
 def spreads(samples: pd.DataFrame) -> list[Spread]:
     """How well the instructions of an inference repeat, by cell and world: (largest - smallest) / middle."""
-    rows = usable(samples)
-    chosen = (rows["metric"] == "instructions") & (rows["component"] == Component.ALL) & (rows["phase"] == INFER)
+    columns = [*_PLACE, "boot_id", "value"]
+    rows = usable(samples, columns, metric="instructions", component=Component.ALL, phase=INFER)
     found = []
-    for (cell, world), part in _in_order(rows[chosen]).groupby(["cell_id", "world"], sort=False):
+    for cell, world, part in _in_order(rows):
         boots = part.groupby("boot_id")["value"]
         medians, means = boots.median(), boots.mean()
         middle = float(part["value"].median())
         found.append(
             Spread(
-                str(cell),
-                str(world),
+                cell,
+                world,
                 between_medians=float(medians.max() - medians.min()) / middle,
                 between_means=float(means.max() - means.min()) / float(part["value"].mean()),
                 within=float((boots.max() - boots.min()).max()) / middle,
@@ -174,15 +216,17 @@ def spreads(samples: pd.DataFrame) -> list[Spread]:
 def left_out(samples: pd.DataFrame) -> list[Left]:
     """What statistics leave out, by cell and world."""
     found = []
-    for (cell, world), part in _in_order(samples).groupby(["cell_id", "world"], sort=False):
-        bad = part[part["status"] != Status.OK]["status"].value_counts()
+    for cell, world, part in _in_order(samples[[*_PLACE, "is_warmup", "status"]]):
+        bad = part.loc[part["status"] != Status.OK, "status"].astype("str").value_counts()
         not_ok = {str(status): int(count) for status, count in bad.items()}
-        found.append(Left(str(cell), str(world), len(part), int(part["is_warmup"].sum()), not_ok))
+        found.append(Left(cell, world, len(part), int(part["is_warmup"].sum()), not_ok))
     return found
 
 
-def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+def _in_order(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """The rows by cell as these first came, then host, vm, realm; else as they were."""
-    ranks = {"cell_id": {cell: place for place, cell in enumerate(rows["cell_id"].unique())}}
-    ranks["world"] = {str(world): place for place, world in enumerate(World)}
-    return rows.sort_values(["cell_id", "world"], kind="stable", key=lambda column: column.map(ranks[str(column.name)]))
+    for cell in rows["cell_id"].unique():
+        for world in World:
+            part = chosen(rows, cell_id=str(cell), world=world)
+            if len(part):
+                yield str(cell), str(world), part

@@ -161,7 +161,9 @@ def _difference(
         facts = a[0][key].facts
         told += [f"{name} {_shown(facts[name])} and {_shown(other.facts[name])}" for name in _ALIKE
                  if facts[name] != other.facts[name]]  # fmt: skip
-    files = [set(run.samples.loc[run.samples["cell_id"] == cell, "model_sha256"].dropna()) for _, run in (a, b)]
+    files = [
+        set(run.samples.loc[run.samples["cell_id"] == cell, "model_sha256"].dropna().unique()) for _, run in (a, b)
+    ]
     if files[0] and files[1] and files[0] != files[1]:
         told.append("the model's file")
     one, two = (next((each for each in run.info.cells if each.cell_id == cell), None) for _, run in (a, b))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from orchestrator.runs.frames import by_key, chosen
 from orchestrator.words import INFER, Component, Phase, World
 
 PARTS = tuple(component for component in Component if component is not Component.ALL)
@@ -64,7 +65,7 @@ def decompose(rows: pd.DataFrame, phases: tuple[Phase, ...]) -> Decomposition | 
 
     What the components leave of `all` is a part of its own, so that the points always add up.
     """
-    means = rows.groupby(["world", "phase", "component"])["value"].mean()
+    means = by_key(rows, ["world", "phase", "component"], "mean")
     wholes = {
         (world, phase): float(means.get((world, phase, Component.ALL), 0.0))
         for world in (World.VM, World.REALM)
@@ -128,8 +129,7 @@ def exit_cost(rows: pd.DataFrame) -> ExitCost | None:
     With G the guest's own instructions, E exits and c the instructions outside for each: realm - vm =
     (G_r - G_v) + (E_r - E_v) c_v + E_r (c_r - c_v).
     """
-    infer = rows[rows["phase"] == INFER]
-    means = infer.groupby(["world", "metric", "component"])["value"].mean()
+    means = by_key(chosen(rows, phase=INFER), ["world", "metric", "component"], "mean")
     vm, realm = _exits(means, World.VM), _exits(means, World.REALM)
     if vm is None or realm is None:
         return None

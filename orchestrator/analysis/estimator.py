@@ -7,7 +7,7 @@ happens when nothing happens; sums hold every exit. Intervals: bootstrap.py. Met
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -88,6 +88,12 @@ class Series:
     def median(self) -> float:
         """Of all values: a description."""
         return float(np.median(self.values))
+
+    def sharing(self, other: Series) -> Series:
+        """Itself, with the boots and places of another one where these are the same: in memory they are once."""
+        if other is self or not (np.array_equal(self.boots, other.boots) and np.array_equal(self.places, other.places)):
+            return self
+        return replace(self, boots=other.boots, places=other.places)
 
     @cached_property
     def plan(self) -> Plan:

@@ -6,25 +6,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from orchestrator.analysis.checks import Equality, el0_equality, sums
 from orchestrator.analysis.decompose import Decomposition, ExitCost, decompose, exit_cost
 from orchestrator.analysis.estimator import Interval, Series, mean_interval, ratio_interval, series
-from orchestrator.analysis.pairing import BOOT, PLACE, in_both, with_pairs
+from orchestrator.analysis.pairing import BOOT, PLACE, WHERE, by_seed, in_both, with_pairs
 from orchestrator.analysis.paper import is_regime
 from orchestrator.analysis.summary import Group, count_key, groups, summarise, ticks_of
 from orchestrator.analysis.ticks import Ticks
 from orchestrator.analysis.verdict import judge
 from orchestrator.registry import DEFAULT_PROTECTION, DEFAULT_RUNTIME
-from orchestrator.runs.frames import usable
+from orchestrator.runs.frames import firsts, plain, usable
 from orchestrator.runs.reading import Run
 from orchestrator.schema.samples import SummaryRow
 from orchestrator.words import INFER, Component, Phase, Verdict, World, phases_in_total
 
 TOTAL = "total"
+_ABOUT = ("cell_id", "model", "quantization", "runtime", "protection", "icount_shift", "host_hz", "guest_hz", "mem_mib")
 MIDDLE_DOT = "\u00b7"
 
 
@@ -77,8 +80,22 @@ class RunFacts:
     run: Run
     groups: Mapping[tuple[str, ...], Group]
     summary: tuple[SummaryRow, ...]
-    rows: pd.DataFrame
     cells: tuple[CellFacts, ...]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """All usable rows with all columns: a copy, so that of a long run `usable` of `run.samples` takes less."""
+        return usable(self.run.samples)
+
+    @cached_property
+    def equalities(self) -> list[Equality]:
+        """EL0 of vm and realm, cell by cell."""
+        return el0_equality(self.run.samples)
+
+    @cached_property
+    def sums(self) -> tuple[int, int, float]:
+        """Whether components add up: see checks.sums."""
+        return sums(self.run.samples)
 
     def cell(self, cell_id: str) -> CellFacts | None:
         """The cell of that id, if it has usable rows."""
@@ -92,24 +109,34 @@ class RunFacts:
 
 def gather(run: Run) -> RunFacts:
     """Compute everything."""
-    rows = usable(run.samples)
     found = groups(run.samples)
-    names = _names(rows)
-    cells = [
-        _cell(part, found, names[str(cell)], run.info.margin) for cell, part in rows.groupby("cell_id", sort=False)
-    ]
-    return RunFacts(run, found, tuple(summarise(found, run.info.margin)), rows, tuple(cells))
+    abouts = _abouts(run.samples)
+    names = _names(abouts)
+    cells = [_cell(run.samples, about, found, names[cell], run.info.margin) for cell, about in abouts.items()]
+    return RunFacts(run, found, tuple(summarise(found, run.info.margin)), tuple(cells))
+
+
+def _abouts(samples: pd.DataFrame) -> dict[str, dict[Any, Any]]:
+    """What a usable row of each cell says of it, one of a guest if there is one."""
+    first = firsts(usable(samples, [*_ABOUT, "world"]), ["cell_id", "world"])
+    abouts: dict[str, dict[Any, Any]] = {}
+    for cell in first["cell_id"].unique():
+        mine = first[first["cell_id"] == cell].to_dict("records")
+        abouts[str(cell)] = next((row for row in mine if row["world"] != World.HOST), mine[0])
+    return abouts
 
 
 def _cell(
-    rows: pd.DataFrame, found: Mapping[tuple[str, ...], Group], name: tuple[str, str], margin: float
+    samples: pd.DataFrame,
+    about: Mapping[Any, Any],
+    found: Mapping[tuple[str, ...], Group],
+    name: tuple[str, str],
+    margin: float,
 ) -> CellFacts:
-    about: dict[Any, Any] = rows.sort_values("world", key=lambda world: world == World.HOST).iloc[0].to_dict()
     cell_id = str(about["cell_id"])
-    rows = with_pairs(rows)
-    counts, shared = rows[rows["metric"] == "instructions"], in_both(rows)
-    both = shared[shared["metric"] == "instructions"]
-    inference, over_vm, sizes = _ratios(cell_id, counts, found)
+    phases = phases_of_total(samples, cell_id)
+    pairs = in_both(samples, cell_id)
+    inference, over_vm, sizes = _ratios(samples, cell_id, phases, found)
     infer = over_vm.get((World.REALM, INFER))
     sides = [found.get(count_key(cell_id, world, INFER)) for world in (World.REALM, World.VM)]
     few = ticks_of(sides[0], sides[1]) if sides[0] is not None and sides[1] is not None else None
@@ -132,42 +159,44 @@ def _cell(
         verdict=judge(infer, margin, few) if infer else None,
         boots=min((boots for boots, _ in sizes), default=0),
         samples=min((samples for _, samples in sizes), default=0),
-        infer=decompose(both, (INFER,)),
-        all_phases=decompose(both, phases_of_total(counts)),
-        exits=exit_cost(shared),
+        infer=decompose(pairs[pairs["metric"] == "instructions"], (INFER,)),
+        all_phases=decompose(pairs[pairs["metric"] == "instructions"], phases),
+        exits=exit_cost(pairs),
     )
 
 
 def _ratios(
-    cell_id: str, counts: pd.DataFrame, found: Mapping[tuple[str, ...], Group]
+    samples: pd.DataFrame, cell_id: str, total_phases: Sequence[Phase], found: Mapping[tuple[str, ...], Group]
 ) -> tuple[dict[str, Interval], dict[tuple[str, str], Interval], list[tuple[int, int]]]:
     """Inference by world; ratios to the VM by world and phase, and of load + one inference; sizes of samples."""
-    samples: dict[tuple[str, str], Series] = {}
-    total_phases, whole = phases_of_total(counts), counts[counts["component"] == Component.ALL]
+    made: dict[tuple[str, str], Series] = {}
+    columns = ["phase", *WHERE, "value"]
+    whole = usable(samples, columns, cell_id=cell_id, metric="instructions", component=Component.ALL)
+    whole = with_pairs(plain(whole), seeded=by_seed(usable(samples, ["world", "boot_id", "seed"], cell_id=cell_id)))
     for world in World:
         for phase in total_phases:
             group = found.get(count_key(cell_id, world, phase))
             if group is not None:
-                samples[world, phase] = group.series
+                made[world, phase] = group.series
         total = _total(whole[whole["world"] == world], total_phases)
         if total is not None:
-            block = samples[world, INFER].block if (world, INFER) in samples else 1
+            block = made[world, INFER].block if (world, INFER) in made else 1
             values, boots, places = (total[name].to_numpy() for name in ("value", BOOT, PLACE))
             # All iterations of a boot share its one load: of a single boot they tell nothing about how loads vary.
-            samples[world, TOTAL] = series(values.astype(np.float64), boots, places, block=block, alone=True)
-    inference = {str(world): mean_interval(samples[world, INFER]) for world in World if (world, INFER) in samples}
+            made[world, TOTAL] = series(values.astype(np.float64), boots, places, block=block, alone=True)
+    inference = {str(world): mean_interval(made[world, INFER]) for world in World if (world, INFER) in made}
     over_vm = {
-        (str(world), str(phase)): ratio_interval(sample, samples[World.VM, phase])
-        for (world, phase), sample in samples.items()
-        if world != World.VM and (World.VM, phase) in samples
+        (str(world), str(phase)): ratio_interval(sample, made[World.VM, phase])
+        for (world, phase), sample in made.items()
+        if world != World.VM and (World.VM, phase) in made
     }
-    compared = (samples.get((world, INFER)) for world in (World.VM, World.REALM))
+    compared = (made.get((world, INFER)) for world in (World.VM, World.REALM))
     return inference, over_vm, [(each.boot_count, len(each.values)) for each in compared if each is not None]
 
 
-def phases_of_total(counts: pd.DataFrame) -> tuple[Phase, ...]:
-    """The phases of "load + one inference" in these rows: all that are required, and those others that there are."""
-    there = set(counts["phase"].unique())
+def phases_of_total(samples: pd.DataFrame, cell_id: str) -> tuple[Phase, ...]:
+    """The phases of "load + one inference" of a cell: all that are required, and those others that were counted."""
+    there = set(usable(samples, ["phase"], cell_id=cell_id, metric="instructions")["phase"].unique())
     return tuple(phase for phase in phases_in_total() if phase.required or phase in there)
 
 
@@ -188,16 +217,15 @@ def _total(rows: pd.DataFrame, phases: Sequence[Phase]) -> pd.DataFrame | None:
     return None if total.empty else total
 
 
-def _names(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+def _names(abouts: Mapping[str, Mapping[Any, Any]]) -> dict[str, tuple[str, str]]:
     """What cells are called: model and number format, ticks; a part of the id where these do not tell them apart."""
     names = {}
-    for cell, part in rows.groupby("cell_id", sort=False):
-        about = part.iloc[0]
+    for cell, about in abouts.items():
         name = f"{about['model']} {about['quantization']}"
         for key, usual in (("runtime", DEFAULT_RUNTIME), ("protection", DEFAULT_PROTECTION)):
             name += f", {about[key]}" if about[key] != usual else ""
         shift = "real time" if pd.isna(about["icount_shift"]) else f"shift {int(about['icount_shift'])}"
-        names[str(cell)] = (name, f"{shift} {MIDDLE_DOT} {about['host_hz']}/{about['guest_hz']} Hz")
+        names[cell] = (name, f"{shift} {MIDDLE_DOT} {about['host_hz']}/{about['guest_hz']} Hz")
     often = Counter(names.values())
     return {
         cell: pair if often[pair] == 1 else (f"{pair[0]} ({cell.rsplit('-', 1)[-1]})", pair[1])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.estimator import Interval, mean_interval, series
+from orchestrator.runs.frames import chosen, plain
 from orchestrator.words import REALM_CREATE, TEARDOWN, Component, Phase, World
 
 LIFE = (REALM_CREATE, TEARDOWN)
@@ -38,10 +39,9 @@ def page_costs(rows: pd.DataFrame, guests: Mapping[str, str]) -> list[PageCost]:
 
     Where the number of pages was not recorded, nothing is said.
     """
-    life = rows.assign(guest=rows["cell_id"].map(guests))
-    whole = life[(life["metric"] == "instructions") & (life["component"] == Component.ALL)]
+    whole = _of_guests(chosen(rows, metric="instructions", component=Component.ALL, phase=LIFE), guests)
     found = []
-    for guest, recorded in life[life["metric"] == "pages"].groupby("guest", sort=False):
+    for guest, recorded in _of_guests(chosen(rows, metric="pages"), guests).groupby("guest", sort=False):
         pages = int(recorded["value"].median())
         for phase in LIFE:
             of_phase = whole[(whole["guest"] == guest) & (whole["phase"] == phase)]
@@ -53,6 +53,11 @@ def page_costs(rows: pd.DataFrame, guests: Mapping[str, str]) -> list[PageCost]:
             if worlds and pages:
                 found.append(PageCost(str(guest), phase, pages, dict(sorted(worlds.items(), reverse=True))))
     return found
+
+
+def _of_guests(rows: pd.DataFrame, guests: Mapping[str, str]) -> pd.DataFrame:
+    found = plain(rows)
+    return found.assign(guest=found["cell_id"].map(guests))
 
 
 def slope(costs: list[PageCost], phase: Phase, world: World) -> tuple[float, float] | None:

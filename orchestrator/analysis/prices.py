@@ -21,6 +21,7 @@ import pandas as pd
 
 from orchestrator.analysis.bootstrap import SEED, Floats
 from orchestrator.analysis.decompose import OUTSIDE
+from orchestrator.runs.frames import by_key, chosen
 from orchestrator.words import PHASES, Component, Owner, Status, World
 
 _ALIKE = 0.01  # of their mean: counts that vary less tell nothing, nor do those that other kinds leave less of
@@ -83,24 +84,24 @@ class ExitPrice:
 
 def exit_prices(samples: pd.DataFrame) -> list[ExitPrice]:
     """The prices of a run by world; those that executions are too few or too much alike for are left out."""
-    good = samples[(samples["status"] == Status.OK) & samples["value"].notna()]
+    good = ((samples["status"] == Status.OK) & samples["value"].notna()).to_numpy(dtype=bool)
+    phases = [phase for phase in PHASES.values() if phase.owner is Owner.STEP]
+    columns = ["cell_id", "boot_id", "component", "metric", "value"]
     found = []
     for world in (World.VM, World.REALM):
-        counts, parts = _executions(good[good["world"] == world], EXIT_KINDS[world])
+        rows = chosen(samples, columns, good, world=world, phase=phases)
+        counts, parts = _executions(rows, EXIT_KINDS[world])
         if len(counts):
             found += _world(world, counts, parts)
     return found
 
 
-def _executions(rows: pd.DataFrame, kinds: Sequence[ExitKind]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _executions(steps: pd.DataFrame, kinds: Sequence[ExitKind]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Counts by kind, and instructions outside the guest by component, one line a cell and boot."""
     keys = ["cell_id", "boot_id"]
-    steps = rows[rows["phase"].isin([phase for phase in PHASES.values() if phase.owner is Owner.STEP])]
-    by_metric = steps[steps["component"] == Component.ALL].groupby([*keys, "metric"])["value"].sum().unstack("metric")
+    by_metric = by_key(chosen(steps, component=Component.ALL), [*keys, "metric"], "sum").unstack("metric")
     parts = (
-        steps[(steps["metric"] == "instructions") & steps["component"].isin(OUTSIDE)]
-        .groupby([*keys, "component"])["value"]
-        .sum()
+        by_key(chosen(steps, metric="instructions", component=OUTSIDE), [*keys, "component"], "sum")
         .unstack("component")
         .reindex(columns=list(OUTSIDE))
         .fillna(0.0)

@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis.estimator import ESTIMATOR, Series, mean_interval, ratio_interval, series
-from orchestrator.analysis.pairing import BOOT, PLACE, SEEDED, with_pairs
+from orchestrator.analysis.pairing import ONCE, by_seed, common_boots
 from orchestrator.analysis.ticks import Ticks, matter, ns_per_instruction, period_ns, ticks
 from orchestrator.analysis.verdict import judge
-from orchestrator.runs.frames import usable
+from orchestrator.runs.frames import integers, places_by, plain, usable
 from orchestrator.schema.samples import SummaryRow
 from orchestrator.words import METRICS, PHASES, Component, Method, Verdict, World, unit_of
 
 KEYS = ["cell_id", "world", "phase", "component", "metric", "unit", "method"]
 OF_CELL = ["run_id", "workload", "model", "quantization", "runtime", "protection"]
 REGIME = ["icount_shift", "smp", "mem_mib", "host_hz", "guest_hz"]
+_OF_PLACE = [*KEYS[2:], "boot_id", "iteration", "seed", "value"]
 _COUNT = ("instructions", str(unit_of("instructions", Method.TCG_PLUGIN)), Method.TCG_PLUGIN)
 _TIME = ("duration", str(unit_of("duration", Method.GUEST_CLOCK)), Method.GUEST_CLOCK)
 Key = tuple[str, ...]
@@ -51,45 +52,59 @@ def count_key(cell: str, world: str, phase: str, component: str = Component.ALL)
 
 def groups(samples: pd.DataFrame) -> dict[Key, Group]:
     """Usable rows by KEYS, in the order cell (as it first came), world, phase, component, metric."""
-    rows = with_pairs(usable(samples).reset_index(drop=True))
-    cells = {cell: place for place, cell in enumerate(samples["cell_id"].unique())}
-    about = {
-        (row["cell_id"], row["world"]): {name: _plain(row[name]) for name in [*OF_CELL, *REGIME, SEEDED]}
-        for row in rows.drop_duplicates(["cell_id", "world"]).to_dict("records")
-    }
-    values, boots, places = (rows[name].to_numpy() for name in ("value", BOOT, PLACE))
-    indices: dict[Any, Any] = dict(rows.groupby(KEYS, sort=False).indices)
-    named = {tuple(str(name) for name in key): rows_of for key, rows_of in indices.items()}
-    blocks = {place: _block(named, values, place, facts) for place, facts in about.items()}
+    cells = {str(cell): place for place, cell in enumerate(samples["cell_id"].unique())}
+    found: dict[Key, Group] = {}
+    for cell in cells:
+        seeded = by_seed(usable(samples, ["world", "boot_id", "seed"], cell_id=cell))
+        for world in World:  # one after the other takes less memory
+            rows = usable(samples, _OF_PLACE, cell_id=cell, world=world)
+            if len(rows):
+                facts = plain(samples.loc[rows.index[:1], [*OF_CELL, *REGIME]]).to_dict("records")[0]
+                about = {str(name): _plain(value) for name, value in facts.items()}
+                found |= _Place((cell, str(world)), about, rows, seeded=seeded).groups()
     orders = _orders()
-    found = {}
-    for key in sorted(named, key=lambda key: _place(key, cells, orders)):
-        mine, facts = named[key], about[key[0], key[1]]
-        block = 1 if key[3] == Component.GUEST_USER else blocks[key[0], key[1]]  # which knows nothing of ticks
-        made = series(values[mine].astype(np.float64), boots[mine], places[mine], block=block)
-        counted = named.get(count_key(*key[:3]))
-        executed = 0.0 if counted is None else float(values[counted].sum())
-        found[key] = Group(key, made, facts, facts[SEEDED], _expected(named, values, key, facts), executed)
-    return found
+    return {key: found[key] for key in sorted(found, key=lambda key: _place(key, cells, orders))}
 
 
-def _elapsed_ns(named: Mapping[Key, Any], values: Any, key: Key, facts: Mapping[str, Any]) -> tuple[float, int]:
-    """Nanoseconds of the machine's time that a phase took in all samples together, and how many these are."""
-    ns = ns_per_instruction(facts)
-    rows = named.get((*key[:3], Component.ALL, *(_TIME if ns is None else _COUNT)))
-    return (0.0, 0) if rows is None else (float(values[rows].sum()) * (ns or 1.0), len(rows))
+class _Place:
+    """The usable rows of a cell in one world."""
 
+    def __init__(self, place: tuple[str, str], facts: Mapping[str, Any], rows: pd.DataFrame, *, seeded: bool) -> None:
+        self._place, self._facts, self._seeded = place, facts, seeded
+        self._named = {(*place, *key): rows_of for key, rows_of in places_by(rows, KEYS[2:]).items()}
+        self._values = rows["value"].to_numpy(dtype=np.float64)
+        self._boots = common_boots(rows, seeded=seeded)
+        self._places = integers(rows["iteration"], ONCE)
+        self._shared: dict[str, Series] = {}
 
-def _block(named: Mapping[Key, Any], values: Any, place: tuple[str, str], facts: Mapping[str, Any]) -> int:
-    """Iterations from one tick of the rarer kind to the next, at least 1."""
-    phases = [_elapsed_ns(named, values, (*place, phase), facts) for phase in PHASES if PHASES[phase].repeats]
-    cycle = sum(elapsed / count for elapsed, count in phases if count)
-    return max(1, ceil(period_ns(facts) / cycle)) if cycle > 0 else 1
+    def groups(self) -> dict[Key, Group]:
+        """All of them, by KEYS."""
+        block = self._block()
+        return {key: self._group(key, 1 if key[3] == Component.GUEST_USER else block) for key in self._named}
 
+    def _group(self, key: Key, block: int) -> Group:
+        """Of what a program executes, which knows nothing of ticks, each iteration is a `block` of its own."""
+        mine, counted = self._named[key], self._named.get(count_key(*key[:3]))
+        made = series(self._values[mine], self._boots[mine], self._places[mine], block=block)
+        made = made.sharing(self._shared.setdefault(key[2], made))
+        executed = 0.0 if counted is None else float(self._values[counted].sum())
+        return Group(key, made, self._facts, self._seeded, self._expected(key), executed)
 
-def _expected(named: Mapping[Key, Any], values: Any, key: Key, facts: Mapping[str, Any]) -> float | None:
-    elapsed, count = _elapsed_ns(named, values, key, facts)
-    return elapsed / period_ns(facts) if count else None
+    def _elapsed_ns(self, phase: str) -> tuple[float, int]:
+        """Nanoseconds of the machine's time that a phase took in all samples together, and how many these are."""
+        ns = ns_per_instruction(self._facts)
+        rows = self._named.get((*self._place, phase, Component.ALL, *(_TIME if ns is None else _COUNT)))
+        return (0.0, 0) if rows is None else (float(self._values[rows].sum()) * (ns or 1.0), len(rows))
+
+    def _block(self) -> int:
+        """Iterations from one tick of the rarer kind to the next, at least 1."""
+        phases = [self._elapsed_ns(phase) for phase in PHASES if PHASES[phase].repeats]
+        cycle = sum(elapsed / count for elapsed, count in phases if count)
+        return max(1, ceil(period_ns(self._facts) / cycle)) if cycle > 0 else 1
+
+    def _expected(self, key: Key) -> float | None:
+        elapsed, count = self._elapsed_ns(key[2])
+        return elapsed / period_ns(self._facts) if count else None
 
 
 def ticks_of(above: Group, below: Group) -> Ticks | None:

@@ -49,9 +49,9 @@ def attest(click_context: click.Context, *, name: str, policy_file: Path | None,
         attested = attest_realm(testbed, realm, policy, gateway)
     saved = attested.save(testbed.state / "attestation") if save else None
     table = attested.as_table() | ({"file": str(saved)} if saved else {})
-    _show(attested.verdict, table, as_json=as_json)
     if not as_json:
-        click.echo(f"host key: {fingerprint(attested.answer.host_key)}, which the challenge is made of")
+        click.echo(f"host key {fingerprint(attested.answer.host_key)}, which the challenge is made of")
+    _show(attested.verdict, table, as_json=as_json)
     if saved and not as_json:
         click.echo(f"kept in {saved}")
     attested.insist()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.errors import EnvError, UsageError
+from orchestrator.files import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,8 +259,8 @@ def _replace_owner() -> None:
     answer = party.state(op="replace-owner", key=key, recovery=recovery)
     for name in names:
         old, new = home.identity_file(name), home.identity_file(name.removesuffix("-new"))
-        old.replace(new)
-        old.with_suffix(".pub.jwk").replace(new.with_suffix(".pub.jwk"))
+        settle(old, new, durable=True)
+        settle(old.with_suffix(".pub.jwk"), new.with_suffix(".pub.jwk"), durable=True)
     click.echo(f"the owner's key is {answer['key']}; {answer['grants_ended']} grants have ended")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from orchestrator.privacy.attack import AttackMetric, Finished, Need, OfflineAttack, Outside, Role
 from orchestrator.privacy.rows import released, skipped_row
 from orchestrator.privacy.telling import Answers, least_p, medians_of, numbered, range_within, tell_apart, told_apart
-from orchestrator.runs.frames import usable
+from orchestrator.runs.frames import chosen, usable
 from orchestrator.words import INFER, Component, Method, World
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ SEEN: dict[str, Source] = {
 
 Instructions of the whole machine stand for time, which an emulator does not have.
 """
+_COLUMNS = (*("phase", "boot_id", "iteration", "is_warmup", "component", "metric", "value", "method", "status"),)
 _OWN, _LEFT = "own", "left"
 _JUDGES: dict[str, Source] = {
     _OWN: ("instructions", (Component.GUEST_USER,)),
@@ -58,7 +59,7 @@ class Observed:
 def run_answer_time(finished: Finished) -> list[PrivacyRow]:
     """The rows about one cell in one world; a skipped one if there is not enough to compare."""
     run, about = finished.run, finished.about
-    samples = run.samples[(run.samples["cell_id"] == about.cell_id) & (run.samples["world"] == about.world)]
+    samples = chosen(run.samples, _COLUMNS, cell_id=about.cell_id, world=about.world)
     count = inputs_of(run, about.cell_id, samples)
     if count is None:
         return [skipped_row(about, NAME, "the run does not say how many inputs there were")]
@@ -118,8 +119,8 @@ def counted(samples: pd.DataFrame) -> pd.DataFrame:
     Of the phase `infer` alone: what it costs to read an input or to write an answer depends on where it stands in the
     runner's files. What is not there of each inference is left out, but for the judges; without these, none is there.
     """
-    rows = usable(samples)
-    rows = rows[(rows["phase"] == INFER) & (rows["method"] == Method.TCG_PLUGIN) & rows["iteration"].notna()]
+    rows = usable(samples, None, phase=INFER, method=Method.TCG_PLUGIN)
+    rows = rows[rows["iteration"].notna()]
     columns: dict[str, pd.Series[float]] = {}
     for name, (metric, components) in (SEEN | _JUDGES).items():
         mine = rows[(rows["metric"] == metric) & rows["component"].isin([str(each) for each in components])]

@@ -10,7 +10,7 @@ from orchestrator.privacy.attack import Finished, Need, OfflineAttack, find_atta
 from orchestrator.privacy.rows import About, failed_row, skipped_row
 from orchestrator.registry import ATTACKS
 from orchestrator.runs.folder import RunFolder
-from orchestrator.runs.frames import usable
+from orchestrator.runs.frames import chosen, firsts, usable
 from orchestrator.runs.merge import merge
 from orchestrator.runs.offline import attacks_in, keep
 from orchestrator.runs.reading import load_run
@@ -108,10 +108,9 @@ def _rows(record: OfflineAttack, run: Run, about: About) -> list[PrivacyRow]:
 
 def lacking(record: OfflineAttack, run: Run) -> Need | None:
     """What an attack needs and a run does not have: counts, or known answers. What needs a machine is never there."""
-    counted = usable(run.samples)
     there = {
-        Need.COUNTS: ((counted["phase"] == INFER) & (counted["metric"] == "instructions")).any(),
-        Need.LABELS: (counted["metric"] == "correct").any(),
+        Need.COUNTS: len(usable(run.samples, ["value"], phase=INFER, metric="instructions")) > 0,
+        Need.LABELS: len(usable(run.samples, ["value"], metric="correct")) > 0,
     }
     return next((need for need in record.needs if not there.get(need, False)), None)
 
@@ -119,12 +118,9 @@ def lacking(record: OfflineAttack, run: Run) -> Need | None:
 def _abouts(run: Run, worlds: Collection[World]) -> Iterator[About]:
     """Each cell in each of these worlds that it was to be measured in, in the order of the cells and of `worlds`."""
     outputs = {cell.cell_id: cell.output for cell in run.info.cells}
-    steps = run.samples[run.samples["phase"].isin([str(phase) for phase in phases_of(Owner.STEP)])]
-    cells = (
-        steps[["cell_id", "model", "quantization", "runtime", "protection"]]
-        .drop_duplicates("cell_id")
-        .to_dict("records")
-    )
+    columns = ["cell_id", "world", "model", "quantization", "runtime", "protection"]
+    steps = firsts(chosen(run.samples, columns, phase=phases_of(Owner.STEP)), ["cell_id", "world"])
+    cells = steps.drop_duplicates("cell_id").to_dict("records")
     places = set(steps[["cell_id", "world"]].itertuples(index=False, name=None))
     for cell in cells:
         for world in worlds:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from orchestrator.analysis.checks import el0_equality, sums
 from orchestrator.analysis.compare import CompareRow, Comparison
 from orchestrator.analysis.estimator import ESTIMATOR
 from orchestrator.analysis.facts import CellFacts, RunFacts
@@ -28,6 +27,7 @@ from orchestrator.words import INFER, Status, Verdict, World
 JUNIT = "junit.xml"
 JUNIT_COMPARE = "junit-compare.xml"
 _RESULTS = {Status.FAILED: Failure, Status.ERROR: Error, Status.SKIPPED: Skipped}
+_MOST = 1000  # differences that are listed of a cell
 _PLACE = ("cell_id", "world", "boot_id")
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 
@@ -143,20 +143,24 @@ def _whole(run: Run) -> TestCase:
 
 
 def _el0(facts: RunFacts) -> TestCase:
-    compared = [each for each in el0_equality(facts.run.samples) if each.compared]
+    compared = [each for each in facts.equalities if each.compared]
     problems = [
         f"{facts.name(cell.cell_id)}: boots {each.boots}, {each.phase}, iteration {each.iteration}: "
         f"vm {each.vm:,}, realm {each.realm:,}"
         for cell in compared
-        for each in cell.differences
-        if not each.explained
+        for each in cell.differences(_MOST, explained=False)
+    ]
+    problems += [
+        f"{facts.name(cell.cell_id)}: {cell.unexplained - _MOST:,} more"
+        for cell in compared
+        if cell.unexplained > _MOST
     ]
     name = "instructions at EL0 of vm and realm are equal, but for one an exit"
     return _case(facts.run, name, problems, None if compared else "vm and realm have nothing in common")
 
 
 def _sums(facts: RunFacts) -> TestCase:
-    whole, both, gap = sums(facts.run.samples)
+    whole, both, gap = facts.sums
     problems = [f"{both - whole} of {both} do not, by up to {gap:,.0f}"] if whole < both else []
     return _case(facts.run, "components add up to all instructions", problems, None if both else "no instructions")
 

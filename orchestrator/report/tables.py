@@ -18,7 +18,8 @@ from orchestrator.report.figure import write_figure
 from orchestrator.report.html import render
 from orchestrator.report.junit import JUNIT, JUNIT_COMPARE, comparison_xml, run_xml
 from orchestrator.report.story import alarms, sentences, tell
-from orchestrator.runs.frames import read_frame, write_parquet
+from orchestrator.runs.frames import read_frame
+from orchestrator.runs.parquet import write_parquet
 from orchestrator.runs.reading import Run, load_run
 from orchestrator.schema.csvtable import Table
 from orchestrator.schema.samples import PRIVACY, SAMPLES, SUMMARY

@@ -1,58 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of a run as pandas frames, and as Parquet files that hold the same."""
+"""Tables of a run as pandas frames."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
+from numpy.typing import NDArray
+from pandas.api.types import is_integer_dtype
 
 from orchestrator.errors import UsageError
-from orchestrator.files import replace_file
-from orchestrator.schema.csvtable import NOTHING, Column, Kind, Table
+from orchestrator.runs.columns import Growing, RefusedError, arrow_type, growing
 from orchestrator.words import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
-_PIECE_ROWS = 25_000
-_PIECE_BYTES = 1 << 16
-# As "str" otherwise is, but for where the texts are: all of them side by side, each as often as it comes.
-_SHARED = pd.StringDtype("python", na_value=np.nan)
-_DTYPES = {Kind.TEXT: "str", Kind.UTC: "str", Kind.INT: "Int64", Kind.FLOAT: "float64", Kind.FLAG: "Int8"}
+    from orchestrator.schema.csvtable import Table
+
+Words: TypeAlias = str | Collection[str]
+Mask: TypeAlias = NDArray[np.bool_]
+Ints: TypeAlias = NDArray[np.int64]
+_PIECE_BYTES = 1 << 20
+_TAIL_BYTES = 1 << 16
+_MANY = 1 << 32
 
 
 def read_frame(path: Path, table: Table[Any]) -> pd.DataFrame:
     """A table with the types of its columns; a missing file has no rows, a torn last line is passed over.
 
-    A value of a text column is in memory once, however many rows have it: of a million they have a few. Raises
-    UsageError with line and column for what a column cannot have.
+    Columns that have few values in a long table (`table.few`) are categories, in order: a row takes a byte of each.
+    Raises UsageError with line and column for what a column cannot have.
     """
-    if not path.exists() or path.stat().st_size == 0:
-        return _joined([], table)
-    with path.open("rb") as stream:
-        header = stream.readline().decode(errors="replace").rstrip("\r\n").split(",")
-        current = table.check_header(path, header).version == table.version
-        stream.seek(0)
-        source: Any = _Whole(stream) if current else io.BytesIO(table.current(path))
-        parts, lines = [], 1
-        words: dict[Any, Any] = {}
-        try:
-            for part in _pieces(source, table):
-                _check(path, part, table, lines)
-                parts.append(_compact(part, table, words))
-                lines += len(part)
-        except (ValueError, pd.errors.ParserError) as error:
-            for _ in table.rows(path):  # which says where, and pandas does not
-                pass
-            raise UsageError(f"{path}: not a {table.name}: {' '.join(str(error).split())}") from None
-    return _joined(parts, table)
+    columns = {column.name: growing(column, table) for column in table.columns}
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as stream:
+            header = stream.readline().decode(errors="replace").rstrip("\r\n").split(",")
+            current = table.check_header(path, header).version == table.version
+            stream.seek(0)
+            _read(path, _Whole(stream) if current else io.BytesIO(table.current(path)), table, columns)
+    # One by one, so that none is in memory twice.
+    return pd.DataFrame({name: columns.pop(name).joined() for name in table.names}, copy=False)
+
+
+def _read(path: Path, source: Any, table: Table[Any], columns: dict[str, Growing]) -> None:
+    """All rows into their columns."""
+    lines = 1
+    try:
+        for piece in _pieces(source, table):
+            for name, column in columns.items():
+                try:
+                    column.add(piece.column(name))
+                except RefusedError as error:
+                    raise UsageError(
+                        f"{path}:{lines + 1 + error.place}: {name}: {error.what}",
+                        hint="results/README.md has the columns",
+                    ) from None
+            lines += piece.num_rows
+    except ValueError as error:
+        for _ in table.rows(path):  # which says where, and the reader does not
+            pass
+        raise UsageError(f"{path}: not a {table.name}: {' '.join(str(error).split())}") from None
+
+
+def _pieces(source: Any, table: Table[Any]) -> Iterator[pa.RecordBatch]:
+    """The rows, so many at a time that a long table takes no more memory than what is kept of it."""
+    import pyarrow.csv as pc  # noqa: PLC0415 - takes a quarter of a second
+
+    options: dict[str, Any] = {
+        "read_options": pc.ReadOptions(block_size=_PIECE_BYTES, use_threads=False),
+        # A blank line is no row: lines are counted.
+        "parse_options": pc.ParseOptions(ignore_empty_lines=False),
+        "convert_options": pc.ConvertOptions(
+            column_types={column.name: arrow_type(column) for column in table.columns},
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    }
+    with pc.open_csv(source, **options) as reader:
+        yield from reader
 
 
 class _Whole(io.RawIOBase):
@@ -77,7 +109,7 @@ def _whole_bytes(stream: BinaryIO) -> int:
     """How many bytes of a file are whole lines; it is at its beginning before and after."""
     end = stream.seek(0, io.SEEK_END)
     while end:
-        begin = stream.seek(max(0, end - _PIECE_BYTES))
+        begin = stream.seek(max(0, end - _TAIL_BYTES))
         found = stream.read(end - begin).rfind(b"\n")
         end = begin
         if found >= 0:
@@ -87,109 +119,86 @@ def _whole_bytes(stream: BinaryIO) -> int:
     return end
 
 
-def _pieces(source: Any, table: Table[Any]) -> Iterator[pd.DataFrame]:
-    """The rows, so many at a time that a long table takes no more memory than what is kept of it."""
-    dtypes: dict[str, Any] = {column.name: _DTYPES[column.kind] for column in table.columns}
-    missing = {column.name: ["", NOTHING] if column.name == "note" else [""] for column in table.columns}
-    # A blank line is a row of which all is missing: lines are counted.
-    yield from pd.read_csv(
-        source, dtype=dtypes, keep_default_na=False, na_values=missing, skip_blank_lines=False, chunksize=_PIECE_ROWS
-    )
+def usable(samples: pd.DataFrame, columns: Sequence[str] | None = None, **words: Words) -> pd.DataFrame:
+    """The rows that statistics are made of: ok, with a value, and no warm-ups.
 
-
-def _compact(part: pd.DataFrame, table: Table[Any], words: dict[Any, Any]) -> dict[str, Any]:
-    """The columns of a piece as they are kept; `words` has the texts that there are already."""
-    return {
-        column.name: _shared(part[column.name], words) if _is_text(column) else part[column.name].array
-        for column in table.columns
-    }
-
-
-def _is_text(column: Column) -> bool:
-    return column.kind in {Kind.TEXT, Kind.UTC}
-
-
-def _shared(values: pd.Series[Any], words: dict[Any, Any]) -> np.ndarray[Any, np.dtype[np.object_]]:
-    """Text as references to words."""
-    places, found = pd.factorize(values)
-    known = np.array([*(words.setdefault(word, word) for word in found), np.nan], dtype=object)
-    return known[places]  # -1, what is missing, is the last
-
-
-def _joined(parts: list[dict[str, Any]], table: Table[Any]) -> pd.DataFrame:
-    """One frame of all pieces, which go as it grows."""
-    columns: dict[str, Any] = {}
-    for column in table.columns:
-        arrays = [part.pop(column.name) for part in parts]
-        if _is_text(column):
-            joined: Any = pd.array(np.concatenate([np.empty(0, dtype=object), *arrays]), dtype=_SHARED)
-        else:
-            joined = pd.concat([pd.Series([], dtype=_DTYPES[column.kind]), *map(pd.Series, arrays)]).array
-        columns[column.name] = joined.astype(bool) if column.kind is Kind.FLAG else joined
-    return pd.DataFrame(columns)
-
-
-def _check(path: Path, part: pd.DataFrame, table: Table[Any], lines: int) -> None:
-    """Raises UsageError for a column's first value that its type does not have, or that is not there.
-
-    So many `lines` come before this part.
+    Of a long table ask for what you need: for `columns`, and for those rows alone where each of `words`, named by its
+    column, is the value or one of the values.
     """
-    for column in table.columns:
-        _check_column(path, part[column.name], column, table, lines)
+    ok = (samples["status"] == Status.OK) & ~samples["is_warmup"] & samples["value"].notna()
+    return chosen(samples, columns, ok.to_numpy(dtype=bool), **words)
 
 
-def _check_column(path: Path, values: pd.Series[Any], column: Column, table: Table[Any], lines: int) -> None:
-    def refuse(bad: pd.Series[Any], what: str) -> NoReturn:
-        line = lines + 1 + int(bad.to_numpy(dtype=bool).argmax())
-        raise UsageError(f"{path}:{line}: {column.name}: {what}", hint="results/README.md has the columns")
-
-    if not column.optional and values.isna().any():
-        refuse(values.isna(), "is missing")
-    if column.kind is Kind.FLOAT:  # too many to look at each
-        if (infinite := values.isin([float("inf"), float("-inf")])).any():
-            refuse(infinite, "is not finite")
-        return
-    adapter = table.adapter(column.name)
-    for value in values.dropna().unique().tolist():
-        try:
-            adapter.validate_python(value)
-        except ValidationError as error:
-            refuse(values.isin([value]), f"{error.errors(include_url=False)[0]['msg']}, found '{value}'")
+def chosen(
+    rows: pd.DataFrame, columns: Sequence[str] | None = None, these: Mask | None = None, **words: Words
+) -> pd.DataFrame:
+    """Of `these` rows, or of all, those where each of `words`, named by its column, is the value or one of them."""
+    for name, wanted in words.items():
+        mine = among(rows[name], wanted)
+        these = mine if these is None else these & mine
+    found = rows if columns is None else rows[list(columns)]
+    return found if these is None else found[these]
 
 
-def usable(samples: pd.DataFrame) -> pd.DataFrame:
-    """The rows that statistics are made of: ok, with a value, and no warm-ups."""
-    return samples[(samples["status"] == Status.OK) & ~samples["is_warmup"] & samples["value"].notna()]
+def among(values: pd.Series[Any], wanted: Words) -> Mask:
+    """Where a column has a word, or one of several."""
+    same = values == str(wanted) if isinstance(wanted, str) else values.isin([str(word) for word in wanted])
+    return same.to_numpy(dtype=bool)
 
 
-def write_parquet(path: Path, frame: pd.DataFrame, table: Table[Any]) -> None:
-    """The same rows and columns as Parquet; the same frame always gives the same bytes with the same pyarrow."""
-    import pyarrow as pa  # noqa: PLC0415 - takes a quarter of a second
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    schema = pa.schema([pa.field(column.name, _arrow_type(column.kind)) for column in table.columns])
-    stream = io.BytesIO()
-    with pq.ParquetWriter(stream, schema, compression="zstd", version="2.6") as writer:
-        for begin in range(0, max(1, len(frame)), _PIECE_ROWS):
-            part = frame.iloc[begin : begin + _PIECE_ROWS]
-            columns = [_array(part[column.name], column.kind) for column in table.columns]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-    replace_file(path, stream.getvalue())
+def plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without categories, which a few rows do not need: a word of text or an integer in each."""
+    kinds = {name: _plain_kind(rows[name]) for name in rows if isinstance(rows[name].dtype, pd.CategoricalDtype)}
+    return rows.astype(kinds) if kinds else rows
 
 
-def _arrow_type(kind: Kind) -> Any:
-    """Text as strings, flags as 0 and 1, moments in microseconds of UTC."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    types = {Kind.TEXT: pa.string(), Kind.INT: pa.int64(), Kind.FLOAT: pa.float64(), Kind.FLAG: pa.int64()}
-    return pa.timestamp("us", tz="UTC") if kind is Kind.UTC else types[kind]
+def _plain_kind(values: pd.Series[Any]) -> str:
+    return "Int64" if is_integer_dtype(values.cat.categories.dtype) else "str"
 
 
-def _array(column: pd.Series[Any], kind: Kind) -> pa.Array[Any]:
-    import pyarrow as pa  # noqa: PLC0415
+def integers(values: pd.Series[Any], missing: int) -> Ints:
+    """A column of integers, with another one for what is missing."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        known = np.array([*values.cat.categories, missing], dtype=np.int64)
+        return known[values.cat.codes.to_numpy()]  # -1, what is missing, is the last
+    return values.fillna(missing).to_numpy(dtype=np.int64)
 
-    if kind is Kind.UTC:
-        moments = pd.to_datetime(column, utc=True, format="ISO8601")
-        return pa.array(moments.astype("datetime64[us, UTC]"), type=_arrow_type(kind), from_pandas=True)
-    plain = column.astype("int64") if kind is Kind.FLAG else column
-    return pa.array(plain, type=_arrow_type(kind), from_pandas=True)
+
+def firsts(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The first row of each combination of some columns, which neighbours mostly share."""
+    new = np.zeros(len(rows), dtype=bool)
+    new[:1] = True
+    for key in keys:
+        values = rows[key]
+        each = values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else values
+        array = each.to_numpy(dtype=np.int64, na_value=-1) if is_integer_dtype(each.dtype) else each.to_numpy()
+        new[1:] |= array[1:] != array[:-1]
+    return plain(rows[new]).drop_duplicates(list(keys))
+
+
+def places_by(rows: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[str, ...], Ints]:
+    """Where the rows of each combination of words stand, in the order in which they come; in little memory."""
+    numbers, known = np.zeros(len(rows), dtype=np.int64), 1
+    for key in keys:
+        values = rows[key]
+        words = values.cat if isinstance(values.dtype, pd.CategoricalDtype) else values.astype("category").cat
+        known *= len(words.categories) + 1
+        numbers *= len(words.categories) + 1
+        numbers += words.codes.to_numpy()
+        numbers += 1
+        if known > _MANY:  # of words that never come together
+            found, numbers = np.unique(numbers, return_inverse=True)
+            known = len(found)
+    order = np.argsort(numbers, kind="stable")
+    ends = np.flatnonzero(np.diff(numbers[order])) + 1
+    parts = np.split(order, ends) if len(order) else []
+    told = rows[list(keys)].iloc[[part[0] for part in parts]].itertuples(index=False, name=None)
+    return {tuple(map(str, key)): part for key, part in zip(told, parts, strict=True)}
+
+
+def by_key(rows: pd.DataFrame, keys: Sequence[str], how: str) -> pd.Series[float]:
+    """The value's mean, sum or median by some columns, in their order; the index has no categories."""
+    found = rows.groupby(list(keys), observed=True)["value"].agg(how)
+    places = plain(found.index.to_frame(index=False))
+    index = pd.MultiIndex.from_frame(places) if len(keys) > 1 else pd.Index(places[keys[0]])
+    return found.set_axis(index)

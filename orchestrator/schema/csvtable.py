@@ -145,12 +145,14 @@ class Table(Generic[RowType]):
     """A kind of file: its rows' model, from which everything else follows.
 
     Files of an `older` edition are read as if they were of this `version`; whatever writes to one replaces it.
+    Columns with `few` values have so of a long table as well: they are read as categories.
     """
 
     name: str
     row: type[RowType]
     version: int = 1
     older: tuple[Edition, ...] = ()
+    few: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[Column, ...]:

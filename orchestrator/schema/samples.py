@@ -193,7 +193,8 @@ class PrivacyRow(Row):
         return self
 
 
-SAMPLES = Table("samples.csv", SampleRow, SCHEMA_VERSION, OLDER)
+_MANY = {"boot_id", "iteration", "is_warmup", "value"}
+SAMPLES = Table("samples.csv", SampleRow, SCHEMA_VERSION, OLDER, frozenset(SampleRow.model_fields) - _MANY)
 SUMMARY = Table("summary.csv", SummaryRow, SUMMARY_VERSION, (Edition(2, _MEDIANS), Edition(1, {**_FIRST, **_MEDIANS})))
 PRIVACY = Table("privacy.csv", PrivacyRow, SCHEMA_VERSION, OLDER)
 

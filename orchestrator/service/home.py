@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from orchestrator.errors import EnvError
-from orchestrator.files import replace_file
+from orchestrator.files import replace_file, settle
 from orchestrator.service import audit, jose
 from orchestrator.service.audit import Head
 from orchestrator.service.backup import url_of
@@ -163,7 +163,7 @@ class Home:
             except EnvError:
                 new.unlink()  # it was never used
             else:
-                new.replace(self.seal_key)
+                settle(new, self.seal_key, durable=True)
                 return store
         return open_store(self.url, read_seal_key(self.seal_key))
 
@@ -173,8 +173,8 @@ class Home:
         new = self.seal_key.with_suffix(".new")
         reseal(store, old, make_seal_key(new))
         kept = self.seal_key.with_suffix(f".{store.keyring.newest}")
-        self.seal_key.replace(kept)
-        new.replace(self.seal_key)
+        settle(self.seal_key, kept, durable=True)
+        settle(new, self.seal_key, durable=True)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

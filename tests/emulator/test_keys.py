@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated import Bed, inside
+from emulated import Bed
+from reports import fetch
 from starlette.testclient import TestClient
 
 from orchestrator.attest.policies import read_policy
@@ -25,8 +26,6 @@ from orchestrator.service.http import application
 from orchestrator.service.refusal import RefusedError
 
 DAY = 86_400
-CONFIGFS = "/sys/kernel/config"
-REPORT = f"{CONFIGFS}/tsm/report/test-keys"
 KEY = b"\x0b" * 32
 
 
@@ -65,14 +64,7 @@ class Scene:
         return Realm(TestClient(self.app), self.home.service(), attester or self.token)
 
     def token(self, challenge: bytes) -> bytes:
-        """From the realm's own kernel, asked over SSH."""
-        given = base64.b64encode(challenge).decode()
-        script = (
-            f"set -e; [ -d {CONFIGFS}/tsm ] || mount -t configfs none {CONFIGFS}; mkdir {REPORT}; "
-            f"echo {given} | base64 -d | dd of={REPORT}/inblob bs=64 count=1 iflag=fullblock 2>/dev/null; "
-            f"base64 {REPORT}/outblob; rmdir {REPORT}"
-        )
-        return base64.b64decode(inside(self.bed, "realm", script))
+        return base64.b64decode(self.bed.ask("realm", fetch("keys", challenge)).stdout)
 
     def key(self, realm: Realm) -> dict[str, Any]:
         return realm.key(self.owner, "model", self.user)

@@ -134,7 +134,8 @@ def test_dry_run_makes_nothing(series: Series) -> None:
     """`rvmm run --dry-run` in the host says what the build computer says, and leaves no trace."""
     bed = series.bed
     bed.put("host", [build(bed, "rvmm") / "rvmm"])
-    table = measure(bed, "--mem", "256")
+    reshape(bed, Shape(256))
+    table = measure(bed)
     command = (
         "/tmp/rvmm run --dry-run --world realm --dir /run/none --kernel /usr/lib/guest/Image "
         "--initrd /usr/lib/guest/initrd --tap no-such --mem 256 --cmdline"
@@ -158,6 +159,8 @@ def test_a_realm_that_is_not_what_was_built(series: Series) -> None:
     bed = series.bed
     # Behind the archive's end nothing looks at the bytes; the digest in the record keeps `orch` from copying it anew.
     host(bed, "printf x >>/usr/lib/guest/initrd")
+    unproved = bed.file.read_text(encoding="utf-8") + "attestation: {required: false}\n"
+    bed.file.write_text(unproved, encoding="utf-8")  # else it would not come up at all
     up(bed, "--realm", "--mem", "64")
     table = measure(bed, "--read", "realm", code=5)  # the last test here: the host keeps that initrd
     assert not table["equal"]

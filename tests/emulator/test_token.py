@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import pytest
 from cca_token import CHALLENGE, REMS, RIM, Token, read_token
 from emulated import ROOT, Bed, build
+from reports import REPORTS, fetch, write_challenge
 
 ROUNDS = 8  # tokens of each CPU, at the same time
-REPORTS = "/sys/kernel/config/tsm/report"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
             assert done.returncode == 0, done.stderr
             copied = bed.orch("cp", str(build(bed, "raw-token") / "raw_token.ko"), "realm:/tmp/")
             assert copied.returncode == 0, copied.stderr
-            inside(bed, "mount -t configfs none /sys/kernel/config; insmod /tmp/raw_token.ko")
+            inside(bed, "insmod /tmp/raw_token.ko")
             yield bed
         finally:
             bed.orch("down")
@@ -42,20 +42,6 @@ def inside(bed: Bed, script: str) -> str:
     done = bed.orch("ssh", "realm", "--", script, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def write_challenge(challenge: bytes, file: str) -> str:
-    """Shell that writes it at once."""
-    encoded = base64.b64encode(challenge).decode()
-    return f"echo {encoded} | base64 -d | dd of={file} bs=64 count=1 iflag=fullblock 2>/dev/null"
-
-
-def fetch(name: str, challenge: bytes) -> str:
-    """Shell that prints a token from the kernel's driver."""
-    report = f"{REPORTS}/{name}"
-    return (
-        f"mkdir {report} && {write_challenge(challenge, report + '/inblob')} && base64 {report}/outblob; rmdir {report}"
-    )
 
 
 def by_driver(bed: Bed, challenge: bytes) -> bytes:
@@ -116,6 +102,6 @@ def split(text: str) -> Iterator[Token]:
 
 
 def test_a_normal_vm_has_none(realm: Bed) -> None:
-    done = realm.orch("ssh", "vm", "--", f"mount -t configfs none /sys/kernel/config; mkdir {REPORTS}/one")
+    done = realm.orch("ssh", "vm", "--", f"mkdir {REPORTS}/one")
     assert done.returncode != 0
     assert "No such device" in done.stderr

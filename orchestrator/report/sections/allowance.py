@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.report.model import Content, Grid, Heading, Item, Word
 from orchestrator.report.naming import word_of
 from orchestrator.report.wording import NONE, ditto
+from orchestrator.runs.frames import by_key, chosen
 from orchestrator.words import Status
 
 if TYPE_CHECKING:
@@ -54,9 +55,8 @@ def _number(value: float | None) -> str:
 
 def _found(facts: RunFacts) -> dict[str, float]:
     """The largest difference by cell, of steps that passed: of its outputs together."""
-    samples = facts.run.samples
-    mine = samples[(samples["metric"] == "oracle_difference") & (samples["status"] == Status.OK)]
-    found = mine.assign(value=mine["value"].astype(float)).groupby("cell_id", observed=True)["value"].max()
+    mine = chosen(facts.run.samples, ["cell_id", "value"], metric="oracle_difference", status=Status.OK)
+    found = by_key(mine, ["cell_id"], "max")
     return {str(cell): float(value) for cell, value in found.items()}
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.boots import between_boots
-from orchestrator.analysis.checks import Answers, Equality, answers, el0_equality, left_out, packets, spreads, sums
+from orchestrator.analysis.checks import Answers, Equality, answers, left_out, packets, spreads
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.model import Content, Facts, Grid, Heading, Item, Word
 from orchestrator.report.naming import word_of
@@ -22,7 +22,7 @@ def build(facts: RunFacts) -> list[Item]:
     samples = facts.run.samples
     if samples.empty:
         return []
-    equalities = el0_equality(samples)
+    equalities = facts.equalities
     apart = between_boots(samples)
     items: list[Item] = [Facts((*_facts(facts, equalities), *independent_boots(apart)))]
     given = answers(samples)
@@ -56,7 +56,7 @@ def _facts(facts: RunFacts, equalities: list[Equality]) -> list[tuple[str, Conte
         cells = plural(len(equal), "cell")
         told = f"equal, but for one instruction an exit at most, in {same} of {cells} with both worlds"
         found.append(("EL0, vm and realm", Word(told, "good" if same == len(equal) else "warn")))
-    right, compared, worst = sums(facts.run.samples)
+    right, compared, worst = facts.sums
     if compared:
         told = (
             f"{right:,} of {compared:,} observations add up exactly, the others to within {whole(worst)} instructions"
@@ -106,7 +106,7 @@ def alarms(facts: RunFacts) -> list[str]:
     """Whether there is anything to compute with."""
     if facts.run.samples.empty:
         return ["There are no samples."]
-    return ["No sample can be used: all are warm-ups or not ok."] if facts.rows.empty else []
+    return ["No sample can be used: all are warm-ups or not ok."] if not facts.groups else []
 
 
 def _shows(metric: str, _phase: str) -> bool:

@@ -24,11 +24,10 @@ def equality_grid(equalities: list[Equality], facts: RunFacts) -> Grid:
     )
     rows: list[tuple[Content, ...]] = []
     for each in equalities:
-        most = max((abs(found.realm - found.vm) for found in each.differences), default=0)
         word = Word("equal", "good") if each.equal else Word("one an exit", "good") if each.explained else DIFFERENT
         verdict: Content = word if each.compared else Word("nothing to compare", "muted")
         rows.append(
-            (facts.name(each.cell_id), whole(each.compared), whole(len(each.differences)), whole(most), verdict)
+            (facts.name(each.cell_id), whole(each.compared), whole(each.different), whole(each.largest), verdict)
         )
     note = (
         "Instructions at the guest's EL0 of vm and realm, boot by boot and iteration by iteration, warm-ups left out. "
@@ -51,7 +50,7 @@ def difference_grids(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
     )
     grids = []
     for each in equalities:
-        if not each.differences:
+        if not each.different:
             continue
         rows = tuple(
             (
@@ -63,9 +62,9 @@ def difference_grids(equalities: list[Equality], facts: RunFacts) -> list[Grid]:
                 whole(found.realm - found.vm),
                 ", ".join(NONE if each is None else str(each) for each in found.exits),
             )
-            for found in each.differences[:SHOWN]
+            for found in each.differences(SHOWN)
         )
-        count = len(each.differences)
+        count = each.different
         shown = f"the first {SHOWN} of {count}" if count > SHOWN else f"all {count}" if count > 1 else "the only one"
         grids.append(Grid(f"Differences at EL0, {facts.name(each.cell_id)}: {shown}", headings, rows, folded=True))
     return grids

@@ -11,6 +11,7 @@ from orchestrator.report.plots.exits import exits as draw_exits
 from orchestrator.report.section import SectionKind
 from orchestrator.report.style import component_heading, component_name, world_name
 from orchestrator.report.wording import MINUS, NONE, ditto, number, points, whole
+from orchestrator.runs.frames import by_key, plain, usable
 from orchestrator.words import INFER, VMM_SEES, World
 
 _PREFIX = "exits_"
@@ -150,10 +151,12 @@ def _told(value: float | None, reason: str, world: World) -> Content:
 
 def _by_reason(facts: RunFacts) -> Grid | None:
     """Medians over boots of what the VMM counted while the runner executed; of a VM it sees little."""
-    rows = facts.rows[facts.rows["metric"].str.startswith(_PREFIX)]
+    keys, samples = ["cell_id", "metric", "world"], facts.run.samples
+    metrics = [str(metric) for metric in samples["metric"].unique() if str(metric).startswith(_PREFIX)]
+    rows = plain(usable(samples, [*keys, "value"], metric=metrics))
     if rows.empty:
         return None
-    medians = rows.groupby(["cell_id", "metric", "world"])["value"].median()
+    medians = by_key(rows, keys, "median")
     worlds = [world for world in (World.VM, World.REALM) if (rows["world"] == world).any()]
     headings = (
         Heading("Cell", numeric=False),

@@ -12,12 +12,15 @@ from orchestrator.report.plots.pages import pages
 from orchestrator.report.section import SectionKind
 from orchestrator.report.style import phase_name, world_name
 from orchestrator.report.wording import DASH, NONE, Range, ditto, millions, whole
+from orchestrator.runs.frames import usable
 from orchestrator.words import TEARDOWN, World
 
 
 def build(facts: RunFacts) -> list[Item]:
     """Nothing unless guests' pages and the instructions of their creation or end are known."""
-    costs = page_costs(facts.rows, _guests(facts))
+    columns = ("cell_id", "world", "phase", "component", "metric", "boot_id", "value")
+    rows = usable(facts.run.samples, columns, metric=("instructions", "pages"), phase=LIFE)
+    costs = page_costs(rows, _guests(facts))
     if not costs:
         return []
     lines = [Paragraph(text) for text in (_termination(costs), *_slopes(costs)) if text]

@@ -15,6 +15,7 @@ from orchestrator.report.naming import word_of
 from orchestrator.report.plots.samples import strips
 from orchestrator.report.style import component_heading, phase_name, world_name
 from orchestrator.report.wording import MINUS, NONE, ditto, fraction, number, plural
+from orchestrator.runs.frames import chosen, usable
 from orchestrator.words import INFER, LOAD, Component, World
 
 _MANY = 2000  # inferences of a boot, beyond which equal marks are drawn once
@@ -22,11 +23,8 @@ _MANY = 2000  # inferences of a boot, beyond which equal marks are drawn once
 
 def samples_plot(facts: RunFacts) -> Plot | None:
     """Every inference of cells that have a normal VM; None if there is none."""
-    rows = facts.rows[
-        (facts.rows["metric"] == "instructions")
-        & (facts.rows["phase"] == INFER)
-        & (facts.rows["component"] == Component.ALL)
-    ]
+    columns, words = ["cell_id", "world", "boot_id", "value"], {"metric": "instructions", "component": Component.ALL}
+    rows = usable(facts.run.samples, columns, phase=INFER, **words)
     found = []
     for cell in facts.cells:
         base = cell.inference.get(World.VM)
@@ -34,7 +32,7 @@ def samples_plot(facts: RunFacts) -> Plot | None:
             continue
         worlds = {}
         for world in World:
-            part = rows[(rows["cell_id"] == cell.cell_id) & (rows["world"] == world)]
+            part = chosen(rows, cell_id=cell.cell_id, world=world)
             boots = (values.to_numpy() for _, values in part.groupby("boot_id")["value"])
             worlds[str(world)] = [_shown(100 * (values / base.estimate - 1)) for values in boots]
         found.append((cell.line, {world: boots for world, boots in worlds.items() if boots}))

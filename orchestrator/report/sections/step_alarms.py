@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from orchestrator.analysis.facts import RunFacts
 from orchestrator.report.naming import place
+from orchestrator.runs.frames import plain
 from orchestrator.words import Status
 
 
@@ -31,7 +32,7 @@ def step_alarms(facts: RunFacts) -> list[str]:
 def _alarms_of_rows(facts: RunFacts) -> list[str]:
     """Failed observations, where run.yaml does not tell the steps."""
     samples = facts.run.samples
-    bad = samples[samples["status"] != Status.OK]
+    bad = plain(samples.loc[samples["status"] != Status.OK, ["cell_id", "world", "status", "note"]])
     found = []
     for (cell, world, status), part in bad.groupby(["cell_id", "world", "status"], sort=False):
         notes = [str(note) for note in part["note"].dropna().unique()]

@@ -140,7 +140,8 @@ def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 RECORD = SectionKind("what", "What was run", build, alarms=step_alarms)

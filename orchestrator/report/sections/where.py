@@ -11,6 +11,7 @@ from orchestrator.report.plots.components import Bar, shares, world_bars
 from orchestrator.report.section import SectionKind
 from orchestrator.report.style import component_heading, component_name, phase_name, world_name
 from orchestrator.report.wording import Range, millions, percent_over, points, signed
+from orchestrator.runs.frames import by_key, usable
 from orchestrator.words import INFER, Component, World, phases_in_total
 
 
@@ -29,8 +30,9 @@ def build(facts: RunFacts) -> list[Item]:
 
 def _bars(facts: RunFacts) -> list[tuple[str, list[Bar]]]:
     """Mean instructions of phase infer by world and component, each cell relative to its normal VM (100)."""
-    rows = facts.rows[(facts.rows["metric"] == "instructions") & (facts.rows["phase"] == INFER)]
-    means = rows.groupby(["cell_id", "world", "component"])["value"].mean()
+    keys = ["cell_id", "world", "component"]
+    rows = usable(facts.run.samples, [*keys, "value"], metric="instructions", phase=INFER)
+    means = by_key(rows, keys, "mean")
     found = []
     for cell in facts.cells:
         wholes = {world: float(means.get((cell.cell_id, world, Component.ALL), 0.0)) for world in World}

@@ -201,9 +201,9 @@ def test_el0_is_compared_exactly(tmp_path: Path, facts: RunFacts) -> None:
     assert all(found.equal and found.compared == 4 * 6 * 3 + 4 for found in el0_equality(facts.run.samples))
     off = load_run(make_run(tmp_path, Plan(cells=(CELL,), el0_off=3)))
     (found,) = el0_equality(off.samples)
-    assert len(found.differences) == found.compared == 76
-    assert {each.realm - each.vm for each in found.differences} == {3}
-    assert all(each.exits[0] and each.exits[1] for each in found.differences)  # what may explain them
+    assert found.different == found.compared == 76
+    assert {each.realm - each.vm for each in found.differences()} == {3}
+    assert all(each.exits[0] and each.exits[1] for each in found.differences())  # what may explain them
     alone = load_run(make_run(tmp_path, Plan(name="alone", worlds=("realm",))))
     assert not any(found.equal or found.compared for found in el0_equality(alone.samples))
 
@@ -224,7 +224,7 @@ def test_boots_are_paired_by_their_seed(tmp_path: Path, seeds: bool) -> None:
     changed = (samples["world"] == "realm") & (samples["boot_id"] == 7) & (samples["phase"] == "load") & user
     samples.loc[changed, "value"] += 1
     (found,) = el0_equality(samples)
-    assert [(each.boots, each.iteration) for each in found.differences] == ([((1, 7), None)] if seeds else [])
+    assert [(each.boots, each.iteration) for each in found.differences()] == ([((1, 7), None)] if seeds else [])
 
 
 def test_other_checks(tmp_path: Path, facts: RunFacts) -> None:

@@ -87,7 +87,7 @@ class Machine:
     @property
     def guests(self) -> Any:
         record = SimpleNamespace(guest=lambda _: {"run": 1}, folder=self.folder)
-        return SimpleNamespace(start=self.start, stop=self.stop, record=record)
+        return SimpleNamespace(start=self.start, stop=self.stop, record=record, attestation=lambda _: None)
 
     def start(self, name: object, options: Any) -> None:
         if str(name) in self.no_guest:

@@ -96,7 +96,7 @@ class PlayedStage:
     @property
     def guests(self) -> Any:
         record = SimpleNamespace(guest=lambda _: {"run": 1}, folder=self.folder)
-        return SimpleNamespace(start=lambda *_: None, stop=lambda *_: None, record=record)
+        return SimpleNamespace(start=lambda *_: None, stop=lambda *_: None, record=record, attestation=lambda _: None)
 
     def console_logs(self) -> dict[str, Path]:
         return {}

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.build.progress import Silent
-from orchestrator.errors import BootError, UsageError
+from orchestrator.errors import AttestationError, BootError, UsageError
 from orchestrator.shell import ssh
 from orchestrator.shell.ssh import Finished
 from orchestrator.testbed import guest, guest_life, probe
 from orchestrator.testbed import guests as guests_module
+from orchestrator.testbed.attestation import Answer
 from orchestrator.testbed.guest import GuestName
 from orchestrator.testbed.guests import GuestOptions, Guests
 from orchestrator.testbed.probe import GuestReport, GuestState, Probe
@@ -28,7 +29,23 @@ from orchestrator.words import World
 
 ROOT = Path(__file__).resolve().parents[3]
 REALM, VM = GuestName(World.REALM), GuestName(World.VM)
+PROVED = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes([7] * 32)).decode()
 KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
+
+
+@dataclass
+class Proof:
+    """What a realm has proved; with a reason it is refused."""
+
+    refused: str
+    answer: Answer = field(default_factory=lambda: Answer(PROVED, b"a token"))
+
+    def save(self, folder: Path) -> Path:
+        return folder / "realm.json"
+
+    def insist(self) -> None:
+        if self.refused:
+            raise AttestationError(self.refused)
 
 
 @dataclass
@@ -41,6 +58,8 @@ class Host:
     copied: list[str] = field(default_factory=list)
     reached: list[tuple[str, str]] = field(default_factory=list)
     free_kib: int = 2_900_000
+    attested: list[str] = field(default_factory=list)
+    refused: str = ""
     probed: Finished | None = None  # in place of an answer made of the facts
 
     def attempt(self, _link: object, command: str, _timeout: float = 0) -> Finished:
@@ -60,6 +79,10 @@ class Host:
         if "rvmm stop" in command:
             self.facts |= dict.fromkeys({name for name in self.facts if GuestName.parse(name)}, "exit stopped")
         return Finished(0, "", "")
+
+    def attest(self, _bed: object, realm: GuestName, _policy: object, _gateway: object) -> Proof:
+        self.attested.append(str(realm))
+        return Proof(self.refused)
 
     def put(self, _link: object, _source: Path, target: str) -> None:
         self.copied.append(target.removesuffix(".new"))
@@ -81,6 +104,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
         yield object()
 
     monkeypatch.setattr(ssh, "opened", opened)
+    monkeypatch.setattr(guests_module, "attest", played.attest)
     return played
 
 
@@ -343,11 +367,29 @@ def test_ssh_answers_through_the_host(make: Callable[..., Guests], host: Host) -
     guests = make()
     start = guests.start(GuestName(World.REALM, 2), GuestOptions())
     assert start.fingerprint is not None
-    assert host.reached == [("10.79.2.2", KEY)]
+    assert host.reached == [("10.79.2.2", PROVED)], "not the key that the console has shown"
     known = guests.record.guest(GuestName(World.REALM, 2))
     assert (known["ready"], known["kernel_seconds"], known["ready_seconds"]) == (True, 0.5, 1.25)
     facts = guests.status()["realm2"]
-    assert (facts["state"], facts["address"], facts["attested"]) == ("running", "10.79.2.2", False)
+    assert (facts["state"], facts["address"], facts["attested"]) == ("running", "10.79.2.2", True)
+    assert guests.start(GuestName(World.REALM, 2), GuestOptions()).attested
+    assert host.attested == ["realm2"], "once a life"
+
+
+def test_a_realm_that_is_refused_does_not_stay(make: Callable[..., Guests], host: Host) -> None:
+    host.refused = "rim: not 00"
+    guests = make()
+    with pytest.raises(AttestationError, match="rim: not 00"):
+        guests.start(REALM, GuestOptions())
+    assert host.reached == []
+    assert guests.status()["realm"]["state"] == "stopped"
+
+
+def test_a_realm_need_not_prove_itself(make: Callable[..., Guests], host: Host) -> None:
+    host.refused = "rim: not 00"
+    guests = make("attestation: {required: false}\n")
+    assert not guests.start(REALM, GuestOptions()).attested
+    assert host.reached == [("10.79.1.2", KEY)]
 
 
 def test_a_guest_without_a_key_is_told(make: Callable[..., Guests], host: Host) -> None:
