@@ -64,9 +64,18 @@ def _as(default: str) -> Callable[[Any], Any]:
 
 
 @keys.command("init")
-def init() -> None:
+@click.option("--identity", metavar="NAME", help="no service: another identity only, such as a user's on his computer")
+def init(*, identity: str | None) -> None:
     """Make a service, and test identities: an owner with a recovery key, and a user."""
     home = _home()
+    if identity is not None:
+        from orchestrator.service import jose  # noqa: PLC0415
+
+        name = jose.identity(home.new_identity(identity))
+        click.echo(
+            f"{name} {home.identity_file(identity)}; hand out {home.identity_file(identity).with_suffix('.pub.jwk')}"
+        )
+        return
     store = home.make()
     click.echo(f"service {store.id}")
     for name in ("owner", "owner-recovery", "user"):
@@ -88,8 +97,8 @@ def serve(*, port: int, address: str, policy_file: Path | None) -> None:
 
     home = _home()
     policy = read_policy(policy_file)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would have the keys
     with home.alone() if home.database is None else _nothing():
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would have the keys
         store = home.open()
         config = uvicorn.Config(
             application(store, policy),

@@ -197,6 +197,9 @@ def soak(scene: Scene, clients: int, kills: int) -> None:
             time.sleep(0.2)
         for job in jobs:
             job.result()
+        while sum(each.kills for each in scene.replicas) < kills:  # until all of them have met somebody
+            list(pool.map(scene.client, range(clients, clients + AT_ONCE)))
+            clients += AT_ONCE
     over.set()
     killer.join()
     seconds = time.monotonic() - began

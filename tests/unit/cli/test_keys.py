@@ -106,6 +106,28 @@ def test_from_the_first_key_to_the_last(keys: Keys, tmp_path: Path) -> None:
     assert "entry 3: it does not follow" in keys.run("audit", "--verify", str(log), code=5)
 
 
+def test_a_user_on_another_computer(keys: Keys, tmp_path: Path) -> None:
+    """He makes his key there, hands the public half to the owner, and is handed the service's public keys."""
+    there = Keys(tmp_path / "..")
+    there.home = Home(tmp_path / "there/state", tmp_path / "there/keys")
+    said = there.run("init", "--identity", "alice")
+    public = re.search(r"hand out (\S+)", said)
+    assert public
+    assert set(json.loads(Path(public[1]).read_text())) == {"kty", "crv", "x", "y"}
+    assert "is there already" in there.run("init", "--identity", "alice", code=6)
+    assert "no key service is known here" in there.run("list", "--as", "alice", code=6)
+    (there.home.keys / "service.json").write_text((keys.home.keys / "service.json").read_text())
+    keys.serve()
+    there.address = keys.address
+    assert "nobody here has that key" in there.run("list", "--as", "alice", code=5)
+    keys.run("grant", "--model", "model", "--rim", RIM.hex(), "--user", public[1])
+    there.run("grant", "--as", "alice", "--model", "model", "--rim", RIM.hex())
+    assert "consent" in there.run("list", "--as", "alice")
+    assert "0 owners have granted a model other" in there.run(
+        "grant", "--as", "alice", "--model", "other", "--rim", RIM.hex(), code=2
+    )
+
+
 def test_revoked(keys: Keys, tmp_path: Path) -> None:
     keys.serve()
     keys.run("rotate", "model", "--key", str(tmp_path / "model.key"))

@@ -365,3 +365,20 @@ def test_deletion_evidence(parties: Parties) -> None:
         last = audit.verify(audit.lines(connection), parties.service.signing)[-1]
     assert (last["event"], last["facts"]["inferences"]) == ("deleted", 7)
     assert jose.checked(last["facts"]["evidence"], realm.signing_key, jose.DELETION)["nonce"] == answer["nonce"]
+
+
+def test_a_realm_without_a_key_for_evidence(parties: Parties) -> None:
+    """A client of the protocol as others speak it: it gets its key, and nobody can tell of a deletion in its name."""
+    parties.ready()
+    realm = parties.realm()
+    whole = realm.runtime_data
+
+    class Plain(type(realm)):  # type: ignore[misc]
+        def runtime_data(self, nonce: str) -> dict[str, Any]:
+            return {name: value for name, value in whole(nonce).items() if name != "signing-pubkey"}
+
+    plain = Plain(realm.http, realm.service, realm.attester, realm.tee_key)
+    answer = parties.fetch(plain)
+    assert jose.to_bytes(answer["key"]) == MODEL_KEY
+    with pytest.raises(RefusedError, match="nothing was released to a realm with that key"):
+        plain.tell_deletion(answer, 1)
