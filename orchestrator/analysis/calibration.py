@@ -82,7 +82,7 @@ def cell_points(facts: RunFacts) -> list[CellPoints]:
         rates, ratio = rates_of(cell), cell.over_vm.get((World.REALM, INFER))
         if rates is None or ratio is None or ratio.estimate is None or ratio.estimate == 1:
             continue
-        rows = in_both(facts.run.samples, cell.cell_id, [INFER])
+        rows = in_both(facts.run.samples, cell.cell_id, [INFER], placed=True)
         name = f"{facts.run.info.run_id}/{cell.cell_id}"
         points = tuple(_points(rows, name, model_of(cell), rates))
         if {point.world for point in points} == {World.VM, World.REALM}:

@@ -41,17 +41,20 @@ def with_pairs(rows: pd.DataFrame, *, seeded: bool) -> pd.DataFrame:
     return rows.assign(**{PLACE: integers(rows["iteration"], ONCE), BOOT: common_boots(rows, seeded=seeded)})
 
 
-def in_both(samples: pd.DataFrame, cell: str, phases: Iterable[str] | None = None) -> pd.DataFrame:
+def in_both(
+    samples: pd.DataFrame, cell: str, phases: Iterable[str] | None = None, *, placed: bool = False
+) -> pd.DataFrame:
     """Of a cell's usable rows, those of VM and realm of which the other world has the same boot and iteration as well.
 
     Of these `phases` or of all; all rows where the worlds have nothing in common. What is left is what ratios of sums
-    are made of: counts of instructions and exits, with BOOT and PLACE.
+    are made of: counts of instructions and exits, with BOOT and PLACE if they are to be `placed`.
     """
     seeded = by_seed(usable(samples, ["world", "boot_id", "seed"], cell_id=cell))
     wanted = [*(usable(samples, ["phase"], cell_id=cell)["phase"].unique() if phases is None else phases)]
 
     def counts(*, shared: bool) -> pd.DataFrame:
-        parts = [_of_phase(samples, cell, phase, seeded=seeded, shared=shared) for phase in wanted]
+        columns = [*_COUNTED, BOOT, PLACE] if placed else [*_COUNTED]
+        parts = (_of_phase(samples, cell, phase, seeded=seeded, shared=shared)[columns] for phase in wanted)
         return pd.concat(parts, ignore_index=True)
 
     found = counts(shared=True)
@@ -63,7 +66,7 @@ def _of_phase(samples: pd.DataFrame, cell: str, phase: str, *, seeded: bool, sha
     rows = usable(samples, _COUNTS, cell_id=cell, phase=phase, world=[World.VM, World.REALM])
     rows = with_pairs(rows, seeded=seeded)
     these = _shared(rows) if shared else None
-    return chosen(rows, [*_COUNTED, BOOT, PLACE], these, metric=["instructions", "exits", "host_exits"])
+    return chosen(rows, None, these, metric=["instructions", "exits", "host_exits"])
 
 
 def _shared(rows: pd.DataFrame) -> Mask:

@@ -7,12 +7,22 @@
 
 #define ID 2U
 
-#define FEATURE_SEG_MAX (UINT64_C(1) << 2)
-#define FEATURE_RO      (UINT64_C(1) << 5)
-#define FEATURE_FLUSH   (UINT64_C(1) << 9)
+#define FEATURE_SIZE_MAX (UINT64_C(1) << 1)
+#define FEATURE_SEG_MAX  (UINT64_C(1) << 2)
+#define FEATURE_RO       (UINT64_C(1) << 5)
+#define FEATURE_FLUSH    (UINT64_C(1) << 9)
+#define FEATURES         (FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_FLUSH)
+
+/*
+ * A realm bounces what is under way, and its pool may be small: a page for each entry is all that a disk takes of it at
+ * once, a quarter of a mebibyte.
+ */
+#define RING       64U
+#define PART_BYTES 4096U
 
 /* Configuration, little-endian. */
 #define CONFIG_CAPACITY 0U
+#define CONFIG_SIZE_MAX 8U
 #define CONFIG_SEG_MAX  12U
 
 /* A request: this header, data, one byte of status. */
@@ -186,17 +196,19 @@ static void reset(struct virtio *device)
 	blk->medium.settle(blk->medium.context);
 }
 
-static const struct virtio_type read_only = { .id = ID, .queues = 1, .notify = notify, .reset = reset,
-					      .features = FEATURE_SEG_MAX | FEATURE_FLUSH | FEATURE_RO };
-static const struct virtio_type writable = { .id = ID, .queues = 1, .notify = notify, .reset = reset,
-					     .features = FEATURE_SEG_MAX | FEATURE_FLUSH };
+static const struct virtio_type read_only = { .id = ID, .queues = 1, .ring = RING, .notify = notify, .reset = reset,
+					      .features = FEATURES | FEATURE_RO };
+static const struct virtio_type writable = { .id = ID, .queues = 1, .ring = RING, .notify = notify, .reset = reset,
+					     .features = FEATURES };
 
 void virtio_blk_init(struct virtio *device, struct virtio_blk *blk, unsigned int slot, const struct virtio_host *host)
 {
-	const uint32_t segments = VIRTIO_QUEUE_SIZE - 2; /* beside header and status */
+	const uint32_t segments = RING - 2; /* beside header and status */
+	const uint32_t part = PART_BYTES;
 
 	memset(blk->config, 0, sizeof(blk->config));
 	memcpy(blk->config + CONFIG_CAPACITY, &blk->sectors, sizeof(blk->sectors));
+	memcpy(blk->config + CONFIG_SIZE_MAX, &part, sizeof(part));
 	memcpy(blk->config + CONFIG_SEG_MAX, &segments, sizeof(segments));
 	virtio_init(device, blk->writable ? &writable : &read_only, blk, slot, host);
 	device->config = blk->config;

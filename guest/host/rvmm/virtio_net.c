@@ -211,6 +211,7 @@ static void reset(struct virtio *device)
 static const struct virtio_type type = {
 	.id = ID,
 	.queues = QUEUES,
+	.ring = 64, /* a realm holds a part of its bounce buffers for each entry that it posts to be filled */
 	.features = FEATURE_CSUM | FEATURE_GUEST_CSUM | FEATURE_MAC | FEATURE_GUEST_TSO4 | FEATURE_HOST_TSO4 |
 		    FEATURE_MRG_RXBUF,
 	.notify = notify,

@@ -95,7 +95,9 @@ def test_categories_say_what_text_says(samples: pd.DataFrame) -> None:
     assert {key: places.tolist() for key, places in places_by(samples, keys).items()} == {
         key: places.tolist() for key, places in places_by(text, keys).items()
     }
-    pd.testing.assert_frame_equal(plain(in_both(samples, "z-first")), in_both(text, "z-first"), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        plain(in_both(samples, "z-first", placed=True)), in_both(text, "z-first", placed=True), check_dtype=False
+    )
 
 
 def test_what_is_missing_and_what_is_not_there(samples: pd.DataFrame) -> None:
