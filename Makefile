@@ -56,7 +56,14 @@ bench: testbed ## boot, restore and counting costs, starts of guests step by ste
 
 .PHONY: bench-rmm
 bench-rmm: venv ## what calls into the RMM cost, in instructions by world
-	@PYTHONPATH=tests/emulator $(BIN)/python benchmarks/rmm.py
+	@PYTHONPATH=tests/emulator $(BIN)/python benchmarks/rmm.py $(if $(BESIDE),--beside $(BESIDE))
+
+.PHONY: conformance conformance-mutants
+conformance: venv ## the RMM through its public ABI alone, bare metal: RMM=path of another image
+	@ORCH_RMM=$(RMM) $(BIN)/pytest -q tests/emulator/test_rmm_abi.py
+
+conformance-mutants: venv ## can those checks fail? each of tests/conformance/defects.yaml in our RMM (15 min)
+	@PYTHONPATH=tests/emulator $(BIN)/python tests/conformance/mutants.py $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench-replay
 bench-replay: testbed ## one saved moment of a deterministic machine, replayed five times: identical counts

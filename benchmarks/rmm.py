@@ -2,7 +2,8 @@
 """`make bench-rmm`: executed instructions of realm management calls by world and level, beside a yardstick.
 
 Exact: one CPU, virtual time driven by instructions, markers around each call (tests/emulator/rmm-abi/bench.c). Every
-repetition of every run must cost the same, or both ends are shown. $ORCH_RMM measures another RMM image.
+repetition of every run must cost the same, or both ends are shown. $ORCH_RMM measures another RMM image, and
+`make bench-rmm BESIDE=FILE` one more beside it.
 """
 
 from __future__ import annotations
@@ -121,10 +122,11 @@ def _ratio(values: list[int], yard: int | None) -> str:
     return f"{max(values) / yard:.2f}{' !' if max(values) > yard else ''}"
 
 
-def show(costs: dict[str, list[Cost]]) -> None:
-    """Print the table."""
+def show(costs: dict[str, list[Cost]], beside: dict[str, list[Cost]]) -> None:
+    """Print the table, with what another RMM took if it was measured."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = ["total", "Root", "R-EL2", "R-EL1", "NS", "yardstick", "ratio", "its R-EL2", "ratio"]
+    columns += ["beside", "its R-EL2"] if beside else []
     table.add_column("operation")
     for column in columns:
         table.add_column(column, justify="right")
@@ -139,8 +141,13 @@ def show(costs: dict[str, list[Cost]]) -> None:
             _ratio(seen["total"], total),
             f"{el2:,}" if el2 is not None else "",
             _ratio(seen["realm_el2"], el2),
+            *(
+                [_range([getattr(each, field) for each in beside[name]]) for field in ("total", "realm_el2")]
+                if beside
+                else []
+            ),
         )
-    console = Console(width=140, highlight=False)
+    console = Console(width=180 if beside else 140, highlight=False)
     console.print("Executed instructions; a range where repetitions differ; '!': more than the yardstick")
     console.print(table)
 
@@ -161,9 +168,10 @@ def main() -> None:
     """Build, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every repetition")
+    parser.add_argument("--beside", type=Path, metavar="FILE", help="another RMM image, measured in the same run")
     arguments = parser.parse_args()
     costs = measure_all(prepare())
-    show(costs)
+    show(costs, measure_all(prepare(str(arguments.beside))) if arguments.beside else {})
     if arguments.json:
         arguments.json.write_text(as_json(costs), encoding="utf-8")
 

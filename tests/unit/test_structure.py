@@ -158,7 +158,7 @@ def test_a_long_function_is_seen() -> None:
     assert long_functions(ast.parse(text)) == [f"f: {LONGEST + 1} lines"]
 
 
-@pytest.mark.parametrize("top", ["benchmarks", "tests/soak", "tests/emulator", "workloads"])
+@pytest.mark.parametrize("top", ["benchmarks", "tests/conformance", "tests/soak", "tests/emulator", "workloads"])
 def test_what_is_not_run_here_imports_what_there_is(top: str) -> None:
     """Benchmarks and soaks have no other test: a name that moved would be found by whoever runs them."""
     missing = []

@@ -35,6 +35,7 @@
 #define FSC_ADDRESS_SIZE_0 UINT64_C(0x00)
 #define FSC_ADDRESS_SIZE_MINUS_1 UINT64_C(0x29)
 #define FSC_TRANSLATION_0  UINT64_C(0x04)
+#define FSC_TRANSLATION_MINUS_1 UINT64_C(0x2b)
 #define FSC_EXTERNAL       UINT64_C(0x10)
 #define FSC_EXTERNAL_WALK  UINT64_C(0x14) /* to 0x17: on a walk of stage 1, by level */
 #define FSC_GPF            UINT64_C(0x28) /* granule protection fault, not on a walk */

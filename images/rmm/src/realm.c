@@ -46,6 +46,17 @@ unsigned int realm_max_wps(void)
 	return (unsigned int)(arch_id_register(DFR0_CRM, DFR0_OP2) >> 20 & 15);
 }
 
+/* ID_AA64MMFR0_EL1: TGran4_2, 0 if that is as TGran4. */
+#define MMFR0_CRM 7
+#define MMFR0_OP2 0
+
+bool realm_can_be_wide(void)
+{
+	uint64_t mmfr0 = arch_id_register(MMFR0_CRM, MMFR0_OP2), stage2 = mmfr0 >> 40 & 15;
+
+	return stage2 == 3 || (stage2 == 0 && (mmfr0 >> 28 & 15) == 1);
+}
+
 void realm_invalidate(const struct realm *realm)
 {
 	if (granule_references(realm->granule) != 0)

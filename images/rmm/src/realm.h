@@ -21,7 +21,7 @@ struct rd {
 	uint64_t vttbr, vtcr;
 	uint64_t rtt_base;
 	uint32_t rtt_num_start;
-	uint32_t level_start;
+	int32_t level_start;          /* -1 to 2 */
 	uint32_t s2sz;
 	uint8_t hash_algo;            /* RmiHashAlgorithm */
 	uint8_t num_bps, num_wps;     /* less one; what the realm's ID registers say, the registers themselves read as zero */
@@ -65,6 +65,16 @@ static inline void realm_set_state(const struct realm *realm, enum realm_state s
 {
 	__atomic_store_n(&realm->rd->state, (uint64_t)state, __ATOMIC_RELEASE);
 }
+
+/* FEAT_LPA2: descriptors of the realm's tables hold addresses of 52 bits, in whose place narrow ones have shareability. */
+#define VTCR_DS BIT(32)
+static inline bool realm_is_wide(const struct rd *rd)
+{
+	return (rd->vtcr & VTCR_DS) != 0;
+}
+
+/* Has the CPU that for stage 2 with pages of 4 KiB (ID_AA64MMFR0_EL1)? */
+bool realm_can_be_wide(void);
 
 /* Take a VMID that no realm has, false if one does; give it back. */
 bool realm_take_vmid(uint16_t vmid);

@@ -39,12 +39,15 @@
 #define RMI_ERROR_REALM   UINT64_C(2)
 #define RMI_ERROR_REC     UINT64_C(3)
 #define RMI_ERROR_RTT     UINT64_C(4)
-#define RMI_STATUS(code, index) ((code) | ((uint64_t)(index) << 8))
+/* The index has eight bits; a walk that ends at level -1 has all of them. */
+#define RMI_STATUS(code, index) ((code) | ((uint64_t)(index) & 0xff) << 8)
 
 #define RMI_ABI_1_0 UINT64_C(0x10000)
 
 /* B3/B4.4: feature register 0. */
-#define FEATURE_S2SZ          UINT64_C(48)
+#define FEATURE_S2SZ          48U
+#define FEATURE_S2SZ_WIDE     52U  /* with LPA2 */
+#define FEATURE_LPA2          BIT(8)
 #define FEATURE_RECS_ORDER    UINT64_C(8)
 
 #define MAX_RECS ((1U << FEATURE_RECS_ORDER) - 1)

@@ -21,7 +21,7 @@ static uint64_t find_vacancy(const struct realm *realm, uint64_t ipa, struct rtt
 
 static void assign(const struct rtt_walk *walk, struct granule *data, enum ripas ripas)
 {
-	rtt_write(walk, rtt_protected(RTT_ASSIGNED, ripas, granule_address(data), RTT_PAGE_LEVEL));
+	rtt_write(walk, rtt_protected(RTT_ASSIGNED, ripas, granule_address(data), walk));
 	granule_get(walk->granule, 1);
 	granule_unlock_as(data, GRANULE_DATA);
 }
@@ -103,7 +103,7 @@ static uint64_t unassign(const struct realm *realm, const struct rtt_walk *walk)
 	/* Content is lost: a realm must be able to see that its RAM is no longer what it was (A5.2). */
 	if (ripas == RIPAS_RAM)
 		ripas = RIPAS_DESTROYED;
-	rtt_replace(realm, walk, rtt_protected(RTT_UNASSIGNED, ripas, 0, RTT_PAGE_LEVEL));
+	rtt_replace(realm, walk, rtt_protected(RTT_UNASSIGNED, ripas, 0, walk));
 	granule_put(walk->granule, 1);
 	granule_release(data);
 	return pa;

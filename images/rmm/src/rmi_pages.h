@@ -34,8 +34,10 @@ _Static_assert(offsetof(struct realm_params, rtt_level_start) == 0x810, "RmiReal
 _Static_assert(offsetof(struct realm_params, rtt_num_start) == 0x818, "RmiRealmParams");
 _Static_assert(sizeof(struct realm_params) == GRANULE_SIZE, "RmiRealmParams");
 
-/* Flags: LPA2, SVE, PMU. Others are reserved, which is no failure (B4.3.9). */
-#define REALM_FLAGS MASK(2, 0)
+/* Flags. Those behind them are reserved, which is no failure (B4.3.9). */
+#define REALM_LPA2 BIT(0)
+#define REALM_SVE  BIT(1)
+#define REALM_PMU  BIT(2)
 
 #define HASH_SHA_256 0
 #define HASH_SHA_512 1

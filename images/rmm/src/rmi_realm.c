@@ -16,11 +16,11 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
  * the number that it needs (Arm ARM D8.2: concatenation of at most 16)? */
 static bool valid_translation(const struct realm_params *params)
 {
-	unsigned int covered;
+	unsigned int covered, most = (params->flags & REALM_LPA2) != 0 ? FEATURE_S2SZ_WIDE : FEATURE_S2SZ;
 
-	if (params->s2sz < 25 || params->s2sz > FEATURE_S2SZ)
+	if (params->s2sz < 25 || params->s2sz > most)
 		return false;
-	if (params->rtt_level_start < 0 || params->rtt_level_start > 2)
+	if (params->rtt_level_start < -1 || params->rtt_level_start > 2)
 		return false;
 	covered = GRANULE_SHIFT + 9U * (unsigned int)(4 - params->rtt_level_start);
 	if (params->s2sz + 9U <= covered || params->s2sz > covered + 4)
@@ -30,7 +30,9 @@ static bool valid_translation(const struct realm_params *params)
 
 static bool valid_params(const struct realm_params *params)
 {
-	if ((params->flags & REALM_FLAGS) != 0 || params->hash_algo > HASH_SHA_512 || !valid_translation(params))
+	if ((params->flags & (REALM_SVE | REALM_PMU)) != 0 || ((params->flags & REALM_LPA2) != 0 && !realm_can_be_wide()))
+		return false;
+	if (params->hash_algo > HASH_SHA_512 || !valid_translation(params))
 		return false;
 	/* Zero is reserved (A8); the SVE and PMU fields count only with their flags. */
 	if (params->num_bps == 0 || params->num_bps > realm_max_bps() || params->num_wps == 0 ||
@@ -77,16 +79,17 @@ static bool lock_list(const uint64_t *list, unsigned int count)
 
 static void fill_rd(struct rd *rd, const struct realm_params *params)
 {
-	/* VTCR_EL2.SL0 for the 4 KiB granule: 2 starts at level 0, 1 at level 1, 0 at level 2. */
-	uint64_t sl0 = (uint64_t)(2 - params->rtt_level_start);
+	bool wide = (params->flags & REALM_LPA2) != 0;
+	/* VTCR_EL2.SL0 for the 4 KiB granule: 2 starts at level 0, 1 at level 1, 0 at level 2; SL2 (bit 33) at -1. */
+	uint64_t start = params->rtt_level_start < 0 ? BIT(33) : (uint64_t)(2 - params->rtt_level_start) << 6;
 
-	/* Write-back inner-shareable walks, 48-bit output, 16-bit VMID, RES1 bit 31. */
-	rd->vtcr = (64U - params->s2sz) | sl0 << 6 | BIT(8) | BIT(10) | UINT64_C(3) << 12 | UINT64_C(5) << 16 |
+	/* Write-back inner-shareable walks, 48-bit output (no memory lies beyond), 16-bit VMID, RES1 bit 31. */
+	rd->vtcr = (64U - params->s2sz) | start | (wide ? VTCR_DS : 0) | BIT(8) | BIT(10) | UINT64_C(3) << 12 | UINT64_C(5) << 16 |
 		   BIT(19) | BIT(31);
 	rd->vttbr = params->rtt_base | (uint64_t)params->vmid << 48;
 	rd->rtt_base = params->rtt_base;
 	rd->rtt_num_start = params->rtt_num_start;
-	rd->level_start = (uint32_t)params->rtt_level_start;
+	rd->level_start = (int32_t)params->rtt_level_start;
 	rd->s2sz = params->s2sz;
 	rd->hash_algo = params->hash_algo;
 	rd->num_bps = params->num_bps;

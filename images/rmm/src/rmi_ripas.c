@@ -20,7 +20,7 @@ static uint64_t init_entries(const struct realm *realm, struct rtt_walk *walk, u
 	for (; walk->index < RTT_ENTRIES && span <= top - base; walk->index++, base += span) {
 		if (rtt_state(rtt_entry(walk), walk->level) != RTT_UNASSIGNED)
 			break;
-		rtt_write(walk, rtt_protected(RTT_UNASSIGNED, RIPAS_RAM, 0, walk->level));
+		rtt_write(walk, rtt_protected(RTT_UNASSIGNED, RIPAS_RAM, 0, walk));
 		measure_ripas(realm, base, base + span);
 	}
 	return base;
@@ -62,7 +62,7 @@ static bool set_entry(const struct realm *realm, const struct rtt_walk *walk, en
 	if (old == RIPAS_DESTROYED && !change_destroyed)
 		return false;
 	if (old != ripas) {
-		next = rtt_protected(rtt_state(entry, walk->level), ripas, rtt_entry_address(entry), walk->level);
+		next = rtt_protected(rtt_state(entry, walk->level), ripas, rtt_entry_address(entry), walk);
 		rtt_replace(realm, walk, next);
 	}
 	return true;

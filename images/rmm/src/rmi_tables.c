@@ -6,11 +6,14 @@
 
 /* Bits of an ASSIGNED_NS descriptor that READ_ENTRY shows: those that MAP_UNPROTECTED took. */
 #define UNPROTECTED_VISIBLE (MASK(47, 12) | MASK(7, 6) | MASK(4, 2))
+#define WIDE_VISIBLE        (MASK(49, 48) | MASK(9, 8))
 
 /* May `level` be that of a table created below the root, and `ipa` the first address it translates? */
 static bool valid_table(const struct rd *rd, uint64_t ipa, uint64_t level)
 {
-	return level > rd->level_start && level <= RTT_PAGE_LEVEL && ipa < realm_ipa_end(rd) &&
+	int64_t number = (int64_t)level;
+
+	return number > rd->level_start && number <= (int64_t)RTT_PAGE_LEVEL && ipa < realm_ipa_end(rd) &&
 	       ipa % rtt_span((unsigned int)level - 1) == 0;
 }
 
@@ -141,7 +144,7 @@ uint64_t rmi_rtt_destroy(uint64_t rd, uint64_t ipa, uint64_t level, struct out_2
 	} else {
 		out->x1 = remove_table(&realm, &walk,
 				      is_protected(&realm, ipa) ?
-					      rtt_protected(RTT_UNASSIGNED, RIPAS_DESTROYED, 0, walk.level) : 0);
+					      rtt_protected(RTT_UNASSIGNED, RIPAS_DESTROYED, 0, &walk) : 0);
 		out->x2 = rtt_next_live(&walk, ipa);
 		status = RMI_SUCCESS;
 	}
@@ -198,16 +201,16 @@ uint64_t rmi_rtt_read_entry(uint64_t rd, uint64_t ipa, uint64_t level, struct ou
 
 	if (!realm_lock(rd, &realm))
 		return RMI_ERROR_INPUT;
-	if (level < realm.rd->level_start || level > RTT_PAGE_LEVEL || ipa >= realm_ipa_end(realm.rd) ||
+	if ((int64_t)level < realm.rd->level_start || (int64_t)level > (int64_t)RTT_PAGE_LEVEL || ipa >= realm_ipa_end(realm.rd) ||
 	    ipa % rtt_span((unsigned int)level) != 0)
 		goto unlock;
 	rtt_walk(&realm, ipa, (unsigned int)level, &walk);
 	entry = rtt_entry(&walk);
 	own = is_protected(&realm, ipa);
-	out->x1 = walk.level;
+	out->x1 = (uint64_t)(int64_t)(int32_t)walk.level;
 	out->x2 = (uint64_t)rtt_state(entry, walk.level);
 	if (out->x2 == RTT_ASSIGNED && !own)
-		out->x3 = entry & UNPROTECTED_VISIBLE;
+		out->x3 = entry & (UNPROTECTED_VISIBLE | (realm_is_wide(realm.rd) ? WIDE_VISIBLE : 0));
 	else if (out->x2 != RTT_UNASSIGNED)
 		out->x3 = rtt_entry_address(entry);
 	if (own && out->x2 != RTT_TABLE)

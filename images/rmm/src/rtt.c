@@ -9,12 +9,14 @@
 #define RIPAS_SHIFT    3
 #define ENTRY_ADDRESS  MASK(47, 12)
 
-/* Stage 2 with FWB: normal write-back, read and write, inner shareable, accessed; output is Realm (bit 55 clear). */
-#define PROTECTED_ATTRIBUTES (UINT64_C(6) << 2 | UINT64_C(3) << 6 | UINT64_C(3) << 8 | BIT(10))
+/* Stage 2 with FWB: normal write-back, read and write, accessed; output is Realm (bit 55 clear). Inner shareable, which
+ * with LPA2 VTCR_EL2 says for all. */
+#define PROTECTED_ATTRIBUTES (UINT64_C(6) << 2 | UINT64_C(3) << 6 | BIT(10))
+#define PROTECTED_SHAREABLE  (UINT64_C(3) << 8)
 
 void rtt_walk(const struct realm *realm, uint64_t ipa, unsigned int level, struct rtt_walk *walk)
 {
-	unsigned int here = realm->rd->level_start;
+	unsigned int here = (unsigned int)realm->rd->level_start;
 	uint64_t index = ipa / rtt_span(here);
 	/* Root tables are concatenated: the index may exceed one table (Arm ARM D8.2). */
 	uint64_t pa = realm->rd->rtt_base + index / RTT_ENTRIES * GRANULE_SIZE;
@@ -30,6 +32,7 @@ void rtt_walk(const struct realm *realm, uint64_t ipa, unsigned int level, struc
 	}
 	walk->granule = granule_find(pa);
 	walk->level = here;
+	walk->leaf = PROTECTED_ATTRIBUTES | (realm_is_wide(realm->rd) ? 0 : PROTECTED_SHAREABLE);
 	walk->base = ipa & ~(rtt_span(here) * RTT_ENTRIES - 1);
 }
 
@@ -41,7 +44,7 @@ uint64_t rtt_entry(const struct rtt_walk *walk)
 enum rtt_state rtt_state(uint64_t entry, unsigned int level)
 {
 	if ((entry & ENTRY_VALID) != 0)
-		return level < RTT_PAGE_LEVEL && (entry & ENTRY_TYPE) == ENTRY_TYPE ? RTT_TABLE : RTT_ASSIGNED;
+		return level != RTT_PAGE_LEVEL && (entry & ENTRY_TYPE) == ENTRY_TYPE ? RTT_TABLE : RTT_ASSIGNED;
 	return (entry & ENTRY_ASSIGNED) != 0 ? RTT_ASSIGNED : RTT_UNASSIGNED;
 }
 
@@ -57,14 +60,14 @@ uint64_t rtt_entry_address(uint64_t entry)
 	return entry & ENTRY_ADDRESS;
 }
 
-uint64_t rtt_protected(enum rtt_state state, enum ripas ripas, uint64_t pa, unsigned int level)
+uint64_t rtt_protected(enum rtt_state state, enum ripas ripas, uint64_t pa, const struct rtt_walk *walk)
 {
 	uint64_t fields = (uint64_t)ripas << RIPAS_SHIFT;
 
 	if (state == RTT_UNASSIGNED)
 		return fields;
 	if (ripas == RIPAS_RAM)
-		return pa | PROTECTED_ATTRIBUTES | (level == RTT_PAGE_LEVEL ? ENTRY_TYPE : ENTRY_VALID);
+		return pa | walk->leaf | (walk->level == RTT_PAGE_LEVEL ? ENTRY_TYPE : ENTRY_VALID);
 	return pa | ENTRY_ASSIGNED | fields;
 }
 

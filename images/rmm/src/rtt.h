@@ -34,7 +34,8 @@ struct rtt_walk {
 	uint64_t *table;
 	uint64_t base;                /* IPA of the table's first entry */
 	unsigned int index;
-	unsigned int level;
+	unsigned int level;           /* -1 is that of the largest number: what is counted from it is right */
+	uint64_t leaf;                /* attributes of the realm's leaves */
 };
 
 static inline uint64_t rtt_span(unsigned int level)
@@ -49,8 +50,8 @@ uint64_t rtt_entry(const struct rtt_walk *walk);
 enum rtt_state rtt_state(uint64_t entry, unsigned int level);
 enum ripas rtt_ripas(uint64_t entry);
 uint64_t rtt_entry_address(uint64_t entry);
-/* Descriptor of a Protected entry. */
-uint64_t rtt_protected(enum rtt_state state, enum ripas ripas, uint64_t pa, unsigned int level);
+/* Descriptor of a Protected entry where the walk stands. */
+uint64_t rtt_protected(enum rtt_state state, enum ripas ripas, uint64_t pa, const struct rtt_walk *walk);
 /* Write an entry. Without invalidation: for entries that were not valid before. */
 void rtt_write(const struct rtt_walk *walk, uint64_t entry);
 /* Write an entry; if what was there was valid, invalidate it before returning. */

@@ -45,7 +45,8 @@ static enum step leave(struct run *run, uint64_t shown)
 enum step run_leave_absent(struct run *run, uint64_t ipa, unsigned int level)
 {
 	run->exit->reason = EXIT_SYNC;
-	run->exit->esr = ESR_CLASS(EC_DATA_LOWER) | FSC_TRANSLATION_0 | level;
+	run->exit->esr = ESR_CLASS(EC_DATA_LOWER) |
+			 (level > RTT_PAGE_LEVEL ? FSC_TRANSLATION_MINUS_1 : FSC_TRANSLATION_0 | level);
 	run->exit->hpfar = ipa >> 8 & HPFAR_FIPA;
 	return STEP_LEAVE;
 }

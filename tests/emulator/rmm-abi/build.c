@@ -86,6 +86,7 @@ uint64_t realm_create(struct realm *realm, unsigned int s2sz, int level, unsigne
 	params = fill_realm_params(realm->params, s2sz, level, roots, vmid);
 	params->rtt_base = realm->root;
 	params->hash_algo = realm->hash_algo;
+	params->flags = realm->flags;
 	result = rmi(RMI_REALM_CREATE, realm->rd, realm->params);
 	if (result.status != RMI_SUCCESS)
 		return result.status;
@@ -115,8 +116,9 @@ uint64_t realm_tables(struct realm *realm, uint64_t ipa)
 {
 	uint64_t status = RMI_SUCCESS, level = rmi(RMI_RTT_READ_ENTRY, realm->rd, ipa & ~(PAGE - 1), 3).out[0];
 
-	while (status == RMI_SUCCESS && level < 3) {
-		uint64_t span = level == 1 ? GIB : BLOCK;
+	while (status == RMI_SUCCESS && level != 3) {
+		/* Of an entry at the level that the walk reached, which may be -1. */
+		uint64_t span = BIT(39 - 9 * level);
 
 		status = realm_table(realm, ipa & ~(span - 1), ++level);
 	}
@@ -332,7 +334,7 @@ uint64_t realm_destroy(struct realm *realm)
 
 	if (status == RMI_SUCCESS)
 		status = destroy_pages(realm);
-	for (level = 3; level > 0 && status == RMI_SUCCESS; level--)
+	for (level = 4; level-- > 0 && status == RMI_SUCCESS;)
 		status = destroy_tables(realm, level);
 	if (status == RMI_SUCCESS)
 		status = rmi(RMI_REALM_DESTROY, realm->rd).status;

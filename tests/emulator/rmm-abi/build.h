@@ -47,6 +47,7 @@ struct realm_rec {
 struct realm {
 	char name;                               /* in the `# rim` lines; none of a realm without a name */
 	uint8_t hash_algo;
+	uint64_t flags;                          /* of RmiRealmParams */
 	uint64_t rd, root, roots, aux_count;
 	uint64_t params, run;                    /* pages of the normal world: RmiRealmParams or RmiRecParams, RmiRecRun */
 	unsigned int tables, pages, recs;

@@ -35,6 +35,6 @@ cp "$OUT/realm.bin" .
 common=(host_start.S host_state.S console.c memory.c rmi.c build.c run.c tap.c realm_image.S)
 payload checks host.lds "${common[@]}" checks.c check_version.c check_granule.c check_realm.c check_rtt.c \
     check_fold.c check_data.c check_unprotected.c check_rec.c check_enter.c check_rsi.c check_ripas.c check_mmio.c \
-    check_abort.c check_gic.c check_psci.c token.c check_token.c check_hash.c check_state.c check_two.c check_end.c
+    check_abort.c check_gic.c check_psci.c token.c check_token.c check_hash.c check_wide.c check_state.c check_two.c check_end.c
 payload bench host.lds "${common[@]}" bench.c
 payload crash host.lds "${common[@]}" crash.c

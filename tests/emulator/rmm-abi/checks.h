@@ -28,7 +28,7 @@ extern struct realm lab;
 
 extern const struct check checks_version[], checks_granule[], checks_realm[], checks_rtt[], checks_fold[],
 	checks_data[], checks_unprotected[], checks_rec[], checks_enter[], checks_rsi[], checks_ripas[], checks_mmio[],
-	checks_abort[], checks_gic[], checks_psci[], checks_token[], checks_hash[],
+	checks_abort[], checks_gic[], checks_psci[], checks_token[], checks_hash[], checks_wide[],
 	checks_state[], checks_two[], checks_stuck[], checks_off[], checks_end[];
 
 #endif

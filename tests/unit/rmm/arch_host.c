@@ -171,7 +171,9 @@ void arch_relax(void)
 
 uint64_t arch_id_register(unsigned int crm, unsigned int op2)
 {
-	(void)crm, (void)op2;
+	/* All that there can be; in ID_AA64MMFR0_EL1.TGran4_2 that is LPA2. */
+	if (crm == 7 && op2 == 0)
+		return ~(UINT64_C(15) << 40) | UINT64_C(3) << 40;
 	return ~UINT64_C(0);
 }
 

@@ -52,7 +52,8 @@ def test_version_and_features(monitor):
     assert monitor.rmi("version", 0x10000) == (0, 0x10000, 0x10000, 0, 0)
     assert monitor.rmi("version", 0x10001) == (1, 0x10000, 0x10000, 0, 0)
     status, value, *_ = monitor.rmi("features", 0)
-    assert (status, value & 0xFF, value >> 32 & 3, value >> 34 & 15) == (0, 48, 3, 3)
+    assert (status, value & 0xFF, value >> 32 & 3, value >> 34 & 15) == (0, 52, 3, 3)
+    assert value >> 8 & 1, "LPA2"
     assert monitor.rmi("features", 1)[:2] == (0, 0)
 
 

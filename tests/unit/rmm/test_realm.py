@@ -32,7 +32,7 @@ def test_shapes(monitor, new_params, s2sz, level, count):
     "changes",
     [
         {"s2sz": 49}, {"s2sz": 24}, {"s2sz": 30}, {"s2sz": 44}, {"level": 0}, {"level": 3}, {"level": -1}, {"count": 2},
-        {"count": 0}, {"flags": 1}, {"flags": 2}, {"flags": 4}, {"num_bps": 0}, {"num_bps": 16},
+        {"count": 0}, {"flags": 2}, {"flags": 4}, {"num_bps": 0}, {"num_bps": 16},
         {"num_wps": 0}, {"num_wps": 16}, {"hash_algo": 2}, {"hash_algo": 255},
     ],
 )  # fmt: skip
