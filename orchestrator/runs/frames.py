@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_integer_dtype
 
 from orchestrator.errors import UsageError
+from orchestrator.files import whole_bytes
 from orchestrator.runs.columns import Growing, RefusedError, arrow_type, growing
 from orchestrator.words import Status
 
@@ -28,7 +29,6 @@ Words: TypeAlias = str | Collection[str]
 Mask: TypeAlias = NDArray[np.bool_]
 Ints: TypeAlias = NDArray[np.int64]
 _PIECE_BYTES = 1 << 20
-_TAIL_BYTES = 1 << 16
 _MANY = 1 << 32
 
 
@@ -93,7 +93,7 @@ class _Whole(io.RawIOBase):
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
         self._stream = stream
-        self._left = _whole_bytes(stream)
+        self._left = whole_bytes(stream)
 
     def readable(self) -> bool:
         return True
@@ -103,20 +103,6 @@ class _Whole(io.RawIOBase):
         buffer[: len(data)] = data
         self._left -= len(data)
         return len(data)
-
-
-def _whole_bytes(stream: BinaryIO) -> int:
-    """How many bytes of a file are whole lines; it is at its beginning before and after."""
-    end = stream.seek(0, io.SEEK_END)
-    while end:
-        begin = stream.seek(max(0, end - _TAIL_BYTES))
-        found = stream.read(end - begin).rfind(b"\n")
-        end = begin
-        if found >= 0:
-            end += found + 1
-            break
-    stream.seek(0)
-    return end
 
 
 def usable(samples: pd.DataFrame, columns: Sequence[str] | None = None, **words: Words) -> pd.DataFrame:

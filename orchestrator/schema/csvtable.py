@@ -11,6 +11,7 @@ import csv
 import datetime
 import enum
 import io
+import itertools
 import math
 import os
 import re
@@ -24,7 +25,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.errors import EnvError, UsageError
-from orchestrator.files import replace_file, sync_folder
+from orchestrator.files import replace_file, sync_folder, whole_bytes
 from orchestrator.schema.yamlfile import Strict
 
 # What pandas.read_csv takes for a missing value when it is given no options (pandas 3.1, io.tools "NA values").
@@ -209,18 +210,23 @@ class Table(Generic[RowType]):
         Returns how many bytes were cut; a missing file is as good as an empty one. Raises EnvError if the file is
         shorter than `size`: rows that were there are lost.
         """
-        data = path.read_bytes() if path.exists() else b""
-        whole = data.rfind(b"\n") + 1
+        if not path.exists():
+            whole, end, last = 0, 0, b""
+        else:
+            with path.open("rb") as stream:
+                whole, end = whole_bytes(stream), os.fstat(stream.fileno()).st_size
+                stream.seek(max(0, (size or 1) - 1))
+                last = stream.read(1)
         if size is not None and size > whole:
             raise EnvError(f"{path}: has {whole} bytes of whole lines, but {size} were written", hint="rows are lost")
         keep = whole if size is None else size
-        if keep and data[keep - 1 : keep] != b"\n":
+        if size and last != b"\n":
             raise EnvError(f"{path}: byte {keep} is not the end of a line", hint="the file was changed by others")
-        if keep < len(data):
+        if keep < end:
             with path.open("r+b") as stream:
                 stream.truncate(keep)
                 os.fsync(stream.fileno())
-        return len(data) - keep
+        return end - keep
 
     def retain(self, path: Path, keep: Callable[[Mapping[str, str]], bool]) -> int:
         """Drop whole rows for which `keep` is false, and a torn last line; returns how many rows were dropped.
@@ -231,12 +237,15 @@ class Table(Generic[RowType]):
         self.repair(path)
         if not path.exists():
             return 0
+
+        def stays(fields: list[str]) -> bool:
+            return keep(dict(zip(self.names, fields, strict=True)))
+
         edition, found = self._read(path)
-        rows = list(found)
-        kept = [fields for fields in rows if keep(dict(zip(self.names, fields, strict=True)))]
-        if len(kept) < len(rows) or edition.version != self.version:
-            replace_file(path, self._lines(kept), durable=True)
-        return len(rows) - len(kept)
+        dropped = sum(not stays(fields) for fields in found)
+        if dropped or edition.version != self.version:
+            replace_file(path, self._lines(fields for fields in self.records(path) if stays(fields)), durable=True)
+        return dropped
 
     def upgrade(self, path: Path) -> None:
         """Give a file of an older version the columns of this one, at once; a torn last line goes."""
@@ -244,23 +253,23 @@ class Table(Generic[RowType]):
 
     def current(self, path: Path) -> bytes:
         """The bytes that a file would have in this version, without a torn last line."""
-        return self._lines(self.records(path))
+        return b"".join(self._lines(self.records(path)))
 
     def records(self, path: Path) -> Iterator[list[str]]:
         """The fields of all whole lines but the header, as text; raises UsageError for another header or width."""
         return self._read(path)[1]
 
-    def _lines(self, records: Iterable[list[str]]) -> bytes:
-        stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows([self.names, *records])
-        return stream.getvalue().encode(errors="backslashreplace")  # notes may hold names that are no text
+    def _lines(self, records: Iterable[list[str]]) -> Iterator[bytes]:
+        """A file with these records, line by line."""
+        for fields in itertools.chain([self.names], records):
+            stream = io.StringIO()
+            csv.writer(stream, lineterminator="\n").writerow(fields)
+            yield stream.getvalue().encode(errors="backslashreplace")  # notes may hold names that are no text
 
     def _read(self, path: Path) -> tuple[Edition, Iterator[list[str]]]:
         """The edition of a file, and its records as this version has them."""
-        data = path.read_bytes()
-        text = data[: data.rfind(b"\n") + 1].decode(errors="replace")
-        lines = csv.reader(io.StringIO(text, newline=""))
-        edition = self.check_header(path, next(lines, []) if text else self.names)
+        lines = csv.reader(_whole_lines(path))
+        edition = self.check_header(path, next(lines, self.names))
         return edition, self._records(path, edition, lines)
 
     def _records(self, path: Path, edition: Edition, lines: Iterator[list[str]]) -> Iterator[list[str]]:
@@ -312,6 +321,14 @@ class Table(Generic[RowType]):
             f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(extra)}" if extra else "other order"
         )
         raise UsageError(f"{path}: not a {self.name} of this version: {what}", hint="results/README.md has the columns")
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """All lines but a torn last one."""
+    with path.open("rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield line.decode(errors="replace")
 
 
 def _write_all(handle: int, data: bytes, offset: int) -> None:

@@ -17,6 +17,9 @@ Seconds = Annotated[float, Field(strict=True, gt=0, le=3600)]
 Ticks = Literal[100, 250, 300, 1000]
 # The host has 3072 MiB and needs some for itself; below 64 a guest's kernel, initrd and bounce buffers are cramped.
 GUEST_MIB_MIN, GUEST_MIB_MAX = 64, 2560
+SWIOTLB_SLABS_MIN = 512
+"""What the devices of a realm may hold at once: 126 slabs a disk, 128 to receive, 33 for console and entropy; and a few
+to send."""
 GUEST_CPUS_MAX = 8
 SWIOTLB_SLAB_BYTES = 2048
 
@@ -96,7 +99,7 @@ class Guest(Strict):
 
     memory_mib: int = Field(default=256, ge=GUEST_MIB_MIN, le=GUEST_MIB_MAX, multiple_of=2)
     vcpus: int = Field(default=1, ge=1, le=GUEST_CPUS_MAX)
-    swiotlb_slabs: int = Field(default=4096, ge=128, le=262144, description="bounce buffers, 2 KiB each")
+    swiotlb_slabs: int = Field(default=4096, ge=SWIOTLB_SLABS_MIN, le=262144, description="bounce buffers, 2 KiB each")
     disk: Path | None = Field(default=None, description="file that guests see as a read-only block device")
     cmdline_extra: str = Field(default="", max_length=1024, pattern=r"^[ -~]*$", description="more kernel arguments")
 

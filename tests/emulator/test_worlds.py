@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +101,66 @@ def test_all_have_the_runners_own_bytes(worlds: Bed) -> None:
         assert read.stdout.splitlines() == expected, read.stderr
     check = runtime_disk.check_script(tree_of(image))
     assert [bed.ask(world, check).code for world in ("vm", "realm")] == [0, 0]
+
+
+@pytest.mark.parametrize("world", TWINS)
+def test_a_full_guest(worlds: Bed, tmp_path: Path, world: str) -> None:
+    """The cause, no half file, and the next copy works."""
+    large, small = tmp_path / "large", tmp_path / "small"
+    large.write_bytes(bytes(3 << 20))
+    small.write_bytes(b"small")
+    inside(worlds, world, "mkdir -p /run/full && mount -t tmpfs -o size=1m full /run/full")
+    done = worlds.orch("cp", str(large), f"{world}:/run/full/")
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"error: cannot copy {large} to /run/full/large: No space left on device"
+    assert inside(worlds, world, "ls -A /run/full") == ""
+    done = worlds.orch("cp", str(small), f"{world}:/run/full/")
+    assert done.returncode == 0, done.stderr
+    assert inside(worlds, world, "cat /run/full/small; umount /run/full") == "small"
+
+
+@pytest.mark.parametrize("world", [*TWINS, "host"])
+def test_who_is_killed_has_the_shells_code(worlds: Bed, world: str) -> None:
+    done = worlds.orch("ssh", world, "--", "echo before; kill -9 $$")
+    assert (done.returncode, done.stdout, done.stderr) == (137, "before\n", "")
+    assert worlds.orch("ssh", world, "--", "exit 3").returncode == 3
+
+
+def test_a_guest_takes_much_at_once(worlds: Bed) -> None:
+    """What a put() may send before it is asked for more: of the server's own 24 KiB each copy would wait."""
+    for world in TWINS:
+        with worlds.near.link(world) as link:
+            channel = link.transport.open_session()
+            try:
+                assert channel.out_window_size >= 1 << 20
+            finally:
+                channel.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_machine_that_stands_still_is_named_by_every_command(worlds: Bed, tmp_path: Path) -> None:
+    """Each ends with the name of its time-out; afterwards all goes on."""
+    small = tmp_path / "small"
+    small.write_bytes(b"small")
+    emulator = worlds.open().instance.status().emulator
+    assert emulator is not None
+    how = (("ssh", "host", "--", "true"), ("ssh", "realm", "--", "true"), ("cp", str(small), "vm:"), ("up", "--vm"))
+    os.kill(emulator.pid, signal.SIGSTOP)
+    try:
+        for words in how:
+            began = time.monotonic()
+            done = worlds.orch(*words)
+            assert time.monotonic() - began < 35, words
+            assert done.returncode == 4, words
+            assert f"paused: its emulator's process is stopped (`kill -CONT {emulator.pid}`" in done.stderr
+            assert ("did not answer within" in done.stderr) == (words[0] != "up")
+        began = time.monotonic()
+        assert json.loads(worlds.orch("status", "--json").stdout)["state"] == "paused"
+        assert time.monotonic() - began < 35
+    finally:
+        os.kill(emulator.pid, signal.SIGCONT)
+    assert json.loads(worlds.orch("status", "--json").stdout)["state"] == "host-ready"
+    assert worlds.orch("cp", str(small), "vm:").returncode == 0
 
 
 @pytest.mark.timeout(900)

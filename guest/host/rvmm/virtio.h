@@ -21,8 +21,8 @@ struct virtio;
 struct virtio_type {
 	uint32_t id;
 	unsigned int queues;
-	unsigned int ring;          /* entries that a queue should have at most; 0: VIRTIO_QUEUE_SIZE */
-	uint64_t features;          /* beside those of the transport */
+	unsigned int rings[VIRTIO_QUEUES]; /* entries that a queue should have at most; 0: VIRTIO_QUEUE_SIZE */
+	uint64_t features;                 /* beside those of the transport */
 	/* There may be something new in a queue. Take no more than VIRTIO_QUEUE_SIZE chains: each further one has its own
 	 * notification, and a guest that adds without end must not keep the lock. */
 	void (*notify)(struct virtio *device, unsigned int queue);

@@ -196,9 +196,9 @@ static void reset(struct virtio *device)
 	blk->medium.settle(blk->medium.context);
 }
 
-static const struct virtio_type read_only = { .id = ID, .queues = 1, .ring = RING, .notify = notify, .reset = reset,
+static const struct virtio_type read_only = { .id = ID, .queues = 1, .rings = { RING }, .notify = notify, .reset = reset,
 					      .features = FEATURES | FEATURE_RO };
-static const struct virtio_type writable = { .id = ID, .queues = 1, .ring = RING, .notify = notify, .reset = reset,
+static const struct virtio_type writable = { .id = ID, .queues = 1, .rings = { RING }, .notify = notify, .reset = reset,
 					     .features = FEATURES };
 
 void virtio_blk_init(struct virtio *device, struct virtio_blk *blk, unsigned int slot, const struct virtio_host *host)

@@ -99,7 +99,7 @@ static void reset(struct virtio *device)
 }
 
 /* Linux fills the ring at its start with a page and a notification for each entry: 256 of them take a third of a second. */
-static const struct virtio_type type = { .id = ID, .queues = QUEUES, .ring = 16, .notify = notify, .reset = reset };
+static const struct virtio_type type = { .id = ID, .queues = QUEUES, .rings = { 16, 16 }, .notify = notify, .reset = reset };
 
 void virtio_console_init(struct virtio *device, struct virtio_console *console, unsigned int slot,
 			 const struct virtio_host *host)

@@ -113,6 +113,17 @@ static const struct virtio_queue *selected(const struct virtio *device)
 	return device->queue_sel < device->type->queues ? &device->queues[device->queue_sel] : NULL;
 }
 
+/* Of the queue that the driver has selected. */
+static uint32_t size_max(const struct virtio *device)
+{
+	unsigned int size;
+
+	if (selected(device) == NULL)
+		return 0;
+	size = device->type->rings[device->queue_sel];
+	return size != 0 ? size : VIRTIO_QUEUE_SIZE;
+}
+
 static uint32_t read_config(const struct virtio *device, uint32_t offset, unsigned int bytes)
 {
 	uint32_t value = 0;
@@ -146,9 +157,7 @@ uint32_t virtio_read(const struct virtio *device, uint32_t offset, unsigned int 
 	case DEVICE_FEATURES:
 		return device_features(device);
 	case QUEUE_SIZE_MAX:
-		if (queue == NULL)
-			return 0;
-		return device->type->ring != 0 ? device->type->ring : VIRTIO_QUEUE_SIZE;
+		return size_max(device);
 	case QUEUE_READY:
 		return queue != NULL && queue->ready;
 	case INTERRUPT_STATUS:

@@ -211,7 +211,11 @@ static void reset(struct virtio *device)
 static const struct virtio_type type = {
 	.id = ID,
 	.queues = QUEUES,
-	.ring = 64, /* a realm holds a part of its bounce buffers for each entry that it posts to be filled */
+	/*
+	 * A realm bounces what it posts, and its pool may be small. The longest frame, 64 KiB, is received into 43 buffers at
+	 * most; of such frames five are on their way at once.
+	 */
+	.rings = { [RECEIVE] = 64, [TRANSMIT] = 32 },
 	.features = FEATURE_CSUM | FEATURE_GUEST_CSUM | FEATURE_MAC | FEATURE_GUEST_TSO4 | FEATURE_HOST_TSO4 |
 		    FEATURE_MRG_RXBUF,
 	.notify = notify,

@@ -9,6 +9,8 @@ import pytest
 from virtio_driver import (
     BUFFERS,
     CONFIG,
+    QUEUE_MAX,
+    QUEUE_SEL,
     RUNNING,
     RX,
     STATUS,
@@ -63,6 +65,15 @@ def test_what_it_says_of_itself(harness: Harness) -> None:
     assert device.read(8) == 1
     assert device.read(0x10) == CSUM | GUEST_CSUM | MAC | GUEST_TSO4 | HOST_TSO4 | MRG
     assert [device.read(CONFIG + i, 1) for i in range(7)] == [2, 0, 0, 0, 1, 7, 0]
+
+
+def test_queues_leave_room_in_a_small_pool(harness: Harness) -> None:
+    """A realm bounces what it posts; the longest frame, 64 KiB, has to fit all the same."""
+    device = Net(harness)
+    device.write(QUEUE_SEL, RX)
+    assert 65536 / 1536 < device.read(QUEUE_MAX) == 64
+    device.write(QUEUE_SEL, TX)
+    assert device.read(QUEUE_MAX) == 32
 
 
 @pytest.mark.parametrize(
