@@ -7,14 +7,17 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import paramiko
+
 from orchestrator.errors import BootError
 from orchestrator.shell.link import LOST, through
 
 if TYPE_CHECKING:
-    import paramiko
     from fabric import Connection
 
 _PIECE = 1 << 15
+_PATIENCE = 5.0  # s for a port that nobody listens at yet
+_RETRY = 0.5  # s
 
 
 def exchange(gateway: Connection, address: str, port: int, question: bytes, *, limit: float, most: int) -> bytes:
@@ -24,7 +27,7 @@ def exchange(gateway: Connection, address: str, port: int, question: bytes, *, l
     """
     where, deadline = f"{address} port {port}", time.monotonic() + limit
     try:
-        channel = through(gateway).open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=limit)
+        channel = _open(gateway, address, port, limit)
         try:
             channel.settimeout(limit)
             channel.sendall(question)
@@ -36,6 +39,18 @@ def exchange(gateway: Connection, address: str, port: int, question: bytes, *, l
         if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
             raise BootError(f"{where}: no whole answer within {limit:g} s") from None
         raise BootError(f"{where}: {str(error) or type(error).__name__}") from None
+
+
+def _open(gateway: Connection, address: str, port: int, limit: float) -> paramiko.Channel:
+    """A way to the port; one that cannot be reached at once is tried again for a while, as a machine may be busy."""
+    until = time.monotonic() + min(_PATIENCE, limit)
+    while True:
+        try:
+            return through(gateway).open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=limit)
+        except paramiko.ChannelException:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_RETRY)
 
 
 def _read(channel: paramiko.Channel, deadline: float, most: int) -> bytes:

@@ -64,8 +64,15 @@ def test_an_answer_without_an_end(link: Connection, service: Service, said: byte
         ssh.exchange(link, "127.0.0.1", port, b"ping", limit=0.5, most=4096)
 
 
+def test_a_service_that_comes_a_little_later(link: Connection, host: Host, service: Service) -> None:
+    port = service(lambda client: (client.sendall(b"pong"), client.close()))
+    way = host.ways.pop(("127.0.0.1", port))
+    threading.Timer(0.7, lambda: host.ways.__setitem__(("127.0.0.1", port), way)).start()
+    assert ssh.exchange(link, "127.0.0.1", port, b"ping", limit=10, most=64) == b"pong"
+
+
 def test_nobody_there(link: Connection) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = int(server.getsockname()[1])
     with pytest.raises(BootError, match=f"127.0.0.1 port {port}: "):
-        ssh.exchange(link, "127.0.0.1", port, b"ping", limit=5, most=4096)
+        ssh.exchange(link, "127.0.0.1", port, b"ping", limit=1, most=4096)
