@@ -6,13 +6,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
+import paramiko
 import pytest
 from fabric import Connection
 from ssh_server import Host
 
 from orchestrator.errors import BootError
-from orchestrator.shell import ssh
+from orchestrator.shell import exchange, ssh
 
 Service = Callable[[Callable[[socket.socket], object]], int]
 
@@ -64,11 +66,16 @@ def test_an_answer_without_an_end(link: Connection, service: Service, said: byte
         ssh.exchange(link, "127.0.0.1", port, b"ping", limit=0.5, most=4096)
 
 
-def test_a_service_that_comes_a_little_later(link: Connection, host: Host, service: Service) -> None:
-    port = service(lambda client: (client.sendall(b"pong"), client.close()))
-    way = host.ways.pop(("127.0.0.1", port))
-    threading.Timer(0.7, lambda: host.ways.__setitem__(("127.0.0.1", port), way)).start()
-    assert ssh.exchange(link, "127.0.0.1", port, b"ping", limit=10, most=64) == b"pong"
+def test_a_port_that_is_there_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [paramiko.ChannelException(2, "Connect failed")] * 2
+    way = SimpleNamespace(open_channel=lambda *_, **__: "channel" if not answers else raised(answers.pop()))
+    monkeypatch.setattr(exchange, "through", lambda _: way)
+    monkeypatch.setattr(exchange, "_RETRY", 0.0)
+    assert exchange._open(None, "10.0.0.1", 7, 10) == "channel"  # type: ignore[arg-type]
+
+
+def raised(error: Exception) -> str:
+    raise error
 
 
 def test_nobody_there(link: Connection) -> None:
