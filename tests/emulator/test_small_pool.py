@@ -23,7 +23,7 @@ cat {runtime_disk.MOUNT}/* | sha256sum > runtime; wait; cat read1 read2 read3 re
 QUEUE = "cd /sys/block/vda/queue && cat max_segments max_segment_size max_hw_sectors_kb nr_requests"
 POOL = (
     "mkdir -p /run/debug && mount -t debugfs debug /run/debug; "
-    "cat /run/debug/swiotlb/io_tlb_nslabs /run/debug/swiotlb/io_tlb_used_hiwater"
+    "cat /run/debug/swiotlb/io_tlb_nslabs /run/debug/swiotlb/io_tlb_used"
 )
 
 
@@ -48,6 +48,6 @@ def test_devices_live_with_few_bounce_buffers(make_bed: Callable[..., Bed], tmp_
             done = bed.orch("cp", *words, timeout=200)
             assert done.returncode == 0, done.stderr
         assert back.read_bytes() == FILE
-    slabs, most = map(int, inside(bed, "realm", POOL).split())
+    slabs, held = map(int, inside(bed, "realm", POOL).split())
     assert slabs == SWIOTLB_SLABS_MIN
-    assert 0 < most < slabs, "what is posted at once fits"
+    assert 0 < held < slabs / 2, "what is posted to be filled leaves room for all else"
