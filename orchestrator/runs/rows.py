@@ -79,9 +79,9 @@ class RowMaker:
         **others: int,
     ) -> None:
         shared = self._shared(step) | {"status": status} | others
-        rows = [
+        rows = (
             SampleRow(**shared, **_own(each, valued=status == "ok"), note=note or each.note) for each in observations
-        ]
+        )
         samples.append_samples(self.shard.folder / SAMPLES, rows)
 
     def _shared(self, step: Step) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
@@ -41,6 +41,7 @@ VERSION = "schema_version"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
 _LONGEST = 4096  # characters of a text
+_PIECE_ROWS = 10_000
 _EXACT = 2**53  # integers up to here are exact in a 64-bit float
 
 
@@ -183,26 +184,35 @@ class Table(Generic[RowType]):
         """Replace the file at once."""
         replace_file(path, self.text(rows), durable=True)
 
-    def append(self, path: Path, rows: Sequence[RowType]) -> int:
-        """Add rows in one write that has reached the disk on return; returns the file's new size, in bytes.
+    def append(self, path: Path, rows: Iterable[RowType]) -> int:
+        """Add rows, which have reached the disk on return; returns the file's new size, in bytes.
 
-        Nothing of them stays if the write fails (a full disk). Raises EnvError for a torn or foreign file.
+        Many rows are written in pieces. Nothing of them stays if one cannot be made or written (a full disk). Raises
+        EnvError for a torn or foreign file.
         """
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            size = self._check_end(path, handle)
-            data = self.text(rows, header=size == 0)
+            size = end = self._check_end(path, handle)
             try:
-                _write_all(handle, data, size)
+                for data in self._pieces(rows, header=size == 0):
+                    _write_all(handle, data, end)
+                    end += len(data)
                 os.fsync(handle)
-            except OSError:
+            except BaseException:
                 os.ftruncate(handle, size)
                 raise
             if size == 0:
                 sync_folder(path.parent)
-            return size + len(data)
+            return end
         finally:
             os.close(handle)
+
+    def _pieces(self, rows: Iterable[RowType], *, header: bool) -> Iterator[bytes]:
+        """The bytes of rows, so many at a time that a long step takes no more memory than a short one."""
+        left = iter(rows)
+        while (piece := list(itertools.islice(left, _PIECE_ROWS))) or header:
+            yield self.text(piece, header=header)
+            header = False
 
     def repair(self, path: Path, *, size: int | None = None) -> int:
         """Cut a torn last line, and all behind `size` bytes (what `append` returned for the last cell that counts).

@@ -6,7 +6,7 @@ The data dictionary for people is results/README.md; a test keeps the two alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -199,8 +199,8 @@ SUMMARY = Table("summary.csv", SummaryRow, SUMMARY_VERSION, (Edition(2, _MEDIANS
 PRIVACY = Table("privacy.csv", PrivacyRow, SCHEMA_VERSION, OLDER)
 
 
-def append_samples(path: Path, rows: Sequence[SampleRow]) -> int:
-    """Add a cell's rows in one write that has reached the disk on return; returns the file's new size, in bytes."""
+def append_samples(path: Path, rows: Iterable[SampleRow]) -> int:
+    """Add a cell's rows, which have reached the disk on return; returns the file's new size, in bytes."""
     return SAMPLES.append(path, rows)
 
 

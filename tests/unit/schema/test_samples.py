@@ -9,6 +9,7 @@ import os
 import random
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,25 @@ def test_a_torn_line_is_recognised_and_cut_wherever_it_tore(tmp_path: Path) -> N
     assert repair(path) == 0
     assert append_samples(path, cell(2, rows=1)) == len(whole)
     assert path.read_bytes() == whole
+
+
+def test_many_rows_are_written_in_pieces_and_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends it behind the first pieces: nothing of them stays."""
+    monkeypatch.setattr(csvtable, "_PIECE_ROWS", 2)
+    path = tmp_path / "samples.csv"
+    assert append_samples(path, iter(cell(1))) == len(SAMPLES.text(cell(1)))
+    before = path.read_bytes()
+    assert before == SAMPLES.text(cell(1))
+
+    def broken() -> Iterator[SampleRow]:
+        yield from cell(2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        append_samples(path, broken())
+    assert path.read_bytes() == before
+    append_samples(path, cell(2))
+    assert list(SAMPLES.rows(path)) == cell(1) + cell(2)
 
 
 def test_a_torn_header_is_begun_again(tmp_path: Path) -> None:
