@@ -13,7 +13,7 @@ REGIME = {"icount_shift": 3, "host_hz": 1000, "guest_hz": 100}
 DIFFERS = (
     "time: Arm's FVP lets it pass by a rule of its own, which the paper does not give; here 8 ns an instruction, and "
     "the overhead is in proportion to that",
-    "monitor: TF-RMM 0.5.0 there, this testbed's own RMM here, which does less at an exit",
+    "monitor: TF-RMM 0.5.0 there, the one that the caveats name here; ours does less at an exit",
     "host: Arm's tree of Linux with KVM for realms and kvmtool there; here a driver and a VMM of this testbed, which "
     "go back into the realm without the VMM where they can",
     "exits: guests poll a folder that they share with the host (9p) there; here nothing comes in or goes out meanwhile",
