@@ -128,9 +128,16 @@ def judged(console: str, image: bytes) -> set[str]:
     return wrong
 
 
-def failed(console: str, image: bytes) -> set[str]:
-    """Names of what has failed."""
+def checks_of(console: str) -> list[str]:
+    """Names of the checks that came to an end, in their order."""
+    lines = [line for line in console.splitlines() if line.startswith(("ok ", "not ok "))]
+    return [line.split(" - ", 1)[1] for line in lines]
+
+
+def failed(console: str, image: bytes, order: list[str]) -> set[str]:
+    """Names of what has failed; of a payload that did not come to its end, also the check that it was in."""
     lines = [line.split(" - ", 1)[1] for line in failures(console) if line.startswith("not ok ")]
+    lines += order[len(checks_of(console)) :][:1]
     try:
         return {*lines, *judged(console, image)}
     except (AssertionError, ValueError, IndexError):
@@ -149,11 +156,12 @@ def main() -> None:
         workshop = Workshop(Path(name))
         good = workshop.make()
         console = run_checks(parts, Path(name), good_flash)
-        if failed(console, realm) or "Bail out!" in console:
-            raise SystemExit(f"the RMM without defects fails: {sorted(failed(console, realm))}")
+        order = checks_of(console)
+        if failed(console, realm, order) or "Bail out!" in console:
+            raise SystemExit(f"the RMM without defects fails: {sorted(failed(console, realm, order))}")
         for defect in chosen:
             flash = replace_image(good_flash, good, workshop.make_with(defect))
-            found = failed(run_checks(parts, Path(name), flash), realm)
+            found = failed(run_checks(parts, Path(name), flash), realm, order)
             caught = defect.by in found
             missed += not caught
             others = len(found) - caught
