@@ -235,7 +235,8 @@ class _Copy:
 
     def _not_written(self, source: Path, target: str, error: Exception, *, plain: bool) -> OrchError:
         """The error for a file that the machine did not take; what it has of it is removed."""
-        again = f"printf '%{_PROBE_BYTES}s' >>{shlex.quote(target)}" if plain else ""
+        # The printf of busybox's shell fails without a word.
+        again = f"dd if=/dev/zero bs={_PROBE_BYTES} count=1 status=none >>{shlex.quote(target)}" if plain else ""
         cause = self._given_up(error) or self._why(error, target, again)
         if plain:
             with suppress(*LOST):

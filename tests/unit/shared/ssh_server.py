@@ -199,7 +199,7 @@ def feed(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-FULL = b"printf() { echo 'sh: write error: No space left on device' >&2; return 1; }; "
+FULL = b"dd() { echo \"dd: error writing 'standard output': No space left on device\" >&2; return 1; }; "
 """What a shell says of a write to a full disk."""
 UNNAMED = frozenset({signal.SIGSYS, signal.SIGBUS})
 """Signals that dropbear does not tell: RFC 4254 has no name for them."""
