@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fabric import Connection
 
     from orchestrator.build.graph import Node
+    from orchestrator.schema.attestation import AttestationPolicy
     from orchestrator.schema.disk import DiskTree
     from orchestrator.testbed.testbed import Testbed
 
@@ -166,6 +167,8 @@ class Guests:
         seed = int(machine.get("seed", DEFAULT_SEED)) if machine["deterministic"] else None
         plan = self.plan(name, options, seed=seed)
         self._look_at_disk(ours=plan.foreign is None)
+        if self._must_prove(name):
+            self._policy()  # a mistake in there is told before anything starts
         with self._bed.exclusive(), self._working() as life:
             started = time.monotonic()
             report = ask(life.link)
@@ -224,7 +227,7 @@ class Guests:
         if self.record.guest(name).get("host_key") is None:
             self._bed.progress.notice(f"{name}: it has shown no SSH host key, so it can be reached by its console only")
             return None
-        if name.world is World.REALM and not self.attested(name) and self._bed.project.config.attestation.required:
+        if self._must_prove(name) and not self.attested(name):
             self._attest(gateway, name)
         server = self.server(name, gateway)
         timeout = self._bed.project.config.timeouts.ssh
@@ -238,17 +241,22 @@ class Guests:
 
     def _attest(self, gateway: Connection, name: GuestName) -> None:
         """State 'attest': from here on the realm's host key is the one that it has proved, not the console's."""
-        chosen = self._bed.project.config.attestation.policy
-        policy = read_policy(None if chosen is None else self._bed.project.path(chosen))
         with self.record.stage(name, "attest", 2):
             try:
-                found = attest(self._bed, name, policy, gateway)
+                found = attest(self._bed, name, self._policy(), gateway)
             except BootError:
                 self.need_running(gateway, name)
                 raise
             saved = found.save(self._bed.state / "attestation")
             found.insist()
         self.record.note(name, host_key=found.answer.host_key, attestation=str(saved))
+
+    def _must_prove(self, name: GuestName) -> bool:
+        return name.world is World.REALM and self._bed.project.config.attestation.required
+
+    def _policy(self) -> AttestationPolicy:
+        chosen = self._bed.project.config.attestation.policy
+        return read_policy(None if chosen is None else self._bed.project.path(chosen))
 
     def attested(self, name: GuestName) -> bool:
         """Whether the guest has proved itself since it was started."""
@@ -304,6 +312,10 @@ class Guests:
         key = self.record.guest(name).get("host_key")
         if key is None:
             raise BootError(f"the {name} has shown no SSH host key", hint=f"`orch console {name}` reaches it")
+        if self._must_prove(name) and not self.attested(name):  # its `orch up` was killed, or it was refused
+            raise AttestationError(
+                f"the {name} has not proved that its SSH host key is its own", hint="`orch up --realm`"
+            )
         return ssh.Server(name.address, 22, self._bed.keys.user, key, gateway, f"SSH of the {name}")
 
     def status(self) -> dict[str, Any]:

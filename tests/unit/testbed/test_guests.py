@@ -385,6 +385,22 @@ def test_a_realm_that_is_refused_does_not_stay(make: Callable[..., Guests], host
     assert guests.status()["realm"]["state"] == "stopped"
 
 
+def test_ssh_to_a_realm_that_has_not_proved_itself(make: Callable[..., Guests], host: Host) -> None:
+    """As after an `orch up` that was killed in between: what the console has shown does not count."""
+    guests = make()
+    guests.start(REALM, GuestOptions())
+    assert guests.server(REALM, object()).host_key == PROVED
+    guests.record.note(REALM, host_key=KEY, attestation=None)
+    with pytest.raises(AttestationError, match="the realm has not proved that its SSH host key is its own"):
+        guests.server(REALM, object())
+
+
+def test_a_policy_that_is_not_there_costs_no_start(make: Callable[..., Guests], host: Host) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        make("attestation: {policy: nowhere.yaml}\n").start(REALM, GuestOptions())
+    assert not [command for command in host.asked if " run --world" in command]
+
+
 def test_a_realm_need_not_prove_itself(make: Callable[..., Guests], host: Host) -> None:
     host.refused = "rim: not 00"
     guests = make("attestation: {required: false}\n")
