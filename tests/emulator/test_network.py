@@ -126,6 +126,7 @@ def check_panic(bed: Bed, name: str) -> None:
 def test_a_panic_comes_back(guests: Guests) -> None:
     """That of the realm which is left; nothing of it stays in the host."""
     bed = guests.bed
+    bed.orch("down", "realm")  # if it is still there
     check_panic(bed, "realm2")
     driver = bed.near.status()["guests"]["driver"]
     assert (driver["granules"], driver["leaked"]) == (0, 0)
